@@ -1,0 +1,94 @@
+//! What `/status` shows. Plain data.
+
+use serde::Serialize;
+
+use crate::forward::BrokerStatus;
+use crate::spool::SpoolStatus;
+use crate::telemetry;
+
+/// The whole page.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// Of the program.
+    pub version: &'static str,
+    /// `starting`, `serving`, `draining`, `closing` or `stopped`.
+    pub phase: &'static str,
+    /// With the addresses really bound.
+    pub listeners: Vec<ListenerStatus>,
+    /// What waits for delivery.
+    pub spool: SpoolSummary,
+    /// The delivery targets; none with a local output.
+    pub brokers: Vec<BrokerStatus>,
+    /// Counts since the start.
+    pub books: Books,
+}
+
+/// One listener.
+#[derive(Debug, Serialize)]
+pub struct ListenerStatus {
+    /// `public` or `admin`.
+    pub name: &'static str,
+    /// The address really bound.
+    pub address: String,
+}
+
+/// What waits for delivery.
+#[derive(Debug, Serialize)]
+pub struct SpoolSummary {
+    /// Bytes of events.
+    pub bytes: usize,
+    /// Events.
+    pub events: usize,
+    /// Age of the oldest.
+    pub oldest_event_age_seconds: f64,
+    /// Whether appends are refused for lack of room.
+    pub full: bool,
+}
+
+impl From<SpoolStatus> for SpoolSummary {
+    fn from(status: SpoolStatus) -> Self {
+        Self {
+            bytes: status.bytes,
+            events: status.events,
+            oldest_event_age_seconds: status.oldest_age.as_secs_f64(),
+            full: status.full,
+        }
+    }
+}
+
+/// Counts since the start.
+#[derive(Debug, Serialize)]
+pub struct Books {
+    /// Events decoded from bodies that were not refused as a whole.
+    pub received: u64,
+    /// Of these, those taken.
+    pub accepted: u64,
+    /// Of these, those that the client was told are not taken.
+    pub rejected: u64,
+    /// Events that the output has taken.
+    pub delivered: u64,
+    /// Events kept as dead letters.
+    pub dead_lettered: u64,
+    /// Events in the spool.
+    pub spooled: u64,
+    /// Whether the counts add up. While events are under way it may be false for a moment.
+    pub balanced: bool,
+}
+
+impl Books {
+    /// The books with what lies in the spool.
+    pub fn new(books: telemetry::Books, spooled: usize) -> Self {
+        let spooled = spooled as u64;
+        let is_balanced = books.received == books.accepted + books.rejected
+            && books.accepted == books.delivered + books.dead_lettered + spooled;
+        Self {
+            received: books.received,
+            accepted: books.accepted,
+            rejected: books.rejected,
+            delivered: books.delivered,
+            dead_lettered: books.dead_lettered,
+            spooled,
+            balanced: is_balanced,
+        }
+    }
+}

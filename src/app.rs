@@ -1,0 +1,249 @@
+//! The one room that knows all rooms: a configuration goes in, a running server with its addresses comes out. Owns
+//! every task and the order of the end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::admin::{self, Books, ListenerStatus, Operated, Status};
+use crate::config::{Config, Durability, OutputType};
+use crate::dead_letters::DeadLetters;
+use crate::forward::Forward;
+use crate::ingress::Ingress;
+use crate::lifecycle::{Lifecycle, Phase, TaskGroup};
+use crate::spool::{Acknowledge, Spool};
+use crate::telemetry::events::{DrainBegins, DrainEnded, Listening};
+use crate::telemetry::{Gauges, Output, Telemetry};
+
+/// Histograms are tidied this often.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// A running server.
+pub struct App {
+    server: Arc<Server>,
+    /// Of the public listener; ends when every connection has.
+    serving: TaskGroup,
+    /// All else; ends when the life has stopped.
+    background: TaskGroup,
+    drain_delay: Duration,
+    drain_timeout: Duration,
+}
+
+/// What the tasks share.
+struct Server {
+    lifecycle: Lifecycle,
+    telemetry: Arc<Telemetry>,
+    spool: Spool,
+    ingress: Ingress,
+    forward: Forward,
+    public_address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+}
+
+impl App {
+    /// Starts a server. It serves when this returns.
+    ///
+    /// # Errors
+    /// An address that cannot be bound, a folder that cannot be written.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let lifecycle = Lifecycle::new();
+        let background = TaskGroup::default();
+        let telemetry = Arc::new(telemetry(&config));
+        let spool = spool(&config, Arc::clone(&telemetry));
+        let dead_letters = DeadLetters::new(&config.dead_letters, Arc::clone(&telemetry));
+        let public = bind(config.server.listen, "server.listen").await?;
+        let admin = match config.admin.listen {
+            Some(address) => Some(bind(address, "admin.listen").await?),
+            None => None,
+        };
+        let forward = Forward::start(
+            &config,
+            spool.clone(),
+            dead_letters,
+            Arc::clone(&telemetry),
+            &lifecycle,
+            &background,
+        )?;
+        let server = Arc::new(Server {
+            ingress: Ingress::new(
+                &config,
+                spool.clone(),
+                Arc::clone(&telemetry),
+                lifecycle.clone(),
+            ),
+            public_address: public.local_addr()?,
+            admin_address: admin.as_ref().map(TcpListener::local_addr).transpose()?,
+            lifecycle,
+            telemetry,
+            spool,
+            forward,
+        });
+        let app = Self {
+            serving: TaskGroup::default(),
+            background,
+            drain_delay: config.server.drain_delay,
+            drain_timeout: config.server.drain_timeout,
+            server,
+        };
+        app.listen(public, admin, config);
+        Ok(app)
+    }
+
+    fn listen(&self, public: TcpListener, admin: Option<TcpListener>, config: Config) {
+        self.server.announce();
+        let server = Arc::clone(&self.server);
+        self.serving
+            .spawn(async move { server.ingress.serve(public, &config).await });
+        if let Some(listener) = admin {
+            let server = Arc::clone(&self.server);
+            self.background
+                .spawn(async move { server.serve_admin(listener).await });
+        }
+        let server = Arc::clone(&self.server);
+        self.background.spawn(async move {
+            tokio::select! {
+                () = server.upkeep() => {}
+                () = server.lifecycle.stopped() => {}
+            }
+        });
+        self.server.lifecycle.enter(Phase::Serving);
+    }
+
+    /// The public listener's address, as bound.
+    pub fn public_address(&self) -> SocketAddr {
+        self.server.public_address
+    }
+
+    /// The admin listener's address, as bound.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.server.admin_address
+    }
+
+    /// The end, in order: not ready any more but serving, for `drain_delay`; then no new connections, and what is in
+    /// flight is finished and what is in the spool delivered, for at most `drain_timeout` together.
+    pub async fn drain(&self) {
+        let server = &self.server;
+        DrainBegins {
+            delay: self.drain_delay,
+            timeout: self.drain_timeout,
+        }
+        .emit();
+        server.lifecycle.enter(Phase::Draining);
+        tokio::time::sleep(self.drain_delay).await;
+        server.lifecycle.enter(Phase::Closing);
+        let deadline = Instant::now() + self.drain_timeout;
+        let _done_or_out_of_time = tokio::time::timeout_at(deadline, async {
+            self.serving.ended().await;
+            server.spool.drained().await;
+        })
+        .await;
+        let connections = server.ingress.connections();
+        self.stop().await;
+        DrainEnded {
+            connections,
+            events_left: server.spool.status().events,
+            lost: server.spool.is_volatile(),
+        }
+        .emit();
+    }
+
+    /// The end at once: what is in flight is cut.
+    pub async fn stop(&self) {
+        self.server.lifecycle.enter(Phase::Stopped);
+        self.serving.ended().await;
+        self.background.ended().await;
+    }
+}
+
+impl Server {
+    fn announce(&self) {
+        for listener in self.listeners() {
+            Listening {
+                listener: listener.0,
+                address: listener.1,
+            }
+            .emit();
+        }
+    }
+
+    fn listeners(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        let admin = self.admin_address.map(|address| ("admin", address));
+        std::iter::once(("public", self.public_address)).chain(admin)
+    }
+
+    async fn serve_admin(self: Arc<Self>, listener: TcpListener) {
+        let (telemetry, lifecycle) = (Arc::clone(&self.telemetry), self.lifecycle.clone());
+        // Once bound, the only thing that ends it is the end of the life.
+        let _ended = admin::serve(listener, self, telemetry, lifecycle).await;
+    }
+
+    async fn upkeep(&self) {
+        let mut interval = tokio::time::interval(UPKEEP);
+        loop {
+            interval.tick().await;
+            self.telemetry.upkeep();
+        }
+    }
+}
+
+impl Operated for Server {
+    fn status(&self) -> Status {
+        let spool = self.spool.status();
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            phase: self.lifecycle.phase().as_str(),
+            listeners: self
+                .listeners()
+                .map(|(name, address)| ListenerStatus {
+                    name,
+                    address: address.to_string(),
+                })
+                .collect(),
+            spool: spool.into(),
+            brokers: self.forward.brokers(),
+            books: Books::new(self.telemetry.books(), spool.events),
+        }
+    }
+
+    fn gauges(&self) -> Gauges {
+        let spool = self.spool.status();
+        Gauges {
+            spool_bytes: spool.bytes,
+            spool_events: spool.events,
+            spool_oldest_age: spool.oldest_age,
+            in_flight_bytes: self.ingress.in_flight_bytes(),
+            connections: self.ingress.connections(),
+        }
+    }
+}
+
+fn telemetry(config: &Config) -> Telemetry {
+    let output = match config.output_type() {
+        OutputType::Http => Output::Http,
+        OutputType::File => Output::File,
+        OutputType::Stdout => Output::Stdout,
+    };
+    Telemetry::new(
+        config.metrics.source_labels(),
+        config.metrics.max_sources,
+        output,
+    )
+}
+
+fn spool(config: &Config, telemetry: Arc<Telemetry>) -> Spool {
+    let acknowledge = match config.ingest.durability {
+        Durability::Memory => Acknowledge::Queued,
+        Durability::Broker | Durability::Disk => Acknowledge::Delivered,
+    };
+    Spool::in_memory(config.spool.memory_bytes.as_usize(), acknowledge, telemetry)
+}
+
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{key}: cannot listen on {address}"))
+}

@@ -1,0 +1,112 @@
+//! The byte budget: one bound for all request bodies and rendered envelopes in memory. Counters only.
+//!
+//! A reservation grows as bytes arrive and is given back when it is dropped, whatever the reason, so
+//! nothing can leak from a request that is cut, refused or times out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes that requests may hold together.
+#[derive(Clone, Debug)]
+pub struct ByteBudget {
+    limit: usize,
+    used: Arc<AtomicUsize>,
+}
+
+/// The budget has no room for what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the byte budget is used up")]
+pub struct Exhausted;
+
+impl ByteBudget {
+    /// A budget of `limit` bytes, all free.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            used: Arc::default(),
+        }
+    }
+
+    /// Bytes reserved at this moment.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether `bytes` more would fit now. Nothing is reserved.
+    pub fn has_room_for(&self, bytes: u64) -> bool {
+        bytes <= self.limit.saturating_sub(self.used()) as u64
+    }
+
+    /// An empty reservation.
+    pub fn reservation(&self) -> Reservation {
+        Reservation {
+            budget: self.clone(),
+            bytes: 0,
+        }
+    }
+}
+
+/// A part of the budget that one request holds.
+#[derive(Debug)]
+pub struct Reservation {
+    budget: ByteBudget,
+    bytes: usize,
+}
+
+impl Reservation {
+    /// Takes `bytes` more.
+    ///
+    /// # Errors
+    /// [`Exhausted`] when they do not fit; what was held before stays held.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        let limit = self.budget.limit;
+        self.budget
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(bytes).filter(|sum| *sum <= limit)
+            })
+            .map_err(|_| Exhausted)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Gives `bytes` back, at most what is held.
+    pub fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.shrink(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reservation_grows_to_the_limit_and_gives_all_back() {
+        let budget = ByteBudget::new(100);
+        let mut first = budget.reservation();
+        let mut second = budget.reservation();
+        assert_eq!(first.grow(60), Ok(()));
+        assert_eq!(second.grow(41), Err(Exhausted));
+        assert_eq!(second.grow(40), Ok(()));
+        assert!(!budget.has_room_for(1));
+        assert_eq!(second.grow(usize::MAX), Err(Exhausted));
+        first.shrink(10);
+        assert_eq!(budget.used(), 90);
+        assert!(budget.has_room_for(10));
+        drop((first, second));
+        assert_eq!(budget.used(), 0);
+    }
+}

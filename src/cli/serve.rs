@@ -1,0 +1,115 @@
+//! `headgate serve`: the runtime, the log, the signals.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
+
+use super::{FAULT, fault};
+use crate::app::App;
+use crate::config::{Config, Loaded, LogFormat, LogLevel};
+use crate::telemetry::events::{
+    ConfigWarning, OpenFilesLow, ReloadIgnored, StartFailed, StoppedAtOnce,
+};
+use crate::telemetry::logging;
+
+/// Open files beside the client connections: listeners, Brokers, files, the runtime.
+const OTHER_FILES: u64 = 256;
+
+pub(super) fn run(loaded: Loaded) -> ExitCode {
+    let Loaded {
+        config, warnings, ..
+    } = loaded;
+    logging::init(
+        level(config.log.level),
+        config.log.format == LogFormat::Json,
+    );
+    for warning in &warnings {
+        ConfigWarning {
+            message: &warning.to_string(),
+        }
+        .emit();
+    }
+    raise_open_files(&config);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fault(&anyhow::Error::new(error).context("the runtime cannot start")),
+    };
+    match runtime.block_on(serve(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            StartFailed {
+                reason: &format!("{error:#}"),
+            }
+            .emit();
+            ExitCode::from(FAULT)
+        }
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let app = App::start(config).await?;
+    signals.stop().await;
+    tokio::select! {
+        () = app.drain() => {}
+        () = signals.stop() => {
+            StoppedAtOnce.emit();
+            app.stop().await;
+        }
+    }
+    Ok(())
+}
+
+/// The signals that a server obeys.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Resolves when a stop is asked for.
+    async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => ReloadIgnored.emit(),
+            }
+        }
+    }
+}
+
+fn raise_open_files(config: &Config) {
+    let Ok((soft, hard)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else {
+        return;
+    };
+    let raised = rlimit::setrlimit(rlimit::Resource::NOFILE, hard, hard);
+    let limit = if raised.is_ok() { hard } else { soft };
+    let needed = config.server.max_connections as u64 + OTHER_FILES;
+    if limit < needed {
+        OpenFilesLow { limit, needed }.emit();
+    }
+}
+
+fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}

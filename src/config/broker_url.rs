@@ -1,0 +1,92 @@
+//! The URLs of Brokers: what is accepted, and how a refused one is shown. Pure.
+
+use serde::{Deserialize, Deserializer, de};
+use url::Url;
+
+use crate::units::secret::MASK;
+
+/// Reads the list of `broker.urls`.
+pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Url>, D::Error> {
+    let mut urls = Vec::new();
+    for text in Vec::<String>::deserialize(deserializer)? {
+        let refused = |form: &str| de::Error::invalid_value(de::Unexpected::Str(&text), &form);
+        let url = parse(&text).map_err(refused)?;
+        if urls.contains(&url) {
+            return Err(refused("different URLs, each one once"));
+        }
+        urls.push(url);
+    }
+    Ok(urls)
+}
+
+/// Reads one URL, or says what is allowed.
+fn parse(text: &str) -> Result<Url, &'static str> {
+    const FORM: &str =
+        r#"a URL with the scheme http or https and a host, such as "http://logstash:8080/""#;
+    let url = Url::parse(text).map_err(|_| FORM)?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(FORM);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(
+            "a URL without user information: use the keys `user` and `password` of [broker]",
+        );
+    }
+    if url.fragment().is_some() {
+        return Err("a URL without a fragment, which is never sent");
+    }
+    Ok(url)
+}
+
+/// Hides what stands where user information would, for showing a URL that was refused.
+pub(super) fn without_user_information(text: &str) -> String {
+    let Some((before, _)) = text.split_once('@') else {
+        return text.to_owned();
+    };
+    let start = before.find("//").map_or(0, |slashes| slashes + 2);
+    let host = text.rfind('@').expect("an `@` was found above");
+    format!("{}{MASK}{}", &text[..start], &text[host..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_of_brokers() {
+        for (text, said) in [
+            ("http://logstash:8080/", None),
+            ("http://127.0.0.1:8080", None),
+            ("https://[::1]:8443/in?x=1", None),
+            ("not a url", Some("scheme http or https")),
+            ("", Some("scheme http or https")),
+            ("logstash:8080", Some("scheme http or https")),
+            ("ftp://logstash/", Some("scheme http or https")),
+            ("http://", Some("scheme http or https")),
+            ("http://u:p@logstash/", Some("`user` and `password`")),
+            ("http://u@logstash/", Some("`user` and `password`")),
+            ("http://logstash/#a", Some("fragment")),
+        ] {
+            match (parse(text), said) {
+                (Ok(_), None) => {}
+                (Err(form), Some(word)) => assert!(form.contains(word), "{text:?}: {form}"),
+                (result, _) => panic!("{text:?}: {result:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_url_is_shown_without_its_user_information() {
+        for (text, shown) in [
+            (
+                "http://user:secret@logstash:8080/a",
+                "http://***@logstash:8080/a",
+            ),
+            ("http://user:se@cret@logstash/", "http://***@logstash/"),
+            ("user:secret@logstash", "***@logstash"),
+            ("not a url", "not a url"),
+        ] {
+            assert_eq!(without_user_information(text), shown);
+        }
+    }
+}

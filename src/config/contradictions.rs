@@ -1,0 +1,175 @@
+//! Checks of values against their ranges and against each other. Pure.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde_json::Value;
+use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
+
+use crate::config::merge::Merge;
+use crate::config::{Config, Durability, OutputType};
+
+/// Notes every value out of its range and every contradiction.
+pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
+    if let Err(errors) = config.validate() {
+        let mut found = Vec::new();
+        flatten("", &errors, &mut found);
+        found.sort();
+        for (key, allowed) in found {
+            merge.refuse(&key, allowed);
+        }
+    }
+    refuse_disk(config, merge);
+    check_listeners(config, merge);
+    check_limits(config, merge);
+    check_broker(config, merge);
+    check_auth(config, merge);
+    check_labels(config, merge);
+}
+
+/// Turns `validator`'s tree of errors into paths of keys, each with what is allowed.
+fn flatten(above: &str, errors: &ValidationErrors, found: &mut Vec<(String, String)>) {
+    for (name, kind) in errors.errors() {
+        let key = if above.is_empty() {
+            name.to_string()
+        } else {
+            format!("{above}.{name}")
+        };
+        match kind {
+            ValidationErrorsKind::Struct(inner) => flatten(&key, inner, found),
+            ValidationErrorsKind::Field(errors) => {
+                found.extend(errors.iter().map(|error| (key.clone(), allowed(error))));
+            }
+            ValidationErrorsKind::List(_) => unreachable!("no list of sections is validated"),
+        }
+    }
+}
+
+fn allowed(error: &ValidationError) -> String {
+    if let Some(message) = &error.message {
+        return message.to_string();
+    }
+    let bound = |name: &str| {
+        error
+            .params
+            .get(name)
+            .map_or_else(String::new, Value::to_string)
+    };
+    format!("a whole number from {} to {}", bound("min"), bound("max"))
+}
+
+/// The spool on disk is not in this version.
+fn refuse_disk(config: &Config, merge: &mut Merge<'_>) {
+    if config.ingest.durability == Durability::Disk {
+        let allowed = "`broker` or `memory`: the spool on disk is not there yet in this version";
+        merge.refuse("ingest.durability", allowed.to_owned());
+    }
+}
+
+fn check_listeners(config: &Config, merge: &mut Merge<'_>) {
+    if config
+        .admin
+        .listen
+        .is_some_and(|admin| overlap(config.server.listen, admin))
+    {
+        let rule = "two listeners cannot share an address: choose another port for one of them";
+        merge.contradiction(&["server.listen", "admin.listen"], rule);
+    }
+}
+
+/// Whether only one of two listeners could be bound: the same port, and one address that includes the other.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let includes = |outer: IpAddr, inner: IpAddr| match outer {
+        IpAddr::V4(address) => address.is_unspecified() && inner.is_ipv4(),
+        IpAddr::V6(address) => address.is_unspecified(),
+    };
+    let (a, b) = (one.ip(), other.ip());
+    one.port() == other.port() && one.port() != 0 && (a == b || includes(a, b) || includes(b, a))
+}
+
+fn check_limits(config: &Config, merge: &mut Merge<'_>) {
+    if config.spool.segment_bytes > config.spool.max_bytes {
+        let rule = "a segment must not be larger than the whole spool";
+        merge.contradiction(&["spool.segment_bytes", "spool.max_bytes"], rule);
+    }
+    if config.broker.retry_initial > config.broker.retry_max {
+        let rule = "the first wait must not be longer than the longest";
+        merge.contradiction(&["broker.retry_initial", "broker.retry_max"], rule);
+    }
+}
+
+fn check_broker(config: &Config, merge: &mut Merge<'_>) {
+    let broker = &config.broker;
+    if config.output_type() == OutputType::Http && broker.urls.is_empty() {
+        let rule = "the http output needs at least one URL of a Broker";
+        merge.contradiction(&["output.type", "broker.urls"], rule);
+    }
+    if broker.user.is_empty() != broker.password.is_empty() {
+        merge.contradiction(&["broker.user", "broker.password"], BOTH);
+    }
+    if !broker.user.is_empty() && broker.headers.contains_key(http::header::AUTHORIZATION) {
+        let rule = "both say what the Authorization header is: keep one of them";
+        merge.contradiction(&["broker.user", "broker.headers"], rule);
+    }
+    if broker.user.contains(':') {
+        merge.refuse("broker.user", NO_COLON.to_owned());
+    }
+}
+
+const BOTH: &str = "both must be set, or neither";
+
+/// RFC 7617, section 2: the password begins after the first colon.
+const NO_COLON: &str = "a name without a colon, which HTTP Basic cannot tell from the password";
+
+fn check_auth(config: &Config, merge: &mut Merge<'_>) {
+    let auth = &config.auth;
+    if auth.user.is_empty() != auth.password.is_empty() {
+        merge.contradiction(&["auth.user", "auth.password"], BOTH);
+    }
+    if auth.user.contains(':') {
+        merge.refuse("auth.user", NO_COLON.to_owned());
+    }
+    let keys = &auth.keys;
+    let earlier = |index: usize| keys[..index].iter();
+    for (index, key) in keys.iter().enumerate() {
+        if earlier(index).any(|other| other.name == key.name || other.hash == key.hash) {
+            let rule = "every key needs a name and a hash of its own";
+            merge.contradiction(&["auth.keys"], rule);
+        }
+        if key.name == auth.user {
+            let rule = "HTTP Basic could not tell this user from the key of the same name";
+            merge.contradiction(&["auth.user", "auth.keys"], rule);
+        }
+    }
+}
+
+fn check_labels(config: &Config, merge: &mut Merge<'_>) {
+    let mut labels = config.metrics.source_labels();
+    labels.sort();
+    if labels.windows(2).any(|pair| pair[0] == pair[1]) {
+        let rule = "two of these fields would have the same label";
+        merge.contradiction(&["metrics.source_fields"], rule);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_overlap_where_only_one_could_be_bound() {
+        for (one, other, expected) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("0.0.0.0:80", "127.0.0.1:80", true),
+            ("[::]:80", "127.0.0.1:80", true),
+            ("[::]:80", "[::1]:80", true),
+            ("0.0.0.0:80", "[::1]:80", false),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+        ] {
+            let (one, other) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!(overlap(one, other), expected, "{one} {other}");
+            assert_eq!(overlap(other, one), expected, "{other} {one}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `[enrich]`: what is added to each event. Plain data.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::config::{StaticFields, unset};
+use crate::units::FieldReference;
+
+/// What is added to each event.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, validator::Validate)]
+#[serde(deny_unknown_fields)]
+pub struct Enrich {
+    /// Which fields the request's data goes to.
+    pub ecs_compatibility: EcsCompatibility,
+    /// The field of the client's address; `None` (written `""`): the default of the ECS mode.
+    #[serde(with = "unset")]
+    pub remote_host_target_field: Option<FieldReference>,
+    /// The field of the request's headers; `None` (written `""`): the default of the ECS mode.
+    #[serde(with = "unset")]
+    pub request_headers_target_field: Option<FieldReference>,
+    /// Whether the request's headers become a field at all.
+    pub headers: bool,
+    /// Headers that never reach an event, in lower case.
+    #[serde(deserialize_with = "lower_case")]
+    pub drop_headers: Vec<String>,
+    /// What happens to a field that the event already has.
+    pub on_conflict: OnConflict,
+    /// Fields added to every event.
+    pub fields: StaticFields,
+}
+
+/// Which fields the request's data goes to, as in Logstash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EcsCompatibility {
+    /// `host` and `headers`.
+    Disabled,
+    /// The fields of the Elastic Common Schema; `v8` means the same.
+    #[serde(alias = "v8")]
+    V1,
+}
+
+/// What happens to a field that the event already has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnConflict {
+    /// It stays as the client sent it.
+    Keep,
+    /// It is replaced.
+    Overwrite,
+}
+
+/// Header names are compared in lower case, so they are kept in it.
+fn lower_case<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    Ok(names
+        .into_iter()
+        .map(|name| name.to_ascii_lowercase())
+        .collect())
+}

@@ -1,0 +1,313 @@
+//! Every kind of problem, and how it is told.
+
+use super::*;
+
+/// What the configuration is told to be wrong with, a line each.
+fn wrong(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    match load(text, variables) {
+        Ok(_) => panic!("taken as right: {text} {variables:?}"),
+        Err(errors) => {
+            let lines: Vec<String> = errors.to_string().lines().map(str::to_owned).collect();
+            assert_eq!(lines.len(), errors.problems().len(), "one line a problem");
+            lines
+        }
+    }
+}
+
+/// A wrong setting a line, and the words that its message must hold besides the key.
+const WRONG_VALUES: &str = r#"
+server.drain_delay = 'soon' => soon | duration | 75s
+server.drain_delay = 5 => = 5: | duration
+server.drain_delay = '9000h' => 9000h | 0s to 8760h
+server.request_timeout = '0s' => 0s | 1ms to 8760h
+server.listen = 'nowhere' => nowhere | IP address and a port
+server.listen = '' => IP address and a port
+server.max_connections = 'many' => many | whole number
+server.max_connections = 1.5 => 1.5 | whole number
+server.max_connections = 0 => = 0: | from 1 to 1000000
+admin.listen = 8081 => 8081 | or "" for none
+ingest.durability = 'maybe' => maybe | disk | broker | memory
+ingest.codec = 'xml' => xml | plain | json | json_lines | auto
+ingest.codec = 5 => = 5: | json_lines
+ingest.codecs = { 'a/b' = 'xml' } => xml | json_lines
+ingest.codecs = { json = 'json' } => media types
+ingest.codecs = { 'a/B' = 'json', 'A/b' = 'json' } => each one once
+ingest.codecs = 5 => = 5: | a table
+ingest.response_code = 404 => 404 | 200, 201, 202 or 204
+ingest.response_code = 'x' => x | 200, 201, 202 or 204
+ingest.response_headers = { 'a b' = 'c' } => a b | names
+ingest.response_headers = { a = "b\nc" } => b\nc | values | visible ASCII
+ingest.response_headers = { a = 'ü' } => ü | values | visible ASCII
+ingest.response_headers = { Content-Length = '1' } => headers other than | Content-Length
+ingest.response_headers = { a = '1', A = '2' } => each one once
+ingest.overload_status = 70000 => 70000 | 503 or 429
+ingest.max_event_bytes = 'lots' => lots | a size | KiB
+ingest.max_event_bytes = 1024 => 1024 | a size | KiB
+ingest.max_event_bytes = '0B' => 0B | at least 1B
+enrich.headers = 'no' => no | true or false
+enrich.ecs_compatibility = 'v2' => v2 | disabled | v1 | v8
+enrich.fields = { a = inf } => inf | not a finite number
+enrich.fields = { '[a' = 1 } => [a | [outer][inner]
+enrich.remote_host_target_field = '[a' => [a | or ""
+enrich.drop_headers = [1] => [1] | each value a text in quotes
+validate.required = [''] => [outer][inner]
+validate.max_message_bytes = 5 => = 5: | a size | or ""
+validate.max_message_bytes = '0B' => 0B | at least 1B
+spool.dir = '' => the path of a folder
+output.type = 'kafka' => kafka | http | file | stdout | or ""
+output.type = 5 => = 5: | http | file | stdout
+output.file = 'x' => x | a table: [output.file]
+broker.urls = ['not a url'] => not a url | http or https
+broker.urls = 'http://a/' => http://a/ | a list
+broker.urls = ['http://a', 'http://a/'] => each one once
+broker.format = 'csv' => csv | json_batch | json_lines | json
+broker.max_in_flight = -1 => -1 | not negative
+broker.max_in_flight = 0 => = 0: | from 1 to 1000
+broker.rejected_codes = [400, 200] => 200 | none of them 2xx
+broker.rejected_codes = ['x'] => x | 100 to 599
+metrics.max_sources = 0 => = 0: | from 1
+log.level = 'loud' => loud | error | warn | info | debug | trace
+log.format = 'xml' => xml | text | json
+"#;
+
+#[test]
+fn a_wrong_value_is_told_with_key_value_and_what_is_allowed() {
+    for row in WRONG_VALUES.trim().lines() {
+        let (setting, words) = row.split_once(" => ").unwrap();
+        let (key, _) = setting.split_once(" = ").unwrap();
+        let lines = wrong(setting, &[]);
+        let [line] = lines.as_slice() else {
+            panic!("{setting}: {lines:#?}");
+        };
+        assert!(line.starts_with(&format!("c.toml: {key} = ")), "{line}");
+        for word in words.split(" | ") {
+            assert!(line.contains(word), "{setting}: no {word} in {line}");
+        }
+    }
+}
+
+#[test]
+fn the_spool_on_disk_is_not_there_yet() {
+    let lines = wrong("[ingest]\ndurability = 'disk'", &[]);
+    assert_eq!(
+        lines,
+        [
+            "c.toml: ingest.durability = \"disk\": must be `broker` or `memory`: the spool on disk is not there yet in this version"
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_key_is_told_with_what_may_have_been_meant() {
+    for (text, line) in [
+        (
+            "[server]\nlissten = 'x'",
+            r#"server.lissten = "x": there is no such key; did you mean server.listen?"#,
+        ),
+        (
+            "[sever]\nlisten = 'x'",
+            r#"sever = { listen = "***" }: there is no such key; did you mean server?"#,
+        ),
+        (
+            "[log]\ncolour = true",
+            "log.colour = true: there is no such key; the keys of [log] are level, format",
+        ),
+        (
+            "server = 5",
+            "server = 5: must be a table: [server] and its keys below it",
+        ),
+        (
+            "[auth]\npasword = 'hunter2'",
+            r#"auth.pasword = "***": there is no such key; did you mean auth.password?"#,
+        ),
+    ] {
+        assert_eq!(wrong(text, &[]), [format!("c.toml: {line}")], "{text}");
+    }
+}
+
+#[test]
+fn each_entry_of_the_keys_is_looked_at_by_itself() {
+    let text = "[[auth.keys]]\nname = 'a:b'\nhash = 'x'\nevents_per_second = 5\n[[auth.keys]]\nfields = 7\n";
+    let lines = wrong(text, &[]);
+    for (line, start) in lines.iter().zip([
+        r#"c.toml: auth.keys[0].name = "a:b": must be a name without colons"#,
+        r#"c.toml: auth.keys[0].hash = "***": must be `sha256:` and 64 hexadecimal digits"#,
+        "c.toml: auth.keys[0].events_per_second = 5: there is no such key",
+        "c.toml: auth.keys[1].fields = 7: must be a table",
+        "c.toml: auth.keys[1].name: is missing",
+        "c.toml: auth.keys[1].hash: is missing",
+    ]) {
+        assert!(line.starts_with(start), "{line}");
+    }
+    assert_eq!(lines.len(), 6);
+    for text in [
+        "auth.keys = 5",
+        "auth.keys = [5]",
+        "auth.keys = { name = 'web' }",
+    ] {
+        assert_eq!(wrong(text, &[]).len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn values_that_contradict_each_other_are_told_together() {
+    let web = format!("{{ name = 'web', hash = '{HASH}' }}");
+    for (text, words) in [
+        (
+            "[auth]\nuser = 'u'",
+            r#"c.toml: auth.user = "u" and auth.password = "": both"#,
+        ),
+        (
+            "[auth]\npassword = 'hunter2'",
+            r#"c.toml: auth.user = "" and auth.password = "***": both"#,
+        ),
+        ("[broker]\nuser = 'u'", "broker.user|broker.password|both"),
+        (
+            "[auth]\nuser = 'a:b'\npassword = 'p'",
+            "auth.user|a:b|colon",
+        ),
+        (
+            "[broker]\nuser = 'a:b'\npassword = 'p'",
+            "broker.user|a:b|colon",
+        ),
+        (
+            "[output]\ntype = 'http'",
+            "output.type|broker.urls|at least one URL",
+        ),
+        (
+            "[admin]\nlisten = '127.0.0.1:8080'",
+            "server.listen|admin.listen|another port",
+        ),
+        (
+            "[spool]\nsegment_bytes = '5GiB'",
+            "spool.segment_bytes|5GiB|spool.max_bytes|4GiB",
+        ),
+        (
+            "[broker]\nretry_initial = '5m'",
+            "broker.retry_initial|5m|broker.retry_max|30s",
+        ),
+        (
+            "[metrics]\nsource_fields = ['A', 'a']",
+            "metrics.source_fields|the same label",
+        ),
+        (
+            "[broker]\nheaders = { authorization = 'Bearer x' }\nuser = 'u'\npassword = 'p'",
+            "broker.user|broker.headers|Authorization",
+        ),
+        (
+            &format!("[auth]\nkeys = [{web}, {web}]"),
+            "auth.keys|of its own",
+        ),
+        (
+            &format!("[auth]\nuser = 'web'\npassword = 'p'\nkeys = [{web}]"),
+            "auth.user|auth.keys|same name",
+        ),
+    ] {
+        let lines = wrong(text, &[]);
+        let [line] = lines.as_slice() else {
+            panic!("{text}: {lines:#?}");
+        };
+        for word in words.split('|') {
+            assert!(line.contains(word), "{text}: no {word} in {line}");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_wrong_by_itself_is_told_once() {
+    assert_eq!(wrong("[auth]\nuser = 'u'\npassword = 5", &[]).len(), 1);
+    assert_eq!(
+        wrong("[output]\ntype = 'http'\n[broker]\nurls = ['x']", &[]).len(),
+        1
+    );
+}
+
+#[test]
+fn all_problems_of_file_and_environment_come_at_once() {
+    let text = "[server]\ndrain_delay = 'soon'\nlissten = 'x'\n[ingest]\ncodec = 'xml'\n[broker]\nmax_in_flight = 0\n";
+    let lines = wrong(
+        text,
+        &[
+            ("HEADGATE_LOG__LEVEL", "loud"),
+            ("HEADGATE_ENRICH__FIELDS__ENV", "x"),
+        ],
+    );
+    for (line, start) in lines.iter().zip([
+        "c.toml: server.drain_delay = ",
+        "c.toml: server.lissten = ",
+        "c.toml: ingest.codec = ",
+        "HEADGATE_ENRICH__FIELDS__ENV: enrich.fields.env = \"x\": there is no such key; enrich.fields is set as a whole",
+        "HEADGATE_LOG__LEVEL: log.level = ",
+        "c.toml: broker.max_in_flight = ",
+    ]) {
+        assert!(line.starts_with(start), "{line}");
+    }
+    assert_eq!(lines.len(), 6);
+}
+
+#[test]
+fn no_message_shows_a_secret() {
+    let hash = HASH.replace("0f", "0g");
+    for (text, variables) in [
+        ("[auth]\npassword = 12345678", &[][..]),
+        ("[auth]\npassword = '12345678'", &[]),
+        ("[auth]\npasword = '12345678'", &[]),
+        ("[auth]\npassword = x12345678", &[]),
+        ("[atuh]\npw = '12345678'", &[]),
+        ("[broker]\npw = '12345678'", &[]),
+        ("[broker]\nurls = ['http://u:12345678@h/']", &[]),
+        ("[broker]\nheaders = { Authorization = 12345678 }", &[]),
+        (
+            "[broker]\nheaders = { Authorization = \"12345678\\n\" }",
+            &[],
+        ),
+        ("", &[("HEADGATE_AUTH__PASSWORD", "12345678")]),
+        ("", &[("HEADGATE_AUTH__PASWORD", "12345678")]),
+        ("", &[("HEADGATE_BROKER__URLS", "http://u:12345678@h/")]),
+        (
+            "",
+            &[("HEADGATE_BROKER__HEADERS", "{ Authorization = 12345678")],
+        ),
+        (
+            &format!("[[auth.keys]]\nname = '12345678'\nhash = '{hash}'")
+                .replace("12345678", "web"),
+            &[],
+        ),
+    ] {
+        let told = wrong(text, variables).join("\n");
+        assert!(
+            !told.contains("12345678") && !told.contains("0g0g"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_with_its_place() {
+    for (text, start) in [
+        ("[server\nlisten = ", "c.toml:1:8: not TOML: "),
+        ("[auth]\nuser = 'ü' x\n", "c.toml:2:12: not TOML: "),
+        (
+            "[log]\nlevel = 'info'\nlevel = 'warn'\n",
+            "c.toml:3:1: not TOML: duplicate key",
+        ),
+    ] {
+        let lines = wrong(text, &[]);
+        assert!(lines[0].starts_with(start), "{lines:?}");
+    }
+}
+
+#[test]
+fn an_unreadable_file_is_not_told_again_as_a_contradiction() {
+    let variables = [
+        ("HEADGATE_AUTH__USER", "u"),
+        ("HEADGATE_LOG__LEVEL", "loud"),
+    ];
+    let lines = wrong("[auth", &variables);
+    assert!(lines[0].starts_with("c.toml:1:6: not TOML"), "{lines:#?}");
+    assert!(
+        lines[1].starts_with("HEADGATE_LOG__LEVEL: log.level"),
+        "{lines:#?}"
+    );
+    assert_eq!(lines.len(), 2);
+}

@@ -1,0 +1,288 @@
+//! Laying trees of settings over the defaults, key by key, and noting all that is wrong with them. Pure.
+//!
+//! Decoding a whole tree stops at its first error. Here each given value is put alone into the tree of the defaults and
+//! that is decoded, so that whatever fails is the fault of this one value.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::config::known::{Entry, Known};
+use crate::config::problem::{Origin, Problem};
+use crate::config::{ApiKey, Config, shown};
+
+/// The tree of the effective settings as it grows.
+pub(super) struct Merge<'a> {
+    known: &'a Known,
+    effective: Table,
+    origins: BTreeMap<String, Origin>,
+    problems: Vec<Problem>,
+    faulty: Vec<String>,
+}
+
+impl<'a> Merge<'a> {
+    /// Nothing but the defaults.
+    pub(super) fn new(known: &'a Known) -> Self {
+        Self {
+            known,
+            effective: known.defaults().clone(),
+            origins: BTreeMap::new(),
+            problems: Vec::new(),
+            faulty: Vec::new(),
+        }
+    }
+
+    /// Lays a tree of settings over what is there. A value that is wrong is noted and leaves what was there.
+    pub(super) fn overlay(&mut self, settings: Table, origin: &Origin) {
+        self.overlay_section(&[], settings, origin);
+    }
+
+    fn overlay_section(&mut self, path: &[String], settings: Table, origin: &Origin) {
+        for (name, value) in settings {
+            self.overlay_at(&[path, &[name]].concat(), value, origin);
+        }
+    }
+
+    /// Lays one setting over what is there, or a section of them.
+    pub(super) fn overlay_at(&mut self, path: &[String], value: Value, origin: &Origin) {
+        match (self.known.find(path), value) {
+            (None, value) => self.unknown(path, &value, origin),
+            (Some(Entry::Section(_)), Value::Table(table)) => {
+                self.overlay_section(path, table, origin);
+            }
+            (Some(Entry::Section(_)), value) => {
+                let key = path.join(".");
+                let given = shown::value(&key, &value);
+                let allowed = format!("a table: [{key}] and its keys below it");
+                self.refuse_given(key, given, allowed, origin.clone());
+            }
+            (Some(Entry::Key(_)), value) => self.set(path, value, origin),
+        }
+    }
+
+    /// The configuration that the settings come to.
+    pub(super) fn decode(&self) -> Config {
+        Config::deserialize(Value::Table(self.effective.clone()))
+            .expect("each value of the tree was decoded by itself")
+    }
+
+    /// Notes a problem that is not about a single value.
+    pub(super) fn note(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// Notes that a key may not have the value that it has.
+    pub(super) fn refuse(&mut self, key: &str, allowed: String) {
+        let given = shown::value(key, &self.value(key));
+        self.refuse_given(key.to_owned(), given, allowed, self.origin(key));
+    }
+
+    /// Notes that a key may not have a value that did not get into the tree.
+    pub(super) fn refuse_given(
+        &mut self,
+        key: String,
+        given: String,
+        allowed: String,
+        origin: Origin,
+    ) {
+        self.faulty.push(key.clone());
+        self.note(Problem::Refused {
+            key,
+            given,
+            allowed,
+            origin,
+        });
+    }
+
+    /// Notes that keys may not have the values that they have together; silent where one of them is wrong by itself.
+    pub(super) fn contradiction(&mut self, keys: &[&str], rule: &'static str) {
+        if keys
+            .iter()
+            .any(|key| self.faulty.iter().any(|faulty| faulty == key))
+        {
+            return;
+        }
+        let mut origins: Vec<String> = Vec::new();
+        let mut settings: Vec<String> = Vec::new();
+        for key in keys {
+            let origin = self.origin(key).to_string();
+            if !origins.contains(&origin) {
+                origins.push(origin);
+            }
+            settings.push(format!("{key} = {}", shown::value(key, &self.value(key))));
+        }
+        self.note(Problem::Contradiction {
+            origins: origins.concat(),
+            settings: settings.join(" and "),
+            rule,
+        });
+    }
+
+    /// All that was noted.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    fn unknown(&mut self, path: &[String], value: &Value, origin: &Origin) {
+        let given = if self.known.may_hold_a_secret(path) {
+            shown::without_texts(value)
+        } else {
+            shown::value(&path.join("."), value)
+        };
+        self.note(Problem::UnknownKey {
+            key: path.join("."),
+            given,
+            hint: self.known.hint(path),
+            origin: origin.clone(),
+        });
+    }
+
+    fn set(&mut self, path: &[String], value: Value, origin: &Origin) {
+        let key = path.join(".");
+        if key == "auth.keys" && !self.api_keys_are_right(&value, origin) {
+            self.faulty.push(key);
+            return;
+        }
+        match self.try_alone(path, &value) {
+            Ok(()) => {
+                put(&mut self.effective, path, value);
+                self.origins.insert(key, origin.clone());
+            }
+            Err(allowed) => {
+                let given = shown::value(&key, &value);
+                self.refuse_given(key, given, allowed, origin.clone());
+            }
+        }
+    }
+
+    /// Decodes the defaults with this value alone in its place; the error says what is allowed.
+    fn try_alone(&self, path: &[String], value: &Value) -> Result<(), String> {
+        let mut probe = self.known.defaults().clone();
+        put(&mut probe, path, value.clone());
+        match Config::deserialize(Value::Table(probe)) {
+            Ok(_) => Ok(()),
+            // A word of a list was wanted; the list is told only to a text that is none of them.
+            Err(error) if error.message().contains("string only") && !value.is_str() => {
+                self.try_alone(path, &Value::String(value.to_string()))
+            }
+            Err(error) => Err(allowed(&error, value)),
+        }
+    }
+
+    /// Looks at each key of each entry of `[[auth.keys]]` by itself.
+    fn api_keys_are_right(&mut self, value: &Value, origin: &Origin) -> bool {
+        let noted = self.problems.len();
+        let Some(entries) = value.as_array() else {
+            let allowed = "a list of tables: [[auth.keys]], each with `name` and `hash`".to_owned();
+            let given = shown::value("auth.keys", value);
+            self.refuse_given("auth.keys".to_owned(), given, allowed, origin.clone());
+            return false;
+        };
+        for (index, entry) in entries.iter().enumerate() {
+            self.api_key(&format!("auth.keys[{index}]"), entry, origin);
+        }
+        self.problems.len() == noted
+    }
+
+    fn api_key(&mut self, place: &str, entry: &Value, origin: &Origin) {
+        let template = api_key_template();
+        let Some(entry) = entry.as_table() else {
+            let given = shown::value(place, entry);
+            let allowed = "a table with `name` and `hash`".to_owned();
+            return self.refuse_given(place.to_owned(), given, allowed, origin.clone());
+        };
+        for (name, value) in entry {
+            let key = format!("{place}.{name}");
+            if !template.contains_key(name) {
+                let given = shown::without_texts(value);
+                let hint = "the keys of [[auth.keys]] are name, hash, fields".to_owned();
+                let origin = origin.clone();
+                self.note(Problem::UnknownKey {
+                    key,
+                    given,
+                    hint,
+                    origin,
+                });
+                continue;
+            }
+            let mut probe = template.clone();
+            probe.insert(name.clone(), value.clone());
+            if let Err(error) = ApiKey::deserialize(Value::Table(probe)) {
+                let given = shown::value(name, value);
+                self.refuse_given(key, given, allowed(&error, value), origin.clone());
+            }
+        }
+        for (name, allowed) in [
+            ("name", "the name of the key"),
+            (
+                "hash",
+                "the hash of the key, as `headgate keys new` prints it",
+            ),
+        ] {
+            if !entry.contains_key(name) {
+                let key = format!("{place}.{name}");
+                let (allowed, origin) = (allowed.to_owned(), origin.clone());
+                self.note(Problem::Missing {
+                    key,
+                    allowed,
+                    origin,
+                });
+            }
+        }
+    }
+
+    fn value(&self, key: &str) -> Value {
+        let whole = Value::Table(self.effective.clone());
+        key.split('.')
+            .try_fold(whole, |value, name| value.get(name).cloned())
+            .expect("checks speak of known keys")
+    }
+
+    fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::Defaults)
+    }
+}
+
+/// An entry of `[[auth.keys]]` that is right, to try single values in.
+fn api_key_template() -> Table {
+    let hash = format!("sha256:{}", "0".repeat(64));
+    Table::from_iter([
+        ("name".to_owned(), Value::String("name".to_owned())),
+        ("hash".to_owned(), Value::String(hash)),
+        ("fields".to_owned(), Value::Table(Table::new())),
+    ])
+}
+
+/// Puts a value where a known path leads.
+fn put(tree: &mut Table, path: &[String], value: Value) {
+    let (name, above) = path.split_last().expect("a key has a name");
+    let section = above.iter().fold(tree, |section, name| {
+        section
+            .get_mut(name)
+            .and_then(Value::as_table_mut)
+            .expect("the path of a known key leads through tables")
+    });
+    section.insert(name.clone(), value);
+}
+
+/// What a decoder's message says is allowed, in plain words.
+fn allowed(error: &toml::de::Error, given: &Value) -> String {
+    let message = error.message();
+    let expected = message
+        .rsplit_once(", expected ")
+        .map_or(message, |(_, expected)| expected);
+    let each = if given.is_array() || given.is_table() {
+        "each value "
+    } else {
+        ""
+    };
+    match expected {
+        "usize" => format!("{each}a whole number, not negative"),
+        "a boolean" => format!("{each}true or false"),
+        "a string" => format!("{each}a text in quotes"),
+        "a sequence" => r#"a list, such as ["a", "b"]"#.to_owned(),
+        "a map" => r#"a table, such as { name = "value" }"#.to_owned(),
+        _ => expected.to_owned(),
+    }
+}

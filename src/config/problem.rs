@@ -1,0 +1,124 @@
+//! What can be wrong with a configuration, and how it is told. Pure.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The embedded default file.
+    Defaults,
+    /// A configuration file.
+    File(PathBuf),
+    /// An environment variable.
+    Variable(String),
+}
+
+/// Stands before each problem, so it ends in a colon; nothing for the defaults.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Defaults => Ok(()),
+            Self::File(path) => write!(f, "{}: ", path.display()),
+            Self::Variable(name) => write!(f, "{name}: "),
+        }
+    }
+}
+
+/// One thing that is wrong. Values are shown as TOML, secrets masked.
+#[derive(Debug, Error)]
+pub enum Problem {
+    /// The file cannot be read.
+    #[error("{}: the configuration file cannot be read: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{}:{line}:{column}: not TOML: {message}", path.display())]
+    NotToml {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column in characters, from 1.
+        column: usize,
+        /// What the parser found.
+        message: String,
+    },
+    /// There is no such key.
+    #[error("{origin}{key} = {given}: there is no such key; {hint}")]
+    UnknownKey {
+        /// The path of the key.
+        key: String,
+        /// Its value.
+        given: String,
+        /// What is allowed there.
+        hint: String,
+        /// Where it came from.
+        origin: Origin,
+    },
+    /// The key may not have this value.
+    #[error("{origin}{key} = {given}: must be {allowed}")]
+    Refused {
+        /// The path of the key.
+        key: String,
+        /// Its value.
+        given: String,
+        /// What it may be.
+        allowed: String,
+        /// Where it came from.
+        origin: Origin,
+    },
+    /// A key that has no default is not there.
+    #[error("{origin}{key}: is missing: must be {allowed}")]
+    Missing {
+        /// The path of the key.
+        key: String,
+        /// What it may be.
+        allowed: String,
+        /// Where it ought to stand.
+        origin: Origin,
+    },
+    /// Each value is allowed, but not together.
+    #[error("{origins}{settings}: {rule}")]
+    Contradiction {
+        /// Where the values came from.
+        origins: String,
+        /// The keys and values.
+        settings: String,
+        /// What must hold between them.
+        rule: &'static str,
+    },
+}
+
+/// All that is wrong, at least one problem; shown one a line.
+#[derive(Debug, Error)]
+#[error("{}", lines(.0))]
+pub struct ConfigErrors(Vec<Problem>);
+
+impl ConfigErrors {
+    /// The value, or all that stood against it.
+    pub(super) fn unless_empty<T>(problems: Vec<Problem>, value: T) -> Result<T, Self> {
+        if problems.is_empty() {
+            Ok(value)
+        } else {
+            Err(Self(problems))
+        }
+    }
+
+    /// The problems, never none.
+    pub fn problems(&self) -> &[Problem] {
+        &self.0
+    }
+}
+
+fn lines(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    lines.join("\n")
+}

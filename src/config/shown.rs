@@ -1,0 +1,109 @@
+//! How values are shown in messages: as TOML, secrets masked. Pure.
+
+use toml::Value;
+
+use crate::config::broker_url;
+use crate::units::secret::MASK;
+
+/// Parts of names, in lower case, whose values are not shown. An unknown key may be a misspelt `password`, so names are
+/// judged by what they look like.
+const SECRET_NAMES: [&str; 7] = [
+    "authorization",
+    "cookie",
+    "hash",
+    "key",
+    "pass",
+    "secret",
+    "token",
+];
+
+/// Whether a key or header of this name holds something that must not be shown.
+pub(super) fn names_a_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|part| name.contains(part))
+}
+
+/// The value of the key as TOML; secrets, also those inside it, as `"***"`.
+pub(super) fn value(key: &str, value: &Value) -> String {
+    one_line(&masked(key, value))
+}
+
+/// The value as TOML, every text in it as `"***"`.
+pub(super) fn without_texts(value: &Value) -> String {
+    fn hidden(value: &Value) -> Value {
+        match value {
+            Value::String(_) => Value::String(MASK.to_owned()),
+            Value::Array(items) => Value::Array(items.iter().map(hidden).collect()),
+            Value::Table(table) => {
+                let hide = |(name, value): (&String, &Value)| (name.clone(), hidden(value));
+                Value::Table(table.iter().map(hide).collect())
+            }
+            _ => value.clone(),
+        }
+    }
+    one_line(&hidden(value))
+}
+
+/// A problem is one line, so line breaks in texts, which TOML would show as they are, are shown as escapes.
+fn one_line(value: &Value) -> String {
+    value
+        .to_string()
+        .replace("\"\"\"\n", "\"\"\"")
+        .replace('\n', "\\n")
+}
+
+fn masked(key: &str, value: &Value) -> Value {
+    match value {
+        Value::Table(table) => Value::Table(
+            table
+                .iter()
+                .map(|(name, value)| (name.clone(), masked(name, value)))
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(items.iter().map(|item| masked(key, item)).collect()),
+        Value::String(text) if text.is_empty() => value.clone(),
+        _ if names_a_secret(key) => Value::String(MASK.to_owned()),
+        Value::String(text) if text.contains(['{', '[']) && names_a_secret(text) => {
+            // A table or a list from the environment that could not be read as one.
+            Value::String(MASK.to_owned())
+        }
+        Value::String(text) => Value::String(broker_url::without_user_information(text)),
+        _ => value.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_wherever_they_stand() {
+        for (key, given, shown) in [
+            ("listen", "'127.0.0.1:1'", r#""127.0.0.1:1""#),
+            ("max_connections", "-1", "-1"),
+            ("password", "'hunter2'", r#""***""#),
+            ("password", "''", r#""""#),
+            ("password", "12345", r#""***""#),
+            ("passwrd", "'hunter2'", r#""***""#),
+            (
+                "keys",
+                "[{ name = 'web', hash = 'abc' }]",
+                r#"[{ name = "web", hash = "***" }]"#,
+            ),
+            (
+                "headers",
+                "{ X-Env = 'test', Authorization = 'Basic x' }",
+                r#"{ X-Env = "test", Authorization = "***" }"#,
+            ),
+            ("headers", r#"'{ Authorization = "Basic x"'"#, r#""***""#),
+            (
+                "urls",
+                "['http://u:p@h/', 'not a url']",
+                r#"["http://***@h/", "not a url"]"#,
+            ),
+        ] {
+            let given: Value = given.parse().unwrap();
+            assert_eq!(value(key, &given), shown);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Fields that the operator has added to events: `enrich.fields`, `auth.keys[].fields`. Pure.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Map;
+use thiserror::Error;
+
+use crate::units::FieldReference;
+
+/// Fields with fixed values, in the order of the configuration; no two of them speak of the same field.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StaticFields(Vec<(FieldReference, serde_json::Value)>);
+
+/// The table does not say which fields have which values.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StaticFieldsError {
+    /// A key of the table is no field reference.
+    #[error("fields named `name` or \"[outer][inner]\"; `{0}` is neither")]
+    Name(String),
+    /// JSON has no such value.
+    #[error("values that JSON has too; that of `{0}` is not a finite number")]
+    NotFinite(String),
+    /// Two keys speak of the same field, or one of a part of the other.
+    #[error("different fields, none inside another; `{0}` is there already")]
+    Twice(String),
+}
+
+impl StaticFields {
+    /// The fields and their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&FieldReference, &serde_json::Value)> {
+        self.0.iter().map(|(field, value)| (field, value))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them as one JSON object, nested as their references say.
+    pub fn to_json(&self) -> Map<String, serde_json::Value> {
+        let mut object = Map::new();
+        for (field, value) in &self.0 {
+            let is_new = insert(&mut object, field.path(), value.clone());
+            debug_assert!(is_new, "fields were compared when they were read");
+        }
+        object
+    }
+}
+
+/// Puts the value where the path says; false where something is there already.
+fn insert(
+    object: &mut Map<String, serde_json::Value>,
+    path: &[String],
+    value: serde_json::Value,
+) -> bool {
+    match path {
+        [] => false,
+        [name] => {
+            let is_new = !object.contains_key(name);
+            object.entry(name).or_insert(value);
+            is_new
+        }
+        [name, rest @ ..] => object
+            .entry(name)
+            .or_insert_with(|| Map::new().into())
+            .as_object_mut()
+            .is_some_and(|inner| insert(inner, rest, value)),
+    }
+}
+
+impl TryFrom<toml::Table> for StaticFields {
+    type Error = StaticFieldsError;
+
+    fn try_from(table: toml::Table) -> Result<Self, StaticFieldsError> {
+        let mut fields = Vec::new();
+        let mut object = Map::new();
+        for (key, value) in table {
+            let field: FieldReference = key
+                .parse()
+                .map_err(|_| StaticFieldsError::Name(key.clone()))?;
+            let value = json(value).ok_or_else(|| StaticFieldsError::NotFinite(key.clone()))?;
+            if !insert(&mut object, field.path(), value.clone()) {
+                return Err(StaticFieldsError::Twice(key));
+            }
+            fields.push((field, value));
+        }
+        Ok(Self(fields))
+    }
+}
+
+/// The JSON value that says the same; a TOML time becomes a text. Nothing for a number that is not finite.
+fn json(value: toml::Value) -> Option<serde_json::Value> {
+    Some(match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => serde_json::Number::from_f64(number)?.into(),
+        toml::Value::Boolean(truth) => truth.into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(items) => items
+            .into_iter()
+            .map(json)
+            .collect::<Option<Vec<_>>>()?
+            .into(),
+        toml::Value::Table(table) => table
+            .into_iter()
+            .map(|(name, value)| Some((name, json(value)?)))
+            .collect::<Option<Map<_, _>>>()?
+            .into(),
+    })
+}
+
+impl Serialize for StaticFields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter().map(|(field, value)| (field.to_string(), value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for StaticFields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let table = toml::Table::deserialize(deserializer)?;
+        Self::try_from(table).map_err(|error| {
+            de::Error::invalid_value(de::Unexpected::Map, &error.to_string().as_str())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(toml: &str) -> Result<StaticFields, StaticFieldsError> {
+        StaticFields::try_from(toml.parse::<toml::Table>().unwrap())
+    }
+
+    #[test]
+    fn fields_become_json() {
+        let fields = read(concat!(
+            "Environment = 'production'\n'[cloud][region]' = 'eu'\n'[cloud][zones]' = [1, 2.5, true]\n",
+            "since = 2026-01-02\nowner = { team = 'logs' }\n",
+        ))
+        .unwrap();
+        assert_eq!(
+            serde_json::Value::from(fields.to_json()),
+            json!({"Environment": "production", "cloud": {"region": "eu", "zones": [1, 2.5, true]},
+                "since": "2026-01-02", "owner": {"team": "logs"}})
+        );
+        let names: Vec<String> = fields.iter().map(|(field, _)| field.to_string()).collect();
+        assert_eq!(
+            names,
+            [
+                "[Environment]",
+                "[cloud][region]",
+                "[cloud][zones]",
+                "[since]",
+                "[owner]"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_set_of_fields_is_refused() {
+        use StaticFieldsError::{Name, NotFinite, Twice};
+        for (toml, error) in [
+            ("'[a' = 1", Name("[a".into())),
+            ("'' = 1", Name(String::new())),
+            ("a = inf", NotFinite("a".into())),
+            ("a = { b = [nan] }", NotFinite("a".into())),
+            ("a = 1\n'[a]' = 2", Twice("[a]".into())),
+            ("a = 1\n'[a][b]' = 2", Twice("[a][b]".into())),
+            ("'[a][b]' = 1\na = { c = 2 }", Twice("a".into())),
+        ] {
+            assert_eq!(read(toml), Err(error), "{toml}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What could not be delivered: letters of events that died on arrival or that a Broker refused, one JSON object a
+//! line, on two shelves with a quota each, so that a flood of nonsense evicts no event that a Broker refused.
+//!
+//! Everything here blocks on the file system; callers are on a thread where that is allowed.
+
+mod shelf;
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::config;
+use crate::event::{Lines, Position};
+use crate::pipeline::timestamp_text;
+use crate::telemetry::{DeathReason, Telemetry};
+use shelf::Shelf;
+
+/// The store. Clones share it.
+#[derive(Clone)]
+pub struct DeadLetters {
+    on_arrival: Arc<Mutex<Shelf>>,
+    by_broker: Arc<Mutex<Shelf>>,
+    telemetry: Arc<Telemetry>,
+}
+
+/// An event that a Broker refused.
+pub struct RefusedEvent<'a> {
+    /// Its position, which becomes the letter's id.
+    pub position: Position,
+    /// Its text.
+    pub event: &'a [u8],
+    /// The Broker's address.
+    pub broker: &'a str,
+    /// The Broker's status.
+    pub status: u16,
+    /// The beginning of the Broker's answer.
+    pub answer: &'a str,
+}
+
+/// A letter as it is written, but for its event. Letters of events that died on arrival are rendered where they die and have the
+/// same members, without `status` and `broker`.
+#[derive(Serialize)]
+struct Letter<'a> {
+    id: String,
+    reason: &'static str,
+    at: String,
+    errors: [LetterError<'a>; 1],
+    status: u16,
+    broker: &'a str,
+}
+
+#[derive(Serialize)]
+struct LetterError<'a> {
+    code: &'static str,
+    message: &'a str,
+}
+
+impl DeadLetters {
+    /// The store in this folder, which is made when the first letter comes.
+    pub fn new(config: &config::DeadLetters, telemetry: Arc<Telemetry>) -> Self {
+        let shelf = |name: &str| {
+            let folder = Path::new(&config.dir).join(name);
+            Arc::new(Mutex::new(Shelf::new(folder, config.max_bytes.bytes())))
+        };
+        Self {
+            on_arrival: shelf("arrival"),
+            by_broker: shelf("broker"),
+            telemetry,
+        }
+    }
+
+    /// Keeps letters that were rendered on arrival; `first` is the position of the first one.
+    ///
+    /// # Errors
+    /// The system's, with the path; no letter of the call is kept then.
+    pub fn keep_arrived(&self, first: Position, letters: &Lines) -> io::Result<()> {
+        let mut text = Vec::with_capacity(letters.bytes.len() + 24 * letters.count);
+        let mut reasons = Vec::with_capacity(letters.count);
+        for (id, letter) in (first..).zip(letters.iter()) {
+            text.extend_from_slice(format!("{{\"id\":\"{id}\",").as_bytes());
+            // The letter begins with its reason.
+            text.extend_from_slice(letter.strip_prefix(b"{").unwrap_or(letter));
+            text.push(b'\n');
+            reasons.extend(reason_of(letter));
+        }
+        self.write(&self.on_arrival, &text)?;
+        for reason in reasons {
+            self.telemetry.dead_lettered(reason);
+        }
+        Ok(())
+    }
+
+    /// Keeps an event that a Broker refused.
+    ///
+    /// # Errors
+    /// The system's, with the path; the letter is not kept then.
+    pub fn keep_refused(&self, refused: &RefusedEvent<'_>) -> io::Result<()> {
+        let reason = DeathReason::RejectedByBroker;
+        let message = format!("the Broker answered {}: {}", refused.status, refused.answer);
+        let letter = Letter {
+            id: refused.position.to_string(),
+            reason: reason.as_str(),
+            at: timestamp_text(Timestamp::now()),
+            errors: [LetterError {
+                code: reason.as_str(),
+                message: message.trim_end_matches([':', ' ']),
+            }],
+            status: refused.status,
+            broker: refused.broker,
+        };
+        let mut text = serde_json::to_vec(&letter)?;
+        // The event goes in as it lies: parsing it could fail, and it is valid already.
+        text.pop();
+        text.extend_from_slice(b",\"event\":");
+        text.extend_from_slice(refused.event);
+        text.extend_from_slice(b"}\n");
+        self.write(&self.by_broker, &text)?;
+        self.telemetry.dead_lettered(reason);
+        Ok(())
+    }
+
+    fn write(&self, shelf: &Mutex<Shelf>, letters: &[u8]) -> io::Result<()> {
+        let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let dropped = shelf.append(letters)?;
+        drop(shelf);
+        if dropped > 0 {
+            self.telemetry.letters_dropped(dropped);
+        }
+        Ok(())
+    }
+}
+
+/// The reason that a letter begins with.
+fn reason_of(letter: &[u8]) -> Option<DeathReason> {
+    let word = letter.strip_prefix(b"{\"reason\":\"")?;
+    let end = memchr::memchr(b'"', word)?;
+    DeathReason::from_word(&word[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::ViolationCode;
+
+    #[test]
+    fn a_letter_tells_its_reason() {
+        let letter = br#"{"reason":"too_deep","at":"2026-01-01T00:00:00.000Z"}"#;
+        assert_eq!(
+            reason_of(letter),
+            Some(DeathReason::Violation(ViolationCode::TooDeep))
+        );
+        assert_eq!(reason_of(b"{}"), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! Delivery out: takes events from the spool, batches them, and gives them to the output until it has them. Never sees
+//! a request.
+
+mod backoff;
+mod batch;
+mod batches;
+mod broker;
+mod client;
+mod encode;
+mod file;
+mod letters;
+mod local;
+mod outcome;
+mod stdout;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{BrokerFormat, Config, OutputType};
+use crate::dead_letters::DeadLetters;
+use crate::lifecycle::{Lifecycle, TaskGroup};
+use crate::spool::{LeaseLimits, Spool};
+use crate::telemetry::Telemetry;
+use batches::Batches;
+use broker::Broker;
+use client::SetupError;
+use file::FileOutput;
+use letters::file_letters;
+use local::LocalOutput;
+use stdout::StdoutOutput;
+use worker::Worker;
+
+/// A local output takes larger pieces than a Broker, for there is nothing to wait for.
+const LOCAL_LIMITS: LeaseLimits = LeaseLimits {
+    max_events: 10_000,
+    max_bytes: 4 * 1024 * 1024,
+    linger: Duration::ZERO,
+};
+
+/// The running outputs.
+pub struct Forward {
+    brokers: Vec<Arc<Broker>>,
+}
+
+/// One Broker as it stands.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct BrokerStatus {
+    /// Its URL, without its query.
+    pub url: String,
+    /// Whether it takes what it is sent.
+    pub up: bool,
+    /// Requests under way.
+    pub in_flight: usize,
+}
+
+/// What all parts of the forward side share.
+#[derive(Clone)]
+struct Shared {
+    spool: Spool,
+    dead_letters: DeadLetters,
+    telemetry: Arc<Telemetry>,
+}
+
+/// The output cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The HTTP client cannot be made.
+    #[error(transparent)]
+    Client(#[from] SetupError),
+    /// The folder of the file output cannot be written.
+    #[error("output.file.dir {folder}: {source}")]
+    Folder {
+        /// The folder.
+        folder: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+impl Forward {
+    /// Starts the configured output. Its tasks end with the life.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(
+        config: &Config,
+        spool: Spool,
+        dead_letters: DeadLetters,
+        telemetry: Arc<Telemetry>,
+        lifecycle: &Lifecycle,
+        tasks: &TaskGroup,
+    ) -> Result<Self, StartError> {
+        let shared = Shared {
+            spool,
+            dead_letters,
+            telemetry,
+        };
+        let until_stopped = |task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+            let lifecycle = lifecycle.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = task => {}
+                    () = lifecycle.stopped() => {}
+                }
+            });
+        };
+        until_stopped(Box::pin(file_letters(shared.clone())));
+        let mut brokers = Vec::new();
+        match config.output_type() {
+            OutputType::Http => {
+                let batches = Arc::new(Batches::new(shared.spool.clone(), broker_limits(config)));
+                for url in &config.broker.urls {
+                    let metrics = shared.telemetry.broker(&broker::address(url));
+                    let broker = Arc::new(Broker::new(url, &config.broker, metrics));
+                    for _ in 0..config.broker.max_in_flight {
+                        let worker = Worker::new(
+                            Arc::clone(&broker),
+                            Arc::clone(&batches),
+                            &config.broker,
+                            shared.clone(),
+                        )?;
+                        until_stopped(Box::pin(worker.run()));
+                    }
+                    brokers.push(broker);
+                }
+            }
+            OutputType::File => {
+                let output = FileOutput::new(config.output.file.dir.clone());
+                output.check().map_err(|source| StartError::Folder {
+                    folder: output.target(),
+                    source,
+                })?;
+                until_stopped(Box::pin(local::run(LocalOutput::File(output), shared)));
+            }
+            OutputType::Stdout => {
+                until_stopped(Box::pin(local::run(
+                    LocalOutput::Stdout(StdoutOutput),
+                    shared,
+                )));
+            }
+        }
+        Ok(Self { brokers })
+    }
+
+    /// The Brokers as they stand; none with a local output.
+    pub fn brokers(&self) -> Vec<BrokerStatus> {
+        self.brokers.iter().map(|broker| broker.status()).collect()
+    }
+}
+
+fn broker_limits(config: &Config) -> LeaseLimits {
+    LeaseLimits {
+        max_events: match config.broker.format {
+            BrokerFormat::Json => 1,
+            BrokerFormat::JsonBatch | BrokerFormat::JsonLines => config.broker.max_batch_events,
+        },
+        max_bytes: config.broker.max_batch_bytes.as_usize(),
+        linger: match config.broker.format {
+            BrokerFormat::Json => Duration::ZERO,
+            BrokerFormat::JsonBatch | BrokerFormat::JsonLines => config.broker.linger,
+        },
+    }
+}

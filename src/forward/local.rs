@@ -1,0 +1,93 @@
+//! The outputs on this machine: one task that writes batch after batch, and waits when it cannot.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::backoff::Backoff;
+use super::batch::Batch;
+use super::encode::json_lines;
+use super::file::FileOutput;
+use super::stdout::StdoutOutput;
+use super::{LOCAL_LIMITS, Shared};
+use crate::telemetry::events::{OutputFailed, OutputRecovered};
+
+const BACKOFF: Backoff = Backoff {
+    initial: Duration::from_millis(100),
+    max: Duration::from_secs(10),
+};
+
+/// Where events are written.
+pub(super) enum LocalOutput {
+    File(FileOutput),
+    Stdout(StdoutOutput),
+}
+
+impl LocalOutput {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        match self {
+            Self::File(output) => output.write(lines),
+            Self::Stdout(output) => output.write(lines),
+        }
+    }
+
+    fn target(&self) -> String {
+        match self {
+            Self::File(output) => output.target(),
+            Self::Stdout(_) => "standard output".to_owned(),
+        }
+    }
+}
+
+/// Delivers for ever.
+pub(super) async fn run(mut output: LocalOutput, shared: Shared) {
+    loop {
+        let parts = shared.spool.lease(LOCAL_LIMITS).await;
+        let batch = Batch { parts };
+        let lines = json_lines(&batch);
+        output = until_written(output, lines).await;
+        shared.telemetry.delivered(batch.events() as u64);
+        shared.spool.ack(&batch.parts);
+    }
+}
+
+/// Writes lines until it succeeds, on a thread where it may block.
+async fn until_written(output: LocalOutput, lines: Bytes) -> LocalOutput {
+    let mut output = output;
+    let mut failures = 0;
+    loop {
+        let lines = lines.clone();
+        let writing = tokio::task::spawn_blocking(move || {
+            let outcome = output.write(&lines);
+            (output, outcome)
+        });
+        let outcome = match writing.await {
+            Ok((back, outcome)) => {
+                output = back;
+                outcome
+            }
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
+        let target = output.target();
+        match outcome {
+            Ok(()) => {
+                if failures > 0 {
+                    OutputRecovered { target: &target }.emit();
+                }
+                return output;
+            }
+            Err(error) => {
+                failures += 1;
+                if failures == 1 {
+                    OutputFailed {
+                        target: &target,
+                        reason: &error,
+                    }
+                    .emit();
+                }
+                tokio::time::sleep(BACKOFF.pause(failures, fastrand::f64())).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! HTTP in: the public listener, from the accepted connection to the answer. Hands envelopes to the spool and
+//! never sees an output.
+
+mod activity;
+mod auth;
+mod body;
+mod connection;
+mod gate;
+mod ingest;
+mod refusal;
+mod registry;
+mod request_id;
+mod routes;
+mod server;
+mod stream;
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use crate::budget::ByteBudget;
+use crate::config::Config;
+use crate::lifecycle::{Lifecycle, TaskGroup};
+use crate::pipeline::Pipeline;
+use crate::spool::Spool;
+use crate::telemetry::Telemetry;
+use gate::Gate;
+use registry::Registry;
+use server::Server;
+
+/// The public side of the server, before it listens.
+pub struct Ingress {
+    gate: Arc<Gate>,
+    connections: Arc<Registry>,
+    budget: ByteBudget,
+    lifecycle: Lifecycle,
+}
+
+impl Ingress {
+    /// Makes ready all that requests need.
+    pub fn new(
+        config: &Config,
+        spool: Spool,
+        telemetry: Arc<Telemetry>,
+        lifecycle: Lifecycle,
+    ) -> Self {
+        let budget = ByteBudget::new(config.ingest.max_in_flight_bytes.as_usize());
+        let gate = Gate::new(
+            config,
+            Pipeline::new(config),
+            spool,
+            telemetry,
+            lifecycle.clone(),
+            budget.clone(),
+        );
+        Self {
+            gate: Arc::new(gate),
+            connections: Arc::new(Registry::default()),
+            budget,
+            lifecycle,
+        }
+    }
+
+    /// Open connections at this moment.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Bytes that requests hold of the budget.
+    pub fn in_flight_bytes(&self) -> usize {
+        self.budget.used()
+    }
+
+    /// Accepts and serves connections until the life closes; then waits until the last one has ended, or the
+    /// life has.
+    pub async fn serve(&self, listener: TcpListener, config: &Config) {
+        let tasks = TaskGroup::default();
+        let server = Server::new(
+            Arc::clone(&self.gate),
+            Arc::clone(&self.connections),
+            self.lifecycle.clone(),
+            tasks.clone(),
+            config,
+        );
+        server.accept(listener).await;
+        self.connections.wake_all();
+        tokio::select! {
+            () = tasks.ended() => {}
+            () = self.lifecycle.stopped() => {
+                self.connections.wake_all();
+                tasks.ended().await;
+            }
+        }
+    }
+}

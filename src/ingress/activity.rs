@@ -1,0 +1,197 @@
+//! What a connection is doing, and since when: the clocks of its time limits. Written where it happens (the stream,
+//! the service), read by the connection's task. Atomics only.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config;
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// Nothing: open, and no byte of a next request has come.
+    Idle = 0,
+    /// A request's head is coming in.
+    Head = 1,
+    /// A request is being served; its handler keeps its own time.
+    Serving = 2,
+    /// The answer is on its way out.
+    Answering = 3,
+}
+
+/// The time limits that a connection's task keeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TimeLimits {
+    idle: Duration,
+    head: Duration,
+    answer: Duration,
+}
+
+impl TimeLimits {
+    pub(super) fn new(server: &config::Server) -> Self {
+        Self {
+            idle: server.keep_alive_timeout,
+            head: server.header_read_timeout,
+            answer: server.request_timeout,
+        }
+    }
+
+    /// Longest silence before the first byte.
+    pub(super) fn idle(&self) -> Duration {
+        self.idle
+    }
+
+    /// Longest time for a head.
+    pub(super) fn head(&self) -> Duration {
+        self.head
+    }
+}
+
+/// A connection's state. What it does and since when are one word, so that they change together.
+#[derive(Debug)]
+pub(super) struct Activity {
+    opened: Instant,
+    /// Milliseconds since `opened`, shifted by two, and [`Doing`] in the low bits.
+    state: AtomicU64,
+    /// Requests being served: at most one with HTTP/1.
+    requests: AtomicUsize,
+    /// With HTTP/2 the streams come and go within one head or body of the connection.
+    is_multiplexed: bool,
+}
+
+impl Activity {
+    /// A connection that has just become idle, or whose first bytes have come already.
+    pub(super) fn new(first: Doing, is_multiplexed: bool) -> Self {
+        Self {
+            opened: Instant::now(),
+            state: AtomicU64::new(first as u64),
+            requests: AtomicUsize::new(0),
+            is_multiplexed,
+        }
+    }
+
+    /// Bytes came in.
+    pub(super) fn bytes_came(&self) {
+        if self.doing() == Doing::Idle && !self.is_multiplexed {
+            self.begin(Doing::Head);
+        }
+    }
+
+    /// Everything written so far went out.
+    pub(super) fn flushed(&self) {
+        if self.doing() == Doing::Answering {
+            self.begin(Doing::Idle);
+        }
+    }
+
+    /// A request's head is complete; it is served as long as the guard lives.
+    pub(super) fn request(&self) -> RequestGuard<'_> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.begin(Doing::Serving);
+        RequestGuard(self)
+    }
+
+    fn request_ended(&self) {
+        if self.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.begin(if self.is_multiplexed {
+                Doing::Idle
+            } else {
+                Doing::Answering
+            });
+        }
+    }
+
+    fn begin(&self, doing: Doing) {
+        let millis = self.opened.elapsed().as_millis() as u64;
+        self.state
+            .store(millis << 2 | doing as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn doing(&self) -> Doing {
+        doing(self.state.load(Ordering::Relaxed))
+    }
+
+    /// When what it does now has taken too long, if there is a limit to it.
+    pub(super) fn deadline(&self, limits: &TimeLimits) -> Option<Instant> {
+        let state = self.state.load(Ordering::Relaxed);
+        let limit = match doing(state) {
+            Doing::Idle => limits.idle,
+            Doing::Head => limits.head,
+            Doing::Answering => limits.answer,
+            Doing::Serving => return None,
+        };
+        Some(self.opened + Duration::from_millis(state >> 2) + limit)
+    }
+}
+
+fn doing(state: u64) -> Doing {
+    match state & 3 {
+        0 => Doing::Idle,
+        1 => Doing::Head,
+        2 => Doing::Serving,
+        _ => Doing::Answering,
+    }
+}
+
+/// A request being served; ends when dropped, also when the client goes away in the middle.
+pub(super) struct RequestGuard<'a>(&'a Activity);
+
+impl Drop for RequestGuard<'_> {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: TimeLimits = TimeLimits {
+        idle: Duration::from_secs(75),
+        head: Duration::from_secs(10),
+        answer: Duration::from_secs(50),
+    };
+
+    fn seconds_left(activity: &Activity) -> Option<u64> {
+        let deadline = activity.deadline(&LIMITS)?;
+        Some((deadline - Instant::now()).as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_phase_has_its_own_clock() {
+        let activity = Activity::new(Doing::Idle, false);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(seconds_left(&activity), Some(15));
+        activity.bytes_came();
+        assert_eq!(seconds_left(&activity), Some(10));
+        tokio::time::advance(Duration::from_secs(4)).await;
+        activity.bytes_came();
+        assert_eq!(
+            seconds_left(&activity),
+            Some(6),
+            "more bytes do not wind the clock"
+        );
+        let request = activity.request();
+        assert_eq!(seconds_left(&activity), None);
+        activity.flushed();
+        drop(request);
+        assert_eq!(activity.doing(), Doing::Answering);
+        assert_eq!(seconds_left(&activity), Some(50));
+        activity.flushed();
+        assert_eq!(seconds_left(&activity), Some(75));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_multiplexed_connection_is_idle_between_its_streams() {
+        let activity = Activity::new(Doing::Idle, true);
+        let (first, second) = (activity.request(), activity.request());
+        drop(first);
+        assert_eq!(seconds_left(&activity), None);
+        drop(second);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        activity.bytes_came();
+        assert_eq!(seconds_left(&activity), Some(70));
+    }
+}

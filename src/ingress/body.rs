@@ -1,0 +1,188 @@
+//! Reading a request's body: each byte is counted against the budget as it arrives, and silence and slowness have
+//! their limits.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::HeaderMap;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use tokio::time::{Instant, timeout_at};
+
+use super::refusal::{Code, Refusal, overloaded};
+use crate::budget::{ByteBudget, Reservation};
+
+/// The limits on a body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyLimits {
+    /// `ingest.max_content_length`.
+    pub(super) max_bytes: usize,
+    /// `server.body_read_timeout`.
+    pub(super) silence: Duration,
+    /// `server.body_timeout`.
+    pub(super) whole: Duration,
+}
+
+/// A body and how much of it was taken.
+pub(super) struct RequestBody {
+    incoming: Incoming,
+    has_ended: bool,
+    /// Bytes read so far.
+    pub(super) bytes: usize,
+}
+
+/// A buffer is not made larger than this on the word of a `Content-Length` alone.
+const MAX_TRUSTED_LENGTH: usize = 1024 * 1024;
+
+impl RequestBody {
+    pub(super) fn new(incoming: Incoming) -> Self {
+        Self {
+            has_ended: incoming.is_end_stream(),
+            incoming,
+            bytes: 0,
+        }
+    }
+
+    /// Refuses by the declared length what cannot be taken, before a byte of it is read.
+    pub(super) fn check_length(
+        &self,
+        limits: &BodyLimits,
+        budget: &ByteBudget,
+    ) -> Result<(), Refusal> {
+        let declared = self.incoming.size_hint().lower();
+        if declared > limits.max_bytes as u64 {
+            return Err(too_large(limits));
+        }
+        if budget.has_room_for(declared) {
+            Ok(())
+        } else {
+            Err(overloaded())
+        }
+    }
+
+    /// Reads the body whole; `reservation` holds its bytes then.
+    pub(super) async fn read(
+        &mut self,
+        limits: &BodyLimits,
+        reservation: &mut Reservation,
+    ) -> Result<Bytes, Refusal> {
+        let mut whole = None;
+        let Some(first) = self.next(limits, &mut whole, reservation).await? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = self.next(limits, &mut whole, reservation).await? else {
+            // Mostly the body came in one piece, and need not be copied.
+            return Ok(first);
+        };
+        let declared = usize::try_from(self.incoming.size_hint().lower()).unwrap_or(usize::MAX);
+        let expected = (self.bytes + declared).min(MAX_TRUSTED_LENGTH);
+        let mut body = Vec::with_capacity(expected);
+        body.extend_from_slice(&first);
+        body.extend_from_slice(&second);
+        drop((first, second));
+        while let Some(piece) = self.next(limits, &mut whole, reservation).await? {
+            body.extend_from_slice(&piece);
+        }
+        Ok(Bytes::from(body))
+    }
+
+    /// The next piece, counted. `whole` is the deadline of the whole body, set when first waited for.
+    async fn next(
+        &mut self,
+        limits: &BodyLimits,
+        whole: &mut Option<Instant>,
+        reservation: &mut Reservation,
+    ) -> Result<Option<Bytes>, Refusal> {
+        while !self.has_ended {
+            // What has come already needs no timer.
+            let frame = match self.incoming.frame().now_or_never() {
+                Some(frame) => frame,
+                None => {
+                    let now = Instant::now();
+                    let whole = *whole.get_or_insert(now + limits.whole);
+                    let deadline = whole.min(now + limits.silence);
+                    timeout_at(deadline, self.incoming.frame())
+                        .await
+                        .map_err(|_| timed_out(limits, deadline == whole))?
+                }
+            };
+            match frame {
+                None => self.has_ended = true,
+                Some(Err(_)) => return Err(cut_short()),
+                Some(Ok(frame)) => {
+                    // Trailers say nothing that matters here.
+                    if let Ok(piece) = frame.into_data() {
+                        self.count(piece.len(), limits, reservation)?;
+                        return Ok(Some(piece));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn count(
+        &mut self,
+        bytes: usize,
+        limits: &BodyLimits,
+        reservation: &mut Reservation,
+    ) -> Result<(), Refusal> {
+        self.bytes += bytes;
+        if self.bytes > limits.max_bytes {
+            return Err(too_large(limits));
+        }
+        reservation.grow(bytes).map_err(|_| overloaded())
+    }
+
+    /// Whether the whole body was taken; a small rest that has come already is taken now, so that a refusal does
+    /// not cost the connection. A client that waits for `100 Continue` is not asked for its body.
+    pub(super) fn is_taken(&mut self, headers: &HeaderMap) -> bool {
+        if headers.contains_key(http::header::EXPECT) {
+            return self.has_ended;
+        }
+        let mut pieces = 0;
+        while !self.has_ended && pieces < 8 {
+            pieces += 1;
+            match self.incoming.frame().now_or_never() {
+                Some(None) => self.has_ended = true,
+                Some(Some(Ok(_))) => {}
+                Some(Some(Err(_))) | None => return false,
+            }
+            self.has_ended |= self.incoming.is_end_stream();
+        }
+        self.has_ended
+    }
+}
+
+fn too_large(limits: &BodyLimits) -> Refusal {
+    Refusal::new(
+        Code::BodyTooLarge,
+        format!(
+            "The body is larger than {} bytes (ingest.max_content_length).",
+            limits.max_bytes
+        ),
+    )
+}
+
+fn timed_out(limits: &BodyLimits, is_whole: bool) -> Refusal {
+    let detail = if is_whole {
+        format!(
+            "The body was not complete after {:?} (server.body_timeout).",
+            limits.whole
+        )
+    } else {
+        format!(
+            "Nothing of the body came for {:?} (server.body_read_timeout).",
+            limits.silence
+        )
+    };
+    Refusal::new(Code::BodyTimeout, detail)
+}
+
+fn cut_short() -> Refusal {
+    Refusal::new(
+        Code::MalformedBody,
+        "The body ended before its length, or its chunks are malformed; nothing of it was kept.",
+    )
+}

@@ -1,0 +1,238 @@
+//! Where every request of the public listener passes: its id, its route, its answer, its count. One place in a row
+//! instead of layers on top of each other, for the ingest paths pay for every step.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderValue, Method, Request, StatusCode, Version, header};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tower::ServiceExt;
+
+use super::auth::Auth;
+use super::body::{BodyLimits, RequestBody};
+use super::connection::Connection;
+use super::ingest::Answers;
+use super::refusal::{Code, Refusal};
+use super::request_id::{RequestIds, X_REQUEST_ID};
+use super::routes;
+use crate::budget::ByteBudget;
+use crate::config::Config;
+use crate::lifecycle::{Lifecycle, Phase};
+use crate::pipeline::{Api, Pipeline};
+use crate::spool::Spool;
+use crate::telemetry::{Route, Telemetry};
+
+/// More headers than any client sends on purpose; HTTP/1 has the same limit in its parser.
+const MAX_HEADERS: usize = 100;
+
+/// The state that requests share.
+pub(super) struct Gate {
+    pub(super) pipeline: Pipeline,
+    pub(super) spool: Spool,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) budget: ByteBudget,
+    pub(super) auth: Auth,
+    pub(super) answers: Answers,
+    pub(super) body_limits: BodyLimits,
+    pub(super) request_timeout: std::time::Duration,
+    /// Large bodies are decoded beside the runtime, as many at once as there are cores.
+    pub(super) decoders: Semaphore,
+    ids: RequestIds,
+    overload_status: StatusCode,
+    rare_routes: axum::Router,
+}
+
+/// What is asked for.
+enum Asked {
+    /// Events come in.
+    Ingest(Api),
+    /// Anything else.
+    Rare(Route),
+}
+
+impl Gate {
+    pub(super) fn new(
+        config: &Config,
+        pipeline: Pipeline,
+        spool: Spool,
+        telemetry: Arc<Telemetry>,
+        lifecycle: Lifecycle,
+        budget: ByteBudget,
+    ) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            rare_routes: routes::router(lifecycle.clone(), spool.clone()),
+            pipeline,
+            spool,
+            telemetry,
+            lifecycle,
+            budget,
+            auth: Auth::new(&config.auth),
+            answers: Answers::new(&config.ingest),
+            body_limits: BodyLimits {
+                max_bytes: config.ingest.max_content_length.as_usize(),
+                silence: config.server.body_read_timeout,
+                whole: config.server.body_timeout,
+            },
+            request_timeout: config.server.request_timeout,
+            decoders: Semaphore::new(cores),
+            ids: RequestIds::new(),
+            overload_status: StatusCode::from_u16(config.ingest.overload_status)
+                .expect("the configuration allows 429 and 503 only"),
+        }
+    }
+
+    /// Answers one request.
+    pub(super) async fn answer(
+        self: &Arc<Self>,
+        connection: &Connection,
+        request: Request<Incoming>,
+    ) -> Response {
+        let _serving = connection.activity.request();
+        let began = Instant::now();
+        let id = self.ids.of(request.headers());
+        let asked = route(request.method(), request.uri().path());
+        let (parts, incoming) = request.into_parts();
+        let (version, headers) = (parts.version, parts.headers.clone());
+        let mut body = RequestBody::new(incoming);
+        let outcome = match self.admit(connection, &asked, &parts) {
+            Err(refusal) => Err(refusal),
+            Ok(()) => match asked {
+                Asked::Ingest(api) => {
+                    self.ingest(api, connection.client_ip, parts, &mut body)
+                        .await
+                }
+                Asked::Rare(_) => Ok(self.rare(parts).await),
+            },
+        };
+        let mut response = self.word(outcome, &id);
+        response.headers_mut().insert(X_REQUEST_ID, id);
+        self.close_if_needed(connection, version, &headers, &mut body, &mut response);
+        let route = match asked {
+            Asked::Ingest(Api::Logstash) => Route::Logstash,
+            Asked::Ingest(Api::Events) => Route::Events,
+            Asked::Rare(route) => route,
+        };
+        let status = response.status().as_u16();
+        self.telemetry
+            .request(route, status, began.elapsed(), body.bytes as u64);
+        response
+    }
+
+    /// Refuses what no route is to see.
+    fn admit(
+        &self,
+        connection: &Connection,
+        asked: &Asked,
+        parts: &http::request::Parts,
+    ) -> Result<(), Refusal> {
+        let is_health = matches!(asked, Asked::Rare(Route::Health));
+        if connection.is_reserve && !is_health {
+            return Err(Refusal::new(
+                Code::Overloaded,
+                "Too many connections are open (server.max_connections); reuse connections, or come back later.",
+            ));
+        }
+        if self.lifecycle.phase() >= Phase::Closing && !is_health {
+            return Err(Refusal::new(
+                Code::Draining,
+                "The server is stopping; send the request to another one.",
+            ));
+        }
+        if parts.headers.len() > MAX_HEADERS {
+            return Err(Refusal::new(
+                Code::HeadersTooLarge,
+                format!("The request has more than {MAX_HEADERS} headers."),
+            ));
+        }
+        if has_other_transfer_coding(parts) {
+            return Err(Refusal::new(
+                Code::MalformedBody,
+                "The only Transfer-Encoding that is read is `chunked`; for compression use Content-Encoding.",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn rare(&self, parts: http::request::Parts) -> Response {
+        let request = Request::from_parts(parts, Body::empty());
+        match self.rare_routes.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Words a refusal, wherever it came from.
+    fn word(&self, outcome: Result<Response, Refusal>, id: &HeaderValue) -> Response {
+        let refusal = match outcome {
+            Err(refusal) => refusal,
+            Ok(mut response) => match response.extensions_mut().remove::<Refusal>() {
+                Some(refusal) => refusal,
+                None => return response,
+            },
+        };
+        // An id is visible ASCII, the client's own or ours.
+        let id = id.to_str().unwrap_or_default();
+        refusal.into_answer(id, self.overload_status)
+    }
+
+    /// Says `Connection: close` where the connection will be closed: bytes of the body are still to come, it is one
+    /// of the reserve, or the server is about to stop.
+    fn close_if_needed(
+        &self,
+        connection: &Connection,
+        version: Version,
+        headers: &http::HeaderMap,
+        body: &mut RequestBody,
+        response: &mut Response,
+    ) {
+        let is_unread = !body.is_taken(headers);
+        if is_unread {
+            connection
+                .leaves_bytes_unread
+                .store(true, Ordering::Relaxed);
+        }
+        let is_refused_reserve = connection.is_reserve && !response.status().is_success();
+        let is_ending = self.lifecycle.phase() >= Phase::Draining;
+        if version < Version::HTTP_2 && (is_unread || is_refused_reserve || is_ending) {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+    }
+}
+
+/// The first row that fits decides.
+fn route(method: &Method, path: &str) -> Asked {
+    let is_event_method = *method == Method::POST || *method == Method::PUT;
+    match path {
+        "/health" | "/ready" | "/live" => Asked::Rare(Route::Health),
+        "/openapi.yaml" => Asked::Rare(Route::Other),
+        "/v1/events" if is_event_method => Asked::Ingest(Api::Events),
+        _ if path.starts_with("/v1/") => Asked::Rare(Route::Other),
+        _ if is_event_method => Asked::Ingest(Api::Logstash),
+        _ if *method == Method::HEAD || (*method == Method::GET && path == "/") => {
+            Asked::Rare(Route::Health)
+        }
+        _ => Asked::Rare(Route::Other),
+    }
+}
+
+/// hyper reads any list of codings that ends in `chunked`, and passes the others on undone.
+fn has_other_transfer_coding(parts: &http::request::Parts) -> bool {
+    let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |value: &HeaderValue| {
+        value
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"chunked")
+    };
+    match codings.next() {
+        None => false,
+        Some(only) => !is_chunked(only) || codings.next().is_some(),
+    }
+}

@@ -1,0 +1,216 @@
+//! The ingest paths: a request with events, from its head to its answer.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::body::RequestBody;
+use super::gate::Gate;
+use super::refusal::{Code, Refusal, push_rejected};
+use crate::budget::Reservation;
+use crate::config::{Durability, Ingest};
+use crate::event::Origin;
+use crate::pipeline::{self, Api, Arrival, DecodeError, Decoded, Rejected};
+
+/// Bodies above this are decoded beside the runtime: a megabyte takes about as long as a hundred small requests.
+const LARGE_BODY: usize = 256 * 1024;
+/// A packed body can be a hundred times as large inside.
+const LARGE_PACKED_BODY: usize = 4 * 1024;
+
+/// The answers of the ingest paths, as configured.
+pub(super) struct Answers {
+    status: StatusCode,
+    headers: HeaderMap,
+    /// Of the application API.
+    accepted_status: StatusCode,
+}
+
+impl Answers {
+    pub(super) fn new(ingest: &Ingest) -> Self {
+        let text = HeaderValue::from_static("text/plain");
+        let status = StatusCode::from_u16(ingest.response_code)
+            .expect("the configuration allows 200, 201, 202 and 204 only");
+        let mut headers = HeaderMap::new();
+        if status != StatusCode::NO_CONTENT {
+            headers.insert(header::CONTENT_TYPE, text);
+        }
+        headers.extend(ingest.response_headers.clone());
+        Self {
+            status,
+            headers,
+            accepted_status: if ingest.durability == Durability::Memory {
+                StatusCode::ACCEPTED
+            } else {
+                StatusCode::OK
+            },
+        }
+    }
+
+    fn logstash(&self) -> Response {
+        let body = if self.status == StatusCode::NO_CONTENT {
+            Body::empty()
+        } else {
+            Body::from("ok")
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        response.headers_mut().clone_from(&self.headers);
+        response
+    }
+
+    fn events(&self, accepted: usize, rejected: &[Rejected]) -> Response {
+        let mut body = format!("{{\"accepted\":{accepted}").into_bytes();
+        if !rejected.is_empty() {
+            body.extend_from_slice(b",\"rejected\":");
+            push_rejected(&mut body, rejected);
+        }
+        body.push(b'}');
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = if rejected.is_empty() {
+            self.accepted_status
+        } else {
+            StatusCode::MULTI_STATUS
+        };
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
+    }
+}
+
+impl Gate {
+    /// Takes the events of a request, or refuses it whole.
+    pub(super) async fn ingest(
+        self: &Arc<Self>,
+        api: Api,
+        client_ip: IpAddr,
+        parts: Parts,
+        body: &mut RequestBody,
+    ) -> Result<Response, Refusal> {
+        let sender = self.auth.check(&parts.headers)?;
+        body.check_length(&self.body_limits, &self.budget)?;
+        let is_packed = !pipeline::content_codings(&parts.headers)?.is_empty();
+        let mut reservation = self.budget.reservation();
+        let bytes = body.read(&self.body_limits, &mut reservation).await?;
+        let deadline = Instant::now() + self.request_timeout;
+        let request = IngestRequest {
+            api,
+            client_ip,
+            parts,
+            key: sender.key,
+            bytes,
+            reservation,
+        };
+        let is_large = request.bytes.len()
+            > if is_packed {
+                LARGE_PACKED_BODY
+            } else {
+                LARGE_BODY
+            };
+        let (decoded, reservation) = if is_large {
+            self.decode_beside(request, deadline).await?
+        } else {
+            self.decode(request)?
+        };
+        let accepted = decoded.envelope.events();
+        if accepted == 0 && !decoded.rejected.is_empty() {
+            self.count_rejected(&decoded.rejected);
+            return Err(Refusal::invalid_events(decoded.rejected));
+        }
+        self.spool.append(decoded.envelope, deadline).await?;
+        drop(reservation);
+        self.count_rejected(&decoded.rejected);
+        Ok(match api {
+            Api::Logstash => self.answers.logstash(),
+            Api::Events => self.answers.events(accepted, &decoded.rejected),
+        })
+    }
+
+    fn decode(&self, request: IngestRequest) -> Result<(Decoded, Reservation), DecodeError> {
+        let IngestRequest {
+            api,
+            client_ip,
+            parts,
+            key,
+            bytes,
+            mut reservation,
+        } = request;
+        let target = parts
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        let arrival = Arrival {
+            now: &pipeline::timestamp_text(Timestamp::now()),
+            client_ip,
+            method: &parts.method,
+            target,
+            version: parts.version,
+            host: host(&parts),
+            headers: &parts.headers,
+            drop_headers: self.pipeline.drop_headers(),
+            body_bytes: bytes.len(),
+            key,
+        };
+        let sources = &self.telemetry.sources;
+        let decoded = self
+            .pipeline
+            .decode(api, &arrival, bytes, sources, &mut reservation)?;
+        Ok((decoded, reservation))
+    }
+
+    /// Decodes on a thread of its own, so that a large body does not hold up the small ones.
+    async fn decode_beside(
+        self: &Arc<Self>,
+        request: IngestRequest,
+        deadline: Instant,
+    ) -> Result<(Decoded, Reservation), Refusal> {
+        let _turn = tokio::time::timeout_at(deadline, self.decoders.acquire())
+            .await
+            .map_err(|_| {
+                Refusal::new(
+                    Code::Timeout,
+                    "Too many large bodies are being decoded; nothing of this one was kept.",
+                )
+            })?;
+        let gate = Arc::clone(self);
+        let decoding = tokio::task::spawn_blocking(move || gate.decode(request));
+        match decoding.await {
+            Ok(outcome) => Ok(outcome?),
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+
+    fn count_rejected(&self, rejected: &[Rejected]) {
+        for event in rejected {
+            self.telemetry
+                .rejected(Origin::Auto, event.violations[0].code);
+        }
+    }
+}
+
+/// A request whose body has come, ready to be decoded on any thread.
+struct IngestRequest {
+    api: Api,
+    client_ip: IpAddr,
+    parts: Parts,
+    key: Option<usize>,
+    bytes: Bytes,
+    reservation: Reservation,
+}
+
+/// `Host`, or with HTTP/2 the authority.
+fn host(parts: &Parts) -> Option<&str> {
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+    let header = || parts.headers.get(header::HOST)?.to_str().ok();
+    if parts.version == Version::HTTP_2 {
+        authority.or_else(header)
+    } else {
+        header()
+    }
+}

@@ -1,0 +1,342 @@
+//! Every refusal of a request: one closed list, and the one place that makes an answer of it (RFC 9457).
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+
+use crate::pipeline::{DecodeError, Rejected, push_violations};
+use crate::spool::AppendError;
+
+/// Why a request is refused; the words are part of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    MalformedBody,
+    BadContentEncoding,
+    Unauthenticated,
+    NotFound,
+    MethodNotAllowed,
+    BodyTimeout,
+    BodyTooLarge,
+    TooManyEvents,
+    UnsupportedContentEncoding,
+    InvalidEvents,
+    HeadersTooLarge,
+    Overloaded,
+    SpoolFull,
+    Draining,
+    BrokerUnavailable,
+    Timeout,
+}
+
+impl Code {
+    /// Status, code and title. `overloaded` may be configured to another status.
+    pub(super) const fn describe(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::MalformedBody => (
+                StatusCode::BAD_REQUEST,
+                "malformed_body",
+                "The body cannot be read",
+            ),
+            Self::BadContentEncoding => (
+                StatusCode::BAD_REQUEST,
+                "bad_content_encoding",
+                "The body does not inflate",
+            ),
+            Self::Unauthenticated => (
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                "Credentials are needed",
+            ),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is nothing here"),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "The method is not allowed here",
+            ),
+            Self::BodyTimeout => (
+                StatusCode::REQUEST_TIMEOUT,
+                "body_timeout",
+                "The body took too long",
+            ),
+            Self::BodyTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "The body is too large",
+            ),
+            Self::TooManyEvents => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_many_events",
+                "The body holds too many events",
+            ),
+            Self::UnsupportedContentEncoding => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_content_encoding",
+                "The content coding is not supported",
+            ),
+            Self::InvalidEvents => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid_events",
+                "No event is valid",
+            ),
+            Self::HeadersTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "headers_too_large",
+                "There are too many headers",
+            ),
+            Self::Overloaded => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "Too much is under way",
+            ),
+            Self::SpoolFull => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "spool_full",
+                "The spool is full",
+            ),
+            Self::Draining => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "draining",
+                "The server is stopping",
+            ),
+            Self::BrokerUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "broker_unavailable",
+                "No output took the events in time",
+            ),
+            Self::Timeout => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "timeout",
+                "The server was too slow",
+            ),
+        }
+    }
+
+    /// Seconds after which another try is worth it.
+    const fn retry_after(self) -> Option<u64> {
+        match self {
+            Self::Overloaded | Self::Draining | Self::Timeout => Some(1),
+            Self::SpoolFull | Self::BrokerUnavailable => Some(5),
+            _ => None,
+        }
+    }
+}
+
+/// A refused request.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    code: Code,
+    detail: Cow<'static, str>,
+    more: More,
+}
+
+/// What some refusals say beside the common.
+#[derive(Clone, Debug)]
+enum More {
+    Nothing,
+    /// The methods that are allowed.
+    Allow(&'static str),
+    /// No credentials came: tell how to send them.
+    Challenge,
+    /// Where the body breaks.
+    At {
+        line: usize,
+        column: usize,
+    },
+    /// Which events, and why.
+    Rejected(Vec<Rejected>),
+}
+
+impl Refusal {
+    pub(super) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            more: More::Nothing,
+        }
+    }
+
+    /// 405.
+    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+        Self {
+            more: More::Allow(allow),
+            ..Self::new(
+                Code::MethodNotAllowed,
+                format!("This path takes the methods {allow}."),
+            )
+        }
+    }
+
+    /// 401 for a request without credentials.
+    pub(super) fn challenge() -> Self {
+        Self {
+            more: More::Challenge,
+            ..Self::new(
+                Code::Unauthenticated,
+                "Send credentials: HTTP Basic, `Authorization: Bearer KEY` or `X-Api-Key: KEY`.",
+            )
+        }
+    }
+
+    /// 422.
+    pub(super) fn invalid_events(rejected: Vec<Rejected>) -> Self {
+        Self {
+            more: More::Rejected(rejected),
+            ..Self::new(
+                Code::InvalidEvents,
+                "No event was kept; `rejected` tells what is wrong with each.",
+            )
+        }
+    }
+
+    /// The answer. `overload_status` is the configured status of `overloaded`.
+    pub(super) fn into_answer(self, request_id: &str, overload_status: StatusCode) -> Response {
+        let (mut status, code, title) = self.code.describe();
+        if self.code == Code::Overloaded {
+            status = overload_status;
+        }
+        let mut problem = serde_json::json!({
+            "type": format!("/openapi.yaml#{code}"),
+            "title": title,
+            "status": status.as_u16(),
+            "detail": self.detail,
+            "code": code,
+            "request_id": request_id,
+        });
+        if let More::At { line, column } = self.more {
+            problem["line"] = line.into();
+            problem["column"] = column.into();
+        }
+        let mut body = problem.to_string().into_bytes();
+        if let More::Rejected(rejected) = &self.more {
+            body.pop();
+            body.extend_from_slice(b",\"rejected\":");
+            push_rejected(&mut body, rejected);
+            body.push(b'}');
+        }
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(seconds) = self.code.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        match self.more {
+            More::Allow(allow) => {
+                headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+            }
+            More::Challenge => {
+                let basic = HeaderValue::from_static(r#"Basic realm="headgate""#);
+                headers.insert(header::WWW_AUTHENTICATE, basic);
+            }
+            More::Nothing | More::At { .. } | More::Rejected(_) => {}
+        }
+        response
+    }
+}
+
+/// A refusal travels in the answer's extensions until the gate, which knows the request's id, words it.
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = Response::default();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<DecodeError> for Refusal {
+    fn from(error: DecodeError) -> Self {
+        let code = match &error {
+            DecodeError::UnsupportedCoding => Code::UnsupportedContentEncoding,
+            DecodeError::BadCoding => Code::BadContentEncoding,
+            DecodeError::BodyTooLarge { .. } | DecodeError::EnvelopeTooLarge { .. } => {
+                Code::BodyTooLarge
+            }
+            DecodeError::TooManyEvents { .. } => Code::TooManyEvents,
+            DecodeError::NoRoom => return overloaded(),
+            DecodeError::Malformed { .. } => Code::MalformedBody,
+        };
+        let more = match error {
+            DecodeError::Malformed { line, column, .. } => More::At { line, column },
+            _ => More::Nothing,
+        };
+        Self {
+            more,
+            ..Self::new(code, sentence(&error.to_string()))
+        }
+    }
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Full => Self::new(
+                Code::SpoolFull,
+                "The spool is full; nothing of this request was kept. Send it again later.",
+            ),
+            AppendError::TooLarge { .. } => Self::new(
+                Code::BodyTooLarge,
+                sentence(&format!("the request takes {error} (spool.memory_bytes)")),
+            ),
+            AppendError::NotDelivered => Self::new(
+                Code::BrokerUnavailable,
+                "No output took all events in time. What was not under way was withdrawn; send the request again.",
+            ),
+        }
+    }
+}
+
+/// 503 (or as configured): the byte budget is used up.
+pub(super) fn overloaded() -> Refusal {
+    Refusal::new(
+        Code::Overloaded,
+        "The requests under way take all the memory that there is for them; nothing of this one was kept. \
+         Send it again later.",
+    )
+}
+
+/// Writes `[{"index":…,"errors":[…]}]`.
+pub(super) fn push_rejected(out: &mut Vec<u8>, rejected: &[Rejected]) {
+    out.push(b'[');
+    for (number, event) in rejected.iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(format!("{{\"index\":{},\"errors\":", event.index).as_bytes());
+        push_violations(out, &event.violations);
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).chain(['.']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_429_or_503_always_says_when_to_come_back() {
+        for code in [
+            Code::Overloaded,
+            Code::SpoolFull,
+            Code::Draining,
+            Code::BrokerUnavailable,
+            Code::Timeout,
+        ] {
+            let answer = Refusal::new(code, "x").into_answer("id", StatusCode::TOO_MANY_REQUESTS);
+            assert!(
+                answer.headers().contains_key(header::RETRY_AFTER),
+                "{code:?}"
+            );
+        }
+    }
+}

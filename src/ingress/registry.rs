@@ -1,0 +1,71 @@
+//! Which connections are open. Counts them, and wakes their tasks when the server closes: asking a shared signal
+//! at every turn of every connection would cost more than this does.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+/// All open connections.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    tasks: HashMap<u64, Option<Waker>>,
+}
+
+/// One open connection; leaves the registry when dropped.
+#[derive(Debug)]
+pub(super) struct Registration {
+    registry: Arc<Registry>,
+    number: u64,
+}
+
+impl Registry {
+    /// Enters a connection; also tells how many are open with it.
+    pub(super) fn enter(self: &Arc<Self>) -> (Registration, usize) {
+        let mut open = self.lock();
+        let number = open.next;
+        open.next += 1;
+        open.tasks.insert(number, None);
+        let registration = Registration {
+            registry: Arc::clone(self),
+            number,
+        };
+        (registration, open.tasks.len())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().tasks.len()
+    }
+
+    /// Makes every connection's task look at the phase again.
+    pub(super) fn wake_all(&self) {
+        for waker in self.lock().tasks.values().flatten() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registration {
+    /// Has this waker woken by [`Registry::wake_all`].
+    pub(super) fn wake_with(&self, waker: &Waker) {
+        self.registry
+            .lock()
+            .tasks
+            .insert(self.number, Some(waker.clone()));
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.registry.lock().tasks.remove(&self.number);
+    }
+}

@@ -1,0 +1,81 @@
+//! The id of a request: the client's own when it is fit to be one, else a new one.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Carries the id in requests and answers.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const MAX_LENGTH: usize = 128;
+
+/// Makes ids: a random prefix of the process, and a number.
+pub(super) struct RequestIds {
+    prefix: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    pub(super) fn new() -> Self {
+        Self {
+            // The standard library's own randomness; ids are to be unique, not secret.
+            prefix: RandomState::new().hash_one(std::process::id()),
+            next: AtomicU64::new(0),
+        }
+    }
+
+    /// The id of a request with these headers.
+    pub(super) fn of(&self, headers: &HeaderMap) -> HeaderValue {
+        match headers.get(X_REQUEST_ID) {
+            Some(own) if is_fit(own.as_bytes()) => own.clone(),
+            _ => self.make(),
+        }
+    }
+
+    fn make(&self) -> HeaderValue {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut text = [b'-'; 33];
+        for (half, word) in [(0, self.prefix), (17, number)] {
+            for digit in 0..16 {
+                text[half + digit] = HEX[(word >> (60 - 4 * digit) & 0xf) as usize];
+            }
+        }
+        HeaderValue::from_bytes(&text).expect("hexadecimal digits are visible ASCII")
+    }
+}
+
+/// 1 to 128 visible ASCII characters.
+fn is_fit(id: &[u8]) -> bool {
+    (1..=MAX_LENGTH).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id_for(own: &[u8]) -> HeaderValue {
+        let mut headers = HeaderMap::new();
+        headers.insert(X_REQUEST_ID, HeaderValue::from_bytes(own).unwrap());
+        RequestIds::new().of(&headers)
+    }
+
+    #[test]
+    fn a_fit_id_is_kept_and_any_other_replaced() {
+        assert_eq!(id_for(b"abc-123_!~"), "abc-123_!~");
+        assert_eq!(id_for(&[b'q'; 128]).len(), 128);
+        for unfit in [&[b'q'; 129][..], b"two words", "n\u{f6}".as_bytes(), b""] {
+            let id = id_for(unfit);
+            assert_ne!(id.as_bytes(), unfit);
+            assert!(is_fit(id.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn made_ids_differ() {
+        let ids = RequestIds::new();
+        assert_ne!(ids.make(), ids.make());
+        assert_ne!(RequestIds::new().make(), RequestIds::new().make());
+    }
+}

@@ -1,0 +1,158 @@
+//! The accept loop: takes connections as far as there is room for them, and keeps a reserve for health checks.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::TokioTimer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use super::activity::TimeLimits;
+use super::connection::{Accepted, Protocols, serve};
+use super::gate::Gate;
+use super::registry::Registry;
+use crate::config::Config;
+use crate::lifecycle::{Lifecycle, TaskGroup};
+use crate::telemetry::events::AcceptFailed;
+
+/// Connections beyond `server.max_connections`, so that health checks are answered.
+const RESERVE: usize = 64;
+
+/// The pause after a connection could not be accepted (no file descriptor left, mostly).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A balancer's heads are at most 64 KiB; twice that is refused with 431.
+const MAX_HEAD_BYTES: usize = 128 * 1024;
+
+/// What a client may send ahead on one HTTP/2 connection before a handler has asked for it: memory that no budget
+/// counts.
+const HTTP2_WINDOW: u32 = 256 * 1024;
+
+/// The loop and what it gives to each connection.
+pub(super) struct Server {
+    gate: Arc<Gate>,
+    connections: Arc<Registry>,
+    protocols: Arc<Protocols>,
+    room: Arc<Semaphore>,
+    max_connections: usize,
+    tasks: TaskGroup,
+    lifecycle: Lifecycle,
+}
+
+impl Server {
+    pub(super) fn new(
+        gate: Arc<Gate>,
+        connections: Arc<Registry>,
+        lifecycle: Lifecycle,
+        tasks: TaskGroup,
+        config: &Config,
+    ) -> Self {
+        let max_connections = config.server.max_connections;
+        Self {
+            gate,
+            connections,
+            protocols: Arc::new(Protocols {
+                http1: http1_builder(),
+                http2: http2_builder(tasks.clone()),
+                limits: TimeLimits::new(&config.server),
+                lifecycle: lifecycle.clone(),
+            }),
+            room: Arc::new(Semaphore::new(max_connections + RESERVE)),
+            max_connections,
+            tasks,
+            lifecycle,
+        }
+    }
+
+    /// Accepts until the life closes.
+    pub(super) async fn accept(&self, listener: TcpListener) {
+        tokio::select! {
+            () = self.accept_all(&listener) => {}
+            () = self.lifecycle.closing() => {}
+        }
+    }
+
+    async fn accept_all(&self, listener: &TcpListener) {
+        let mut is_failing = false;
+        loop {
+            let permit = Arc::clone(&self.room).acquire_owned().await;
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    is_failing = false;
+                    let client_ip = peer.ip().to_canonical();
+                    self.connected(stream, client_ip, permit);
+                }
+                Err(error) if is_of_the_client(&error) => {}
+                Err(error) => {
+                    if !is_failing {
+                        AcceptFailed { reason: &error }.emit();
+                        is_failing = true;
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn connected<P: Send + 'static>(
+        &self,
+        stream: TcpStream,
+        client_ip: std::net::IpAddr,
+        permit: P,
+    ) {
+        // Answers are small and whole; waiting to fill a segment would only delay them.
+        let _without = stream.set_nodelay(true);
+        let (registration, open) = self.connections.enter();
+        let accepted = Accepted {
+            stream,
+            client_ip,
+            is_reserve: open > self.max_connections,
+            registration,
+        };
+        let serving = serve(
+            accepted,
+            Arc::clone(&self.protocols),
+            Arc::clone(&self.gate),
+        );
+        self.tasks.spawn(async move {
+            serving.await;
+            drop(permit);
+        });
+    }
+}
+
+/// Whether it was this connection that failed, and not the accepting.
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        // The time limits are kept by the connection's task: this one would run while a connection idles.
+        .header_read_timeout(None)
+        .timer(TokioTimer::new())
+        // A client that ends its side after a whole request still gets its answer.
+        .half_close(true)
+        .max_header_size(MAX_HEAD_BYTES)
+        .max_buf_size(MAX_HEAD_BYTES + 64 * 1024);
+    builder
+}
+
+fn http2_builder(tasks: TaskGroup) -> http2::Builder<TaskGroup> {
+    let mut builder = http2::Builder::new(tasks);
+    builder
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEAD_BYTES as u32)
+        .initial_stream_window_size(HTTP2_WINDOW)
+        .initial_connection_window_size(HTTP2_WINDOW)
+        .max_concurrent_streams(250);
+    builder
+}

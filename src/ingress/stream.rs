@@ -1,0 +1,143 @@
+//! A client's byte stream: tells the connection's clocks what passes, replays what was read to find out the
+//! protocol, and closes lingeringly.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::activity::Activity;
+
+/// What every HTTP/2 connection begins with (RFC 9113, 3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A client that still sends after a refusal gets this long to read it.
+const LINGER: Duration = Duration::from_secs(10);
+/// One that has fallen silent, this long.
+const LINGER_SILENCE: Duration = Duration::from_secs(2);
+
+/// Which HTTP a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// Reads until it is clear which protocol the client speaks; also gives what was read. None at the end of the
+/// stream.
+pub(super) async fn sniff(
+    stream: &mut TcpStream,
+    read: &mut BytesMut,
+) -> io::Result<Option<Protocol>> {
+    loop {
+        if stream.read_buf(read).await? == 0 {
+            return Ok(None);
+        }
+        if read.starts_with(HTTP2_PREFACE) {
+            return Ok(Some(Protocol::Http2));
+        }
+        if !HTTP2_PREFACE.starts_with(read) {
+            return Ok(Some(Protocol::Http1));
+        }
+    }
+}
+
+/// Refusals can be read only if the connection is not reset, and it is reset when it is closed with bytes
+/// unread. So: end our side, then read on for a while and throw away.
+pub(super) async fn close_lingering(mut stream: TcpStream) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let throw_away = async {
+        let mut scratch = vec![0; 16 * 1024];
+        loop {
+            let read = tokio::time::timeout(LINGER_SILENCE, stream.read(&mut scratch)).await;
+            if !matches!(read, Ok(Ok(1..))) {
+                return;
+            }
+        }
+    };
+    let _the_rest_is_the_clients_loss = tokio::time::timeout(LINGER, throw_away).await;
+}
+
+/// The stream as hyper reads and writes it.
+pub(super) struct ClientStream {
+    stream: TcpStream,
+    sniffed: Bytes,
+    activity: Arc<Activity>,
+}
+
+impl ClientStream {
+    pub(super) fn new(stream: TcpStream, sniffed: Bytes, activity: Arc<Activity>) -> Self {
+        Self {
+            stream,
+            sniffed,
+            activity,
+        }
+    }
+
+    pub(super) fn into_inner(self) -> TcpStream {
+        self.stream
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.sniffed.is_empty() {
+            let length = this.sniffed.len().min(buf.remaining());
+            buf.put_slice(&this.sniffed[..length]);
+            this.sniffed.advance(length);
+            return Poll::Ready(Ok(()));
+        }
+        let filled = buf.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        if buf.filled().len() > filled {
+            this.activity.bytes_came();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        this.activity.flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Does nothing: the connection's task closes the stream itself, when hyper has let go of it.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

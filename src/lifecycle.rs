@@ -1,0 +1,164 @@
+//! The phases of the server's life, the drain, and the group that owns every task. Knows nothing of
+//! what the tasks do.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Where the server stands between start and end. Phases only move on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Phase {
+    /// Not yet listening.
+    Starting,
+    /// In service.
+    Serving,
+    /// Told to stop: not ready any more, still serving, so that a load balancer can turn away.
+    Draining,
+    /// No new connections; what is in flight is finished.
+    Closing,
+    /// Nothing goes on any more.
+    Stopped,
+}
+
+impl Phase {
+    /// The word in `/health` and `/status`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Serving => "serving",
+            Self::Draining => "draining",
+            Self::Closing => "closing",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    fn from_number(number: u8) -> Self {
+        [
+            Self::Starting,
+            Self::Serving,
+            Self::Draining,
+            Self::Closing,
+            Self::Stopped,
+        ][usize::from(number)]
+    }
+}
+
+/// The one view of the phase that all rooms share. Clones are handles to the same life.
+#[derive(Clone, Debug)]
+pub struct Lifecycle {
+    phase: Arc<AtomicU8>,
+    closing: CancellationToken,
+    stopped: CancellationToken,
+}
+
+impl Lifecycle {
+    /// A life that begins: [`Phase::Starting`].
+    #[expect(
+        clippy::new_without_default,
+        reason = "a life is begun on purpose, in one place"
+    )]
+    pub fn new() -> Self {
+        Self {
+            phase: Arc::new(AtomicU8::new(Phase::Starting as u8)),
+            closing: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+        }
+    }
+
+    /// The phase at this moment.
+    pub fn phase(&self) -> Phase {
+        Phase::from_number(self.phase.load(Ordering::Acquire))
+    }
+
+    /// Moves on to `phase`; a step back does nothing.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+        if phase >= Phase::Closing {
+            self.closing.cancel();
+        }
+        if phase >= Phase::Stopped {
+            self.stopped.cancel();
+        }
+    }
+
+    /// Resolves when no new work is to be begun: [`Phase::Closing`] or later.
+    pub async fn closing(&self) {
+        self.closing.cancelled().await;
+    }
+
+    /// Resolves when everything is to end: [`Phase::Stopped`].
+    pub async fn stopped(&self) {
+        self.stopped.cancelled().await;
+    }
+}
+
+/// The group of all tasks of one kind; the only place that spawns, so that nothing runs unowned.
+#[derive(Clone, Debug, Default)]
+pub struct TaskGroup {
+    tracker: TaskTracker,
+}
+
+impl TaskGroup {
+    /// Runs `task` in the background until it ends by itself.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where tasks are spawned"
+    )]
+    pub fn spawn<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        tokio::spawn(self.tracker.track_future(task));
+    }
+
+    /// Resolves when all tasks have ended. None may be spawned afterwards.
+    pub async fn ended(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    /// Tasks that run now.
+    pub fn len(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// Whether no task runs.
+    pub fn is_empty(&self) -> bool {
+        self.tracker.is_empty()
+    }
+}
+
+/// hyper serves each stream of an HTTP/2 connection as a task; these have an owner too.
+impl<F> hyper::rt::Executor<F> for TaskGroup
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, task: F) {
+        self.spawn(async move {
+            task.await;
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn phases_move_on_and_never_back() {
+        let life = Lifecycle::new();
+        assert_eq!(life.phase(), Phase::Starting);
+        life.enter(Phase::Serving);
+        life.enter(Phase::Closing);
+        life.enter(Phase::Draining);
+        assert_eq!(life.phase(), Phase::Closing);
+        life.closing().await;
+        life.enter(Phase::Stopped);
+        life.stopped().await;
+    }
+}

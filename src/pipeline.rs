@@ -1,0 +1,351 @@
+//! From bytes to events: inflate, decode, validate, enrich. Pure: no I/O and no clock, so every rule is tested
+//! with values alone.
+//!
+//! One request's body becomes one envelope, or nothing: what does not fit its limits is refused as a whole,
+//! before anything is kept.
+
+mod builder;
+mod charset;
+mod codec;
+mod coding;
+mod enrich;
+mod fields;
+mod json;
+mod letter;
+pub mod scan;
+mod source_key;
+mod splice;
+#[cfg(test)]
+mod tests;
+mod timestamp;
+mod validate;
+mod violations;
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Version, header};
+use thiserror::Error;
+
+use crate::budget::Reservation;
+use crate::config::{Codec, Config};
+use crate::event::{Envelope, Origin, Violation};
+use crate::telemetry::Sources;
+use builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid};
+use charset::Charset;
+pub(crate) use coding::Coding;
+use enrich::template::Template;
+use fields::Fields;
+use source_key::SourceKey;
+use splice::{Additions, Slots};
+pub use timestamp::to_text as timestamp_text;
+use validate::Rules;
+pub use violations::push_json as push_violations;
+
+/// The pipeline as configured.
+pub struct Pipeline {
+    fields: Fields,
+    slots: Slots,
+    rules: Rules,
+    source_key: SourceKey,
+    /// For the Logstash paths and for the application API, without a key and then one for each key.
+    templates: Vec<[Template; 2]>,
+    codec: Codec,
+    codecs: Vec<(String, Codec)>,
+    drop_headers: Vec<String>,
+    max_content_length: usize,
+    limits: EnvelopeLimits,
+    on_invalid: crate::config::OnInvalid,
+}
+
+/// Which rules a body is read by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    /// Logstash's http input: everything is kept, one way or the other.
+    Logstash,
+    /// The application API: what is wrong is told.
+    Events,
+}
+
+/// What is known of a request beside its body.
+pub struct Arrival<'a> {
+    /// Time of arrival: ISO 8601, UTC, milliseconds.
+    pub now: &'a str,
+    /// The client's address.
+    pub client_ip: IpAddr,
+    /// The request's method.
+    pub method: &'a Method,
+    /// Path and query, as sent.
+    pub target: &'a str,
+    /// The request's version.
+    pub version: Version,
+    /// `Host`, or the authority of HTTP/2.
+    pub host: Option<&'a str>,
+    /// All headers.
+    pub headers: &'a HeaderMap,
+    /// Lower-case names of headers that never reach an event.
+    pub drop_headers: &'a [String],
+    /// Bytes of the body as it came.
+    pub body_bytes: usize,
+    /// Index of the API key that the request bears.
+    pub key: Option<usize>,
+}
+
+impl Arrival<'_> {
+    fn http_version(&self) -> &'static str {
+        match self.version {
+            Version::HTTP_09 => "HTTP/0.9",
+            Version::HTTP_10 => "HTTP/1.0",
+            Version::HTTP_2 => "HTTP/2.0",
+            Version::HTTP_3 => "HTTP/3.0",
+            _ => "HTTP/1.1",
+        }
+    }
+}
+
+/// What a body became.
+#[derive(Debug)]
+pub struct Decoded {
+    /// The events to keep.
+    pub envelope: Envelope,
+    /// Those that the client is told are not kept; only with [`Api::Events`].
+    pub rejected: Vec<Rejected>,
+}
+
+/// An event that is not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its index among the events of the request, from 0.
+    pub index: usize,
+    /// Why; at least one.
+    pub violations: Vec<Violation>,
+}
+
+/// Why a body was refused as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// A content coding that is not known.
+    #[error("the Content-Encoding is not supported: use gzip, deflate, zstd, br or identity")]
+    UnsupportedCoding,
+    /// The body is not what its content coding says.
+    #[error("the body does not inflate as its Content-Encoding says")]
+    BadCoding,
+    /// Larger than allowed, inflated.
+    #[error("the body inflates to more than {max_bytes} bytes (ingest.max_content_length)")]
+    BodyTooLarge {
+        /// The limit.
+        max_bytes: usize,
+    },
+    /// Larger than allowed, enriched and rendered.
+    #[error(
+        "the events take more than {max_bytes} bytes once enriched (ingest.max_envelope_bytes)"
+    )]
+    EnvelopeTooLarge {
+        /// The limit.
+        max_bytes: usize,
+    },
+    /// Too many events.
+    #[error("the body holds more than {max_events} events (ingest.max_events_per_request)")]
+    TooManyEvents {
+        /// The limit.
+        max_events: usize,
+    },
+    /// The byte budget is used up.
+    #[error("no room for the request in memory")]
+    NoRoom,
+    /// No JSON; only with [`Api::Events`].
+    #[error("{reason} at line {line}, column {column}")]
+    Malformed {
+        /// What was expected.
+        reason: String,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+    },
+}
+
+impl DecodeError {
+    /// [`Self::Malformed`] at a byte offset of a text.
+    fn malformed(text: &[u8], offset: usize, reason: &str) -> Self {
+        let before = &text[..offset.min(text.len())];
+        let line_start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+        Self::Malformed {
+            reason: reason.to_owned(),
+            line: memchr::memchr_iter(b'\n', before).count() + 1,
+            column: String::from_utf8_lossy(&before[line_start..])
+                .chars()
+                .count()
+                + 1,
+        }
+    }
+}
+
+impl Pipeline {
+    /// Makes ready all that the configuration asks for.
+    pub fn new(config: &Config) -> Self {
+        let mut fields = Fields::default();
+        let slots = Slots::new(&mut fields);
+        let rules = Rules::new(&config.validate, &config.ingest, &mut fields);
+        let source_key = SourceKey::new(&config.metrics.source_fields, &mut fields);
+        let no_fields = crate::config::StaticFields::default();
+        let of_keys = config.auth.keys.iter().map(|key| &key.fields);
+        let templates = std::iter::once(&no_fields)
+            .chain(of_keys)
+            .map(|forced| {
+                let mut template = |with_headers| {
+                    enrich::template(config, with_headers, forced.iter(), &mut fields)
+                };
+                [template(true), template(false)]
+            })
+            .collect();
+        Self {
+            fields,
+            slots,
+            rules,
+            source_key,
+            templates,
+            codec: config.ingest.codec,
+            codecs: config.ingest.codecs.clone().into_iter().collect(),
+            drop_headers: config.enrich.drop_headers.clone(),
+            max_content_length: config.ingest.max_content_length.as_usize(),
+            limits: EnvelopeLimits {
+                max_events: config.ingest.max_events_per_request,
+                max_bytes: config.ingest.max_envelope_bytes.as_usize(),
+            },
+            on_invalid: config.validate.on_invalid,
+        }
+    }
+
+    /// The headers that never reach an event, for [`Arrival::drop_headers`].
+    pub fn drop_headers(&self) -> &[String] {
+        &self.drop_headers
+    }
+
+    /// Makes an envelope of a body whose bytes `reservation` already counts; what the envelope takes, and what
+    /// inflating takes, is reserved on top.
+    ///
+    /// # Errors
+    /// See [`DecodeError`]; nothing is kept then.
+    pub fn decode(
+        &self,
+        api: Api,
+        arrival: &Arrival<'_>,
+        body: Bytes,
+        sources: &Sources,
+        reservation: &mut Reservation,
+    ) -> Result<Decoded, DecodeError> {
+        let codings = content_codings(arrival.headers)?;
+        let body = self.inflate(&codings, body, reservation)?;
+        let media_type = MediaType::of(arrival.headers);
+        let grown = media_type.charset.growth() * body.len();
+        reservation.grow(grown).map_err(|_| DecodeError::NoRoom)?;
+        let text = media_type.charset.read(&body);
+        let (origin, invalid) = match api {
+            Api::Logstash => {
+                let codec = self.codec_of(&media_type.name);
+                (Some(codec), Invalid::Keep(self.on_invalid))
+            }
+            Api::Events => (None, Invalid::Reject),
+        };
+        let templates = &self.templates[arrival.key.map_or(0, |key| key + 1)];
+        let template = &templates[api as usize];
+        let context = Context {
+            fields: &self.fields,
+            rules: &self.rules,
+            additions: Additions::new(arrival, template, &self.fields, self.slots),
+            invalid,
+            limits: self.limits,
+            source_key: &self.source_key,
+            sources,
+            now: arrival.now,
+            body_bytes: text.bytes.len(),
+        };
+        let mut builder = EnvelopeBuilder::new(context, reservation);
+        match origin {
+            Some(codec) => codec::decode(codec, &text, &mut builder)?,
+            None => codec::decode_strictly(&text, &mut builder)?,
+        }
+        let (envelope, rejected) = builder.finish(origin.map_or(Origin::Auto, origin_of));
+        Ok(Decoded { envelope, rejected })
+    }
+
+    /// Undoes the codings, the last one first. The room of a body that is no longer needed is given back.
+    fn inflate(
+        &self,
+        codings: &[Coding],
+        body: Bytes,
+        reservation: &mut Reservation,
+    ) -> Result<Bytes, DecodeError> {
+        let mut body = body;
+        for coding in codings.iter().rev() {
+            let packed = body.len();
+            let inflated = coding::inflate(*coding, &body, self.max_content_length, reservation)?;
+            body = Bytes::from(inflated);
+            reservation.shrink(packed);
+        }
+        Ok(body)
+    }
+
+    fn codec_of(&self, media_type: &str) -> Codec {
+        self.codecs
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(media_type))
+            .map_or(self.codec, |(_, codec)| *codec)
+    }
+}
+
+/// The content codings of a request, in the order in which they were applied.
+///
+/// # Errors
+/// [`DecodeError::UnsupportedCoding`].
+pub(crate) fn content_codings(headers: &HeaderMap) -> Result<Vec<Coding>, DecodeError> {
+    let values = headers.get_all(header::CONTENT_ENCODING);
+    coding::parse(values.iter().map(http::HeaderValue::as_bytes))
+}
+
+fn origin_of(codec: Codec) -> Origin {
+    match codec {
+        Codec::Plain => Origin::Plain,
+        Codec::Json => Origin::Json,
+        Codec::JsonLines => Origin::JsonLines,
+        Codec::Auto => Origin::Auto,
+    }
+}
+
+/// What matters of a `Content-Type`.
+struct MediaType<'a> {
+    name: Cow<'a, str>,
+    charset: Charset,
+}
+
+impl<'a> MediaType<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let value = headers
+            .get(header::CONTENT_TYPE)
+            .map_or(&b""[..], http::HeaderValue::as_bytes);
+        let mut parts = value.split(|byte| *byte == b';');
+        let name = parts.next().unwrap_or_default().trim_ascii();
+        let charset = parts
+            .filter_map(|parameter| {
+                let equals = memchr::memchr(b'=', parameter)?;
+                let (name, value) = parameter.split_at(equals);
+                let is_charset = name.trim_ascii().eq_ignore_ascii_case(b"charset");
+                is_charset.then(|| unquoted(value[1..].trim_ascii()))
+            })
+            .map(Charset::from_name)
+            .next();
+        Self {
+            name: String::from_utf8_lossy(name),
+            charset: charset.unwrap_or(Charset::Utf8),
+        }
+    }
+}
+
+fn unquoted(value: &[u8]) -> &[u8] {
+    match value {
+        [b'"', inside @ .., b'"'] => inside,
+        bare => bare,
+    }
+}

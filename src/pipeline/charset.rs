@@ -1,0 +1,97 @@
+//! Character sets: from the body's bytes to UTF-8, as the `charset` parameter of the media type says. Pure.
+
+use std::borrow::Cow;
+
+use encoding_rs::{Encoding, UTF_8};
+
+/// A body's text.
+pub(super) struct Text<'a> {
+    /// UTF-8; where it is not valid, each bad sequence is still as it came or is U+FFFD.
+    pub(super) bytes: Cow<'a, [u8]>,
+    /// Whether every byte was valid in the character set, and so is UTF-8 here.
+    pub(super) is_valid: bool,
+}
+
+/// What a `charset` parameter names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Charset {
+    Utf8,
+    /// Exactly ISO-8859-1, which the web reads as windows-1252 and Logstash does not.
+    Latin1,
+    Other(&'static Encoding),
+}
+
+impl Charset {
+    /// The character set of this name; UTF-8 for one that nobody knows, whose text is then checked.
+    pub(super) fn from_name(name: &[u8]) -> Self {
+        const LATIN_1: [&[u8]; 4] = [b"iso-8859-1", b"iso8859-1", b"iso_8859-1", b"latin1"];
+        if LATIN_1.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+            return Self::Latin1;
+        }
+        match Encoding::for_label(name) {
+            Some(encoding) if encoding != UTF_8 => Self::Other(encoding),
+            _ => Self::Utf8,
+        }
+    }
+
+    /// At most this many bytes of UTF-8 for each byte of the body.
+    pub(super) fn growth(self) -> usize {
+        match self {
+            Self::Utf8 => 0,
+            Self::Latin1 => 2,
+            Self::Other(_) => 3,
+        }
+    }
+
+    /// Reads a body. A byte order mark is skipped.
+    pub(super) fn read(self, body: &[u8]) -> Text<'_> {
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        match self {
+            Self::Utf8 if simdutf8::basic::from_utf8(body).is_ok() => Text {
+                bytes: Cow::Borrowed(body),
+                is_valid: true,
+            },
+            Self::Utf8 => Text {
+                bytes: Cow::Borrowed(body),
+                is_valid: false,
+            },
+            Self::Latin1 => Text {
+                bytes: match encoding_rs::mem::decode_latin1(body) {
+                    Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                    Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+                },
+                is_valid: true,
+            },
+            Self::Other(encoding) => {
+                let (text, has_errors) = encoding.decode_with_bom_removal(body);
+                Text {
+                    bytes: Cow::Owned(text.into_owned().into_bytes()),
+                    is_valid: !has_errors,
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_bytes_are_read() {
+        for (name, body, text) in [
+            ("utf-8", "\u{feff}é".as_bytes(), "é"),
+            ("ISO-8859-1", b"caf\xe9 \x80", "café \u{80}"),
+            ("windows-1252", b"\x80", "€"),
+            ("utf-16le", b"\xff\xfea\0", "a"),
+            ("shift_jis", b"\x93\xfa", "日"),
+            ("no-such-thing", b"plain", "plain"),
+        ] {
+            let read = Charset::from_name(name.as_bytes()).read(body);
+            assert!(read.is_valid, "{name}");
+            assert_eq!(read.bytes.as_ref(), text.as_bytes(), "{name}");
+        }
+        assert!(!Charset::Utf8.read(b"\xff").is_valid);
+        assert!(!Charset::from_name(b"shift_jis").read(b"\x93").is_valid);
+    }
+}

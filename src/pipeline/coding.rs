@@ -1,0 +1,300 @@
+//! Content codings: from the body as it came to the body as it was meant. Bounded while it inflates, so
+//! that no bomb grows beyond its limit. Pure.
+
+use std::io::{self, Read};
+
+use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+
+use super::DecodeError;
+use crate::budget::Reservation;
+
+/// Log2 of the largest zstd window that is decoded: 8 MiB, what RFC 8878 asks every decoder to take. A frame
+/// may ask for 2 GiB.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// Inflated bytes are read, and their room reserved, in steps of this many.
+const STEP: usize = 64 * 1024;
+
+/// More codings than anybody applies on purpose; each takes a pass over the body.
+const MAX_CODINGS: usize = 4;
+
+/// One content coding (RFC 9110, 8.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Gzip,
+    Deflate,
+    Zstd,
+    Brotli,
+}
+
+/// The codings of a `Content-Encoding` value, in the order in which they were applied.
+///
+/// # Errors
+/// [`DecodeError::UnsupportedCoding`] for one that is not known.
+pub(crate) fn parse<'a>(
+    values: impl Iterator<Item = &'a [u8]>,
+) -> Result<Vec<Coding>, DecodeError> {
+    let mut codings = Vec::new();
+    for name in values.flat_map(|value| value.split(|byte| *byte == b',')) {
+        let coding = match name.trim_ascii().to_ascii_lowercase().as_slice() {
+            b"gzip" | b"x-gzip" => Coding::Gzip,
+            b"deflate" => Coding::Deflate,
+            b"zstd" => Coding::Zstd,
+            b"br" => Coding::Brotli,
+            b"identity" | b"" => continue,
+            _ => return Err(DecodeError::UnsupportedCoding),
+        };
+        codings.push(coding);
+    }
+    if codings.len() > MAX_CODINGS {
+        return Err(DecodeError::UnsupportedCoding);
+    }
+    Ok(codings)
+}
+
+/// Undoes one coding. The result's capacity is reserved in `reservation`.
+///
+/// # Errors
+/// [`DecodeError::BadCoding`] when the body is not what the coding says, [`DecodeError::BodyTooLarge`] above
+/// `max_bytes`, [`DecodeError::NoRoom`] when the budget is used up.
+pub(super) fn inflate(
+    coding: Coding,
+    body: &[u8],
+    max_bytes: usize,
+    reservation: &mut Reservation,
+) -> Result<Vec<u8>, DecodeError> {
+    match coding {
+        Coding::Gzip => read_all(MultiGzDecoder::new(body), max_bytes, reservation),
+        Coding::Deflate => inflate_deflate(body, max_bytes, reservation),
+        Coding::Zstd => {
+            let mut decoder =
+                zstd::Decoder::with_buffer(body).map_err(|_| DecodeError::BadCoding)?;
+            decoder
+                .window_log_max(ZSTD_WINDOW_LOG_MAX)
+                .map_err(|_| DecodeError::BadCoding)?;
+            read_all(decoder, max_bytes, reservation)
+        }
+        Coding::Brotli => inflate_brotli(body, max_bytes, reservation),
+    }
+}
+
+/// `deflate` means zlib (RFC 9110, 8.4.1.2), but many senders leave the zlib header out.
+fn inflate_deflate(
+    body: &[u8],
+    max_bytes: usize,
+    reservation: &mut Reservation,
+) -> Result<Vec<u8>, DecodeError> {
+    if has_zlib_header(body) {
+        let mut decoder = ZlibDecoder::new(body);
+        let inflated = read_all(&mut decoder, max_bytes, reservation);
+        if inflated != Err(DecodeError::BadCoding) {
+            return whole(inflated?, decoder.into_inner());
+        }
+    }
+    let mut decoder = DeflateDecoder::new(body);
+    let inflated = read_all(&mut decoder, max_bytes, reservation)?;
+    whole(inflated, decoder.into_inner())
+}
+
+fn inflate_brotli(
+    body: &[u8],
+    max_bytes: usize,
+    reservation: &mut Reservation,
+) -> Result<Vec<u8>, DecodeError> {
+    let mut rest = body;
+    let mut inflated = Vec::new();
+    // A brotli stream ends by itself; more members may follow.
+    loop {
+        let mut decoder = brotli::Decompressor::new(&mut rest, 1);
+        let member = read_all(
+            &mut decoder,
+            max_bytes.saturating_sub(inflated.len()),
+            reservation,
+        )?;
+        drop(decoder);
+        if inflated.is_empty() {
+            inflated = member;
+        } else {
+            inflated.extend_from_slice(&member);
+        }
+        if rest.is_empty() {
+            return Ok(inflated);
+        }
+    }
+}
+
+fn has_zlib_header(body: &[u8]) -> bool {
+    matches!(body, [method, flags, ..]
+        if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]) % 31 == 0)
+}
+
+fn whole(inflated: Vec<u8>, rest: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    if rest.is_empty() {
+        Ok(inflated)
+    } else {
+        Err(DecodeError::BadCoding)
+    }
+}
+
+fn read_all(
+    mut decoder: impl Read,
+    max_bytes: usize,
+    reservation: &mut Reservation,
+) -> Result<Vec<u8>, DecodeError> {
+    let mut inflated = Vec::new();
+    let reserved_before = reservation.bytes();
+    let outcome = loop {
+        if let Err(error) = make_room(&mut inflated, reservation) {
+            break Err(error);
+        }
+        let step = (inflated.capacity() - inflated.len()) as u64;
+        match decoder.by_ref().take(step).read_to_end(&mut inflated) {
+            Ok(0) => break Ok(()),
+            Ok(_) if inflated.len() > max_bytes => {
+                break Err(DecodeError::BodyTooLarge { max_bytes });
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break Err(DecodeError::BadCoding),
+        }
+    };
+    match outcome {
+        Ok(()) => Ok(inflated),
+        Err(error) => {
+            reservation.shrink(reservation.bytes() - reserved_before);
+            Err(error)
+        }
+    }
+}
+
+/// Grows a full buffer, by doubling, and reserves what it grows by.
+fn make_room(buffer: &mut Vec<u8>, reservation: &mut Reservation) -> Result<(), DecodeError> {
+    if buffer.len() < buffer.capacity() {
+        return Ok(());
+    }
+    let more = buffer.capacity().max(STEP);
+    reservation.grow(more).map_err(|_| DecodeError::NoRoom)?;
+    buffer.reserve_exact(more);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::budget::ByteBudget;
+
+    fn inflate_with(coding: Coding, body: &[u8], max: usize) -> Result<Vec<u8>, DecodeError> {
+        inflate(
+            coding,
+            body,
+            max,
+            &mut ByteBudget::new(1 << 24).reservation(),
+        )
+    }
+
+    fn gzip(data: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn brotli(data: &[u8]) -> Vec<u8> {
+        let mut packed = Vec::new();
+        brotli::CompressorWriter::new(&mut packed, 4096, 5, 20)
+            .write_all(data)
+            .unwrap();
+        packed
+    }
+
+    fn deflate(data: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::DeflateEncoder::new(vec![], flate2::Compression::fast());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zlib(data: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::ZlibEncoder::new(vec![], flate2::Compression::fast());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn every_coding_gives_back_what_was_put_in() {
+        let data = b"hello hello hello".repeat(9000);
+        let zstd = zstd::encode_all(&data[..], 3).unwrap();
+        for (coding, packed) in [
+            (Coding::Gzip, gzip(&data)),
+            (Coding::Deflate, zlib(&data)),
+            (Coding::Deflate, deflate(&data)),
+            (Coding::Zstd, zstd),
+            (Coding::Brotli, brotli(&data)),
+        ] {
+            assert_eq!(
+                inflate_with(coding, &packed, 1 << 20).unwrap(),
+                data,
+                "{coding:?}"
+            );
+            let cut = &packed[..packed.len() - 3];
+            assert_eq!(
+                inflate_with(coding, cut, 1 << 20),
+                Err(DecodeError::BadCoding),
+                "{coding:?} cut"
+            );
+            let too_large = DecodeError::BodyTooLarge { max_bytes: 1000 };
+            assert_eq!(
+                inflate_with(coding, &packed, 1000),
+                Err(too_large),
+                "{coding:?} limit"
+            );
+            let mut tiny = ByteBudget::new(1000).reservation();
+            assert_eq!(
+                inflate(coding, &packed, 1 << 20, &mut tiny),
+                Err(DecodeError::NoRoom)
+            );
+        }
+    }
+
+    #[test]
+    fn members_follow_each_other_but_garbage_does_not() {
+        for (coding, member) in [
+            (Coding::Gzip, gzip(b"a")),
+            (Coding::Zstd, zstd::encode_all(&b"a"[..], 1).unwrap()),
+            (Coding::Brotli, brotli(b"a")),
+        ] {
+            let twice = [&member[..], &member].concat();
+            assert_eq!(
+                inflate_with(coding, &twice, 100).unwrap(),
+                b"aa",
+                "{coding:?}"
+            );
+            let garbage = [&member[..], b"\xff\xff\xff\xff"].concat();
+            assert_eq!(
+                inflate_with(coding, &garbage, 100),
+                Err(DecodeError::BadCoding),
+                "{coding:?}"
+            );
+        }
+        for member in [zlib(b"a"), deflate(b"a")] {
+            let garbage = [&member[..], b"\xff\xff\xff\xff"].concat();
+            assert_eq!(
+                inflate_with(Coding::Deflate, &garbage, 100),
+                Err(DecodeError::BadCoding)
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_read_in_any_case_and_number() {
+        let parse = |value: &'static str| parse(std::iter::once(value.as_bytes()));
+        assert_eq!(parse("GZip, br").unwrap(), [Coding::Gzip, Coding::Brotli]);
+        assert_eq!(parse("identity").unwrap(), []);
+        assert_eq!(parse("x-gzip,zstd , deflate").unwrap().len(), 3);
+        assert_eq!(parse("lzma"), Err(DecodeError::UnsupportedCoding));
+        assert_eq!(
+            parse("gzip,gzip,gzip,gzip,gzip"),
+            Err(DecodeError::UnsupportedCoding)
+        );
+    }
+}

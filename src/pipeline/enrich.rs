@@ -1,0 +1,88 @@
+//! What is added to each event: templates made from the configuration once, rendered once a request, and spliced
+//! into each event. Pure.
+
+pub(super) mod headers;
+mod source;
+pub(super) mod template;
+
+use crate::config::{Config, EcsCompatibility, OnConflict};
+use crate::units::FieldReference;
+use source::Source;
+use template::{Leaf, Template, TemplateBuilder};
+
+use super::fields::Fields;
+
+/// Makes the template of one kind of request. `with_headers`: whether the request's headers become a field.
+/// `forced`: fields that replace the client's own.
+pub(super) fn template<'a>(
+    config: &Config,
+    with_headers: bool,
+    forced: impl Iterator<Item = (&'a FieldReference, &'a serde_json::Value)>,
+    fields: &mut Fields,
+) -> Template {
+    let enrich = &config.enrich;
+    let leaf = |source| Leaf {
+        source,
+        conflict: enrich.on_conflict,
+    };
+    let kept = |source| Leaf {
+        source,
+        conflict: OnConflict::Keep,
+    };
+    let mut builder = TemplateBuilder::default();
+    builder.add(&path(&["@timestamp"]), kept(Source::Now));
+    builder.add(&path(&["@version"]), kept(Source::version_1()));
+    for (reference, source) in request_fields(config, with_headers) {
+        builder.add(&reference, leaf(source));
+    }
+    for (reference, value) in enrich.fields.iter() {
+        builder.add(reference, leaf(Source::fixed(value)));
+    }
+    for (reference, value) in forced {
+        let leaf = Leaf {
+            source: Source::fixed(value),
+            conflict: OnConflict::Overwrite,
+        };
+        builder.add(reference, leaf);
+    }
+    builder.build(fields)
+}
+
+/// The fields that tell of the request, where Logstash's http input puts them in this ECS mode.
+fn request_fields(config: &Config, with_headers: bool) -> Vec<(FieldReference, Source)> {
+    let enrich = &config.enrich;
+    let is_ecs = enrich.ecs_compatibility == EcsCompatibility::V1;
+    let default_host: &[&str] = if is_ecs { &["host", "ip"] } else { &["host"] };
+    let host = enrich.remote_host_target_field.clone();
+    let mut all = vec![(host.unwrap_or_else(|| path(default_host)), Source::ClientIp)];
+    let headers = match (&enrich.request_headers_target_field, is_ecs) {
+        (Some(target), _) => Some(target.clone()),
+        // In ECS mode the headers are metadata, which is not forwarded.
+        (None, true) => None,
+        (None, false) => Some(path(&["headers"])),
+    };
+    if let Some(target) = headers.filter(|_| with_headers && enrich.headers) {
+        all.push((target, Source::Headers));
+    }
+    if is_ecs {
+        all.extend([
+            (path(&["http", "version"]), Source::HttpVersion),
+            (path(&["http", "method"]), Source::Method),
+            (
+                path(&["http", "request", "body", "bytes"]),
+                Source::BodyBytes,
+            ),
+            (path(&["http", "request", "mime_type"]), Source::MimeType),
+            (path(&["user_agent", "original"]), Source::UserAgent),
+            (path(&["url", "domain"]), Source::UrlDomain),
+            (path(&["url", "port"]), Source::UrlPort),
+            (path(&["url", "path"]), Source::Target),
+        ]);
+    }
+    all
+}
+
+fn path(names: &[&str]) -> FieldReference {
+    let text: String = names.iter().map(|name| format!("[{name}]")).collect();
+    text.parse().expect("names in brackets are a reference")
+}

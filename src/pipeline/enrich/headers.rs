@@ -1,0 +1,133 @@
+//! The request's headers as an object, as Logstash's http input writes them: names in lower case with `_` for
+//! `-`, three of them renamed, and the request line beside them. Pure.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::pipeline::Arrival;
+use crate::pipeline::json::push_string;
+
+/// Above this many bytes of names and values the rest is cut.
+pub(in crate::pipeline) const MAX_BYTES: usize = 16 * 1024;
+
+/// The tag of events whose headers were cut.
+pub(in crate::pipeline) const CUT_TAG: &str = "_headerscut";
+
+/// Names that tell of the request itself: no header of the client's can stand in for them.
+const RESERVED: [&str; 6] = [
+    "http_accept",
+    "http_host",
+    "http_user_agent",
+    "http_version",
+    "request_method",
+    "request_path",
+];
+
+/// A header's value as text: UTF-8, else ISO-8859-1.
+pub(super) fn text(value: &HeaderValue) -> Cow<'_, str> {
+    match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => encoding_rs::mem::decode_latin1(value.as_bytes()),
+    }
+}
+
+/// Whether the headers and the request line are longer than what becomes a field.
+pub(in crate::pipeline) fn are_cut(arrival: &Arrival<'_>) -> bool {
+    let headers = shown(arrival).map(|(name, value)| name.len() + value.len());
+    let host = arrival
+        .host
+        .map_or(0, |host| "http_host".len() + host.len());
+    headers.sum::<usize>() + host + request_line_len(arrival) > MAX_BYTES
+}
+
+/// Writes the object.
+pub(super) fn render(arrival: &Arrival<'_>, out: &mut Vec<u8>) {
+    let mut object = Cut {
+        out,
+        bytes_left: MAX_BYTES,
+    };
+    object.out.push(b'{');
+    object.member("request_method", arrival.method.as_str());
+    object.member("request_path", arrival.target);
+    object.member("http_version", arrival.http_version());
+    if let Some(host) = arrival.host {
+        object.member("http_host", host);
+    }
+    for (name, value) in shown(arrival) {
+        object.member(&name, &text(value));
+    }
+    if object.out.last() == Some(&b',') {
+        object.out.pop();
+    }
+    object.out.push(b'}');
+}
+
+fn request_line_len(arrival: &Arrival<'_>) -> usize {
+    let names = "request_method".len() + "request_path".len() + "http_version".len();
+    names + arrival.method.as_str().len() + arrival.target.len() + arrival.http_version().len()
+}
+
+/// The headers that are shown, under the names that they get. Of a repeated header the last value counts, as
+/// in Logstash.
+fn shown<'a>(arrival: &'a Arrival<'_>) -> impl Iterator<Item = (Cow<'a, str>, &'a HeaderValue)> {
+    let headers = arrival.headers;
+    headers
+        .keys()
+        .filter(move |name| *name != http::header::HOST && !is_dropped(name, arrival.drop_headers))
+        .filter_map(move |name| {
+            let field = field_name(name)?;
+            let is_shadowed = name.as_str().contains('_') && has_twin(name, headers);
+            let value = headers.get_all(name).iter().next_back()?;
+            (!is_shadowed).then_some((field, value))
+        })
+}
+
+fn is_dropped(name: &HeaderName, drop_headers: &[String]) -> bool {
+    name == http::header::AUTHORIZATION
+        || drop_headers.iter().any(|dropped| dropped == name.as_str())
+}
+
+/// Whether `x-a` stands beside this `x_a`: they would get the same name.
+fn has_twin(name: &HeaderName, headers: &HeaderMap) -> bool {
+    let field = name.as_str().replace('-', "_");
+    headers.keys().any(|other| {
+        let other = other.as_str();
+        (other.contains('-') || other > name.as_str()) && other.replace('-', "_") == field
+    })
+}
+
+fn field_name(name: &HeaderName) -> Option<Cow<'_, str>> {
+    let field = match name.as_str() {
+        "accept" => return Some("http_accept".into()),
+        "user-agent" => return Some("http_user_agent".into()),
+        plain if !plain.contains('-') => Cow::Borrowed(plain),
+        dashed => Cow::Owned(dashed.replace('-', "_")),
+    };
+    (!RESERVED.contains(&field.as_ref())).then_some(field)
+}
+
+/// An object that takes members until the room is used up; the one that does not fit is cut, the rest left out.
+struct Cut<'a> {
+    out: &'a mut Vec<u8>,
+    bytes_left: usize,
+}
+
+impl Cut<'_> {
+    fn member(&mut self, name: &str, value: &str) {
+        let Some(room) = self
+            .bytes_left
+            .checked_sub(name.len())
+            .filter(|room| *room > 0)
+        else {
+            self.bytes_left = 0;
+            return;
+        };
+        let value = &value[..value.floor_char_boundary(room)];
+        self.bytes_left = room - value.len();
+        push_string(self.out, name);
+        self.out.push(b':');
+        push_string(self.out, value);
+        self.out.push(b',');
+    }
+}

@@ -1,0 +1,103 @@
+//! Where the value of an added field comes from, and how it is written. Pure.
+
+use http::header;
+
+use super::headers;
+use crate::pipeline::Arrival;
+use crate::pipeline::json::push_string;
+
+/// One added value.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// A value known from the start, as JSON.
+    Fixed(Vec<u8>),
+    Now,
+    ClientIp,
+    Headers,
+    HttpVersion,
+    Method,
+    Target,
+    UserAgent,
+    UrlDomain,
+    UrlPort,
+    BodyBytes,
+    MimeType,
+}
+
+impl Source {
+    pub(super) fn fixed(value: &serde_json::Value) -> Self {
+        Self::Fixed(value.to_string().into_bytes())
+    }
+
+    /// The value of `@version`, which is 1 since Logstash 1.2.
+    pub(super) fn version_1() -> Self {
+        Self::Fixed(b"\"1\"".to_vec())
+    }
+
+    /// Writes the value as JSON; false, and nothing written, when the request has none.
+    pub(super) fn render(&self, arrival: &Arrival<'_>, out: &mut Vec<u8>) -> bool {
+        let header = |name| arrival.headers.get(name).map(headers::text);
+        match self {
+            Self::Fixed(json) => out.extend_from_slice(json),
+            Self::Now => push_string(out, arrival.now),
+            Self::ClientIp => push_string(out, &arrival.client_ip.to_string()),
+            Self::Headers => headers::render(arrival, out),
+            Self::HttpVersion => push_string(out, arrival.http_version()),
+            Self::Method => push_string(out, arrival.method.as_str()),
+            Self::Target => push_string(out, arrival.target),
+            Self::BodyBytes => push_string(out, &arrival.body_bytes.to_string()),
+            Self::UserAgent => return push_some(out, header(header::USER_AGENT).as_deref()),
+            Self::MimeType => return push_some(out, header(header::CONTENT_TYPE).as_deref()),
+            Self::UrlDomain => {
+                return push_some(out, arrival.host.map(|host| domain_and_port(host).0));
+            }
+            Self::UrlPort => match arrival.host.and_then(|host| domain_and_port(host).1) {
+                Some(port) => out.extend_from_slice(port.to_string().as_bytes()),
+                None => return false,
+            },
+        }
+        true
+    }
+}
+
+fn push_some(out: &mut Vec<u8>, text: Option<&str>) -> bool {
+    if let Some(text) = text {
+        push_string(out, text);
+    }
+    text.is_some()
+}
+
+/// `logs.example:8080` and `[2001:db8::1]:8080` taken apart; the brackets are not part of the domain.
+fn domain_and_port(host: &str) -> (&str, Option<u16>) {
+    if let Some((address, rest)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let port = rest.strip_prefix(':').and_then(|port| port.parse().ok());
+        return (address, port);
+    }
+    match host.rsplit_once(':') {
+        Some((domain, port)) if !domain.contains(':') => match port.parse() {
+            Ok(port) => (domain, Some(port)),
+            Err(_) => (domain, None),
+        },
+        _ => (host, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_taken_apart() {
+        for (host, expected) in [
+            ("localhost:8123", ("localhost", Some(8123))),
+            ("logs.example", ("logs.example", None)),
+            ("[2001:db8::8a2e]:8080", ("2001:db8::8a2e", Some(8080))),
+            ("[::1]", ("::1", None)),
+            ("2001:db8::1", ("2001:db8::1", None)),
+            ("h:notaport", ("h", None)),
+            ("h:99999", ("h", None)),
+        ] {
+            assert_eq!(domain_and_port(host), expected, "{host}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The shape of what is added to an event: its top members, some of them objects that are merged into the event's
+//! own. Pure.
+
+use super::source::Source;
+use crate::config::OnConflict;
+use crate::pipeline::Arrival;
+use crate::pipeline::fields::{Fields, Found, Value, is_named};
+use crate::pipeline::json::Members;
+use crate::pipeline::scan::{Kind, Member, Scanner};
+use crate::units::FieldReference;
+
+/// What is added to each event of one kind of request.
+pub(in crate::pipeline) struct Template {
+    pub(in crate::pipeline) groups: Vec<Group>,
+    /// Whether the request's headers are among it.
+    pub(in crate::pipeline) has_headers: bool,
+}
+
+/// One top member that is added.
+pub(in crate::pipeline) struct Group {
+    pub(in crate::pipeline) name: String,
+    /// Where a scan notes the event's own member of this name.
+    pub(in crate::pipeline) slot: usize,
+    node: Node,
+}
+
+enum Node {
+    Leaf(Leaf),
+    Object(Vec<(String, Node)>),
+}
+
+/// One added value and what happens when the event has the field already.
+pub(super) struct Leaf {
+    pub(super) source: Source,
+    pub(super) conflict: OnConflict,
+}
+
+/// What becomes of an event's own member when a group of the same name is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pipeline) enum Meeting {
+    /// The event's own stays, nothing is added.
+    Keep,
+    /// The event's own goes, the group is added.
+    Replace,
+    /// Both are objects: the group is merged into the event's own.
+    Merge,
+}
+
+#[derive(Default)]
+pub(super) struct TemplateBuilder {
+    top: Vec<(String, Node)>,
+}
+
+impl TemplateBuilder {
+    /// Adds a leaf; one that is there already is replaced, and an object gives way to a leaf and the other way
+    /// round, for the later one is the more particular.
+    pub(super) fn add(&mut self, reference: &FieldReference, leaf: Leaf) {
+        let (last, outer) = reference
+            .path()
+            .split_last()
+            .expect("a reference has at least one name");
+        let mut children = &mut self.top;
+        for name in outer {
+            let index = index_of(children, name);
+            if !matches!(children[index].1, Node::Object(_)) {
+                children[index].1 = Node::Object(vec![]);
+            }
+            let Node::Object(inner) = &mut children[index].1 else {
+                unreachable!("it was made an object");
+            };
+            children = inner;
+        }
+        let index = index_of(children, last);
+        children[index].1 = Node::Leaf(leaf);
+    }
+
+    pub(super) fn build(self, fields: &mut Fields) -> Template {
+        let group = |(name, node): (String, Node)| Group {
+            slot: fields.register(&name),
+            name,
+            node,
+        };
+        Template {
+            has_headers: self.top.iter().any(|(_, node)| node.has_headers()),
+            groups: self.top.into_iter().map(group).collect(),
+        }
+    }
+}
+
+fn index_of(children: &mut Vec<(String, Node)>, name: &str) -> usize {
+    let known = children.iter().position(|(known, _)| known == name);
+    known.unwrap_or_else(|| {
+        children.push((name.to_owned(), Node::Object(vec![])));
+        children.len() - 1
+    })
+}
+
+impl Template {
+    /// Whether an event's own members can all stay beside what is added.
+    pub(in crate::pipeline) fn only_adds(&self, found: &Found) -> bool {
+        self.groups.iter().all(|group| {
+            found
+                .get(group.slot)
+                .is_none_or(|own| group.meets(own.kind) == Meeting::Keep)
+        })
+    }
+}
+
+impl Group {
+    pub(in crate::pipeline) fn meets(&self, own: Kind) -> Meeting {
+        self.node.meets(own)
+    }
+
+    /// Writes the group's value; false, and nothing written, when the request has none.
+    pub(in crate::pipeline) fn render(&self, arrival: &Arrival<'_>, out: &mut Vec<u8>) -> bool {
+        self.node.render(arrival, out)
+    }
+
+    /// Writes the event's own object with what the group adds to it.
+    pub(in crate::pipeline) fn merge(
+        &self,
+        text: &[u8],
+        own: Value,
+        arrival: &Arrival<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        self.node.merge(text, own, arrival, out);
+    }
+}
+
+impl Node {
+    fn meets(&self, own: Kind) -> Meeting {
+        match self {
+            Self::Object(_) if own == Kind::Object => Meeting::Merge,
+            node if node.overwrites() => Meeting::Replace,
+            _ => Meeting::Keep,
+        }
+    }
+
+    fn has_headers(&self) -> bool {
+        match self {
+            Self::Leaf(leaf) => matches!(leaf.source, Source::Headers),
+            Self::Object(children) => children.iter().any(|(_, child)| child.has_headers()),
+        }
+    }
+
+    fn overwrites(&self) -> bool {
+        match self {
+            Self::Leaf(leaf) => leaf.conflict == OnConflict::Overwrite,
+            Self::Object(children) => children.iter().any(|(_, child)| child.overwrites()),
+        }
+    }
+
+    fn render(&self, arrival: &Arrival<'_>, out: &mut Vec<u8>) -> bool {
+        let children = match self {
+            Self::Leaf(leaf) => return leaf.source.render(arrival, out),
+            Self::Object(children) => children,
+        };
+        let start = out.len();
+        let mut object = Members::open(out, b'{');
+        for (name, child) in children {
+            add(&mut object, name, child, arrival);
+        }
+        object.close(b'}');
+        let is_empty = out.len() == start + 2;
+        if is_empty {
+            out.truncate(start);
+        }
+        !is_empty
+    }
+
+    fn merge(&self, text: &[u8], own: Value, arrival: &Arrival<'_>, out: &mut Vec<u8>) {
+        let Self::Object(children) = self else {
+            out.extend_from_slice(own.span.of(text));
+            return;
+        };
+        let members = members_of(text, own);
+        let named = |name: &str| members.iter().rposition(|own| is_named(text, own, name));
+        let mut object = Members::open(out, b'{');
+        for (index, member) in members.iter().enumerate() {
+            let meeting = children
+                .iter()
+                .find(|(name, _)| is_named(text, member, name))
+                .map(|(name, child)| (child, child.meets(member.kind), named(name)));
+            match meeting {
+                None | Some((_, Meeting::Keep, _)) => copy_member(&mut object, text, member),
+                Some((child, Meeting::Merge, Some(last))) if last == index => {
+                    copy_key(&mut object, text, member);
+                    let own = Value {
+                        span: member.value,
+                        kind: member.kind,
+                    };
+                    child.merge(text, own, arrival, object.out);
+                }
+                // Replaced, or a doubled name of which the last counts.
+                Some(_) => {}
+            }
+        }
+        for (name, child) in children {
+            let is_missing = named(name)
+                .is_none_or(|index| child.meets(members[index].kind) == Meeting::Replace);
+            if is_missing {
+                add(&mut object, name, child, arrival);
+            }
+        }
+        object.close(b'}');
+    }
+}
+
+/// Adds a member if the request has a value for it.
+fn add(object: &mut Members<'_>, name: &str, node: &Node, arrival: &Arrival<'_>) {
+    let mut value = Vec::new();
+    if node.render(arrival, &mut value) {
+        object.key(name).extend_from_slice(&value);
+    }
+}
+
+/// Every member of an object, in order.
+pub(in crate::pipeline) fn members_of(text: &[u8], object: Value) -> Vec<Member> {
+    let mut members = Vec::new();
+    Scanner::default()
+        .value(text, object.span.start, |member| members.push(member))
+        .expect("an object inside a scanned event is valid");
+    members
+}
+
+/// Copies a member as it came.
+pub(in crate::pipeline) fn copy_member(object: &mut Members<'_>, text: &[u8], member: &Member) {
+    copy_key(object, text, member);
+    object.out.extend_from_slice(member.value.of(text));
+}
+
+/// Copies a member's key as it came, and the colon.
+pub(in crate::pipeline) fn copy_key(object: &mut Members<'_>, text: &[u8], member: &Member) {
+    let out = object.next();
+    out.push(b'"');
+    out.extend_from_slice(member.key.of(text));
+    out.extend_from_slice(b"\":");
+}

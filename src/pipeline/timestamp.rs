@@ -1,0 +1,76 @@
+//! Times as text: now, and whether an event's `@timestamp` is an ISO 8601 time. Pure but for the clock that
+//! the caller reads.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+
+/// ISO 8601, UTC, milliseconds: `2026-11-23T08:15:30.123Z`.
+pub fn to_text(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+/// Whether a text is an ISO 8601 time as Logstash reads it: a date, with `T` and a time of day or without, with
+/// an offset or without.
+pub(super) fn is_iso_8601(text: &[u8]) -> bool {
+    let Some((date, rest)) = text.split_at_checked(10) else {
+        return false;
+    };
+    let is_date = std::iter::zip(date, b"dddd-dd-dd").all(|(byte, form)| match form {
+        b'd' => byte.is_ascii_digit(),
+        _ => byte == form,
+    });
+    // jiff also takes a space before the time and a zone's name in brackets, which are not ISO 8601.
+    if !is_date || !matches!(rest.first(), None | Some(b'T' | b't')) || rest.contains(&b'[') {
+        return false;
+    }
+    let Ok(text) = std::str::from_utf8(text) else {
+        return false;
+    };
+    text.parse::<Timestamp>().is_ok() || (!ends_in_zulu(text) && text.parse::<DateTime>().is_ok())
+}
+
+/// jiff refuses to read a `Z` as a local time, and so must nothing else.
+fn ends_in_zulu(text: &str) -> bool {
+    text.ends_with(['Z', 'z'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn now_has_milliseconds_and_zulu() {
+        let time: Timestamp = "2026-11-23T08:15:30.1239Z".parse().unwrap();
+        assert_eq!(to_text(time), "2026-11-23T08:15:30.123Z");
+    }
+
+    #[test]
+    fn iso_8601_and_nothing_else_is_a_time() {
+        for (text, is) in [
+            ("2024-01-02T03:04:05.678Z", true),
+            ("2024-01-02T03:04:05Z", true),
+            ("2024-01-02T05:04:05.678+02:00", true),
+            ("2024-01-02T05:04:05+0200", true),
+            ("2024-01-02T05:04:05-02", true),
+            ("2024-01-02T03:04:05.678901234Z", true),
+            ("2024-01-02T03:04:05,678Z", true),
+            ("2024-01-02T03:04Z", true),
+            ("2024-01-02T03:04:05", true),
+            ("2024-01-02", true),
+            ("2024-02-29T00:00:00Z", true),
+            ("2023-02-29T00:00:00Z", false),
+            ("2024-13-02T03:04:05Z", false),
+            ("2024-01-02T25:04:05Z", false),
+            ("2024-01-02 03:04:05", false),
+            ("2024-01-02T03:04:05Z[UTC]", false),
+            ("2024-01-02Tgarbage", false),
+            ("yesterday", false),
+            ("not a time", false),
+            ("1700000000", false),
+            ("17/May/2015:10:05:03 +0000", false),
+            ("", false),
+        ] {
+            assert_eq!(is_iso_8601(text.as_bytes()), is, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The spool in memory: a bounded queue of envelopes with two lanes, one for events and one for dead letters.
+//! Nothing here survives the process.
+
+mod lane;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::{AppendError, LeaseLimits, Part, SpoolStatus};
+use crate::event::{Envelope, Origin, Position, SourceCount};
+use crate::telemetry::Telemetry;
+use lane::Lane;
+
+/// The queue behind a lock that is never held across a wait.
+pub(super) struct Queue {
+    max_bytes: usize,
+    telemetry: Arc<Telemetry>,
+    state: Mutex<State>,
+    events_arrived: Notify,
+    letters_arrived: Notify,
+    all_acked: Notify,
+}
+
+struct State {
+    next: Position,
+    /// By position. Done ones stay until all before them are done.
+    entries: VecDeque<Entry>,
+    events: Lane,
+    letters: Lane,
+    unacked_events: usize,
+    bytes: usize,
+    /// Size of the last envelope that found no room.
+    refused_bytes: Option<usize>,
+}
+
+struct Entry {
+    first: Position,
+    /// Events that are not withdrawn.
+    events: usize,
+    unacked: usize,
+    bytes: usize,
+    appended: Instant,
+    origin: Origin,
+    sources: Vec<SourceCount>,
+    /// Not yet counted as accepted: nobody was told, and it may be withdrawn.
+    watched: Option<oneshot::Sender<()>>,
+}
+
+impl Queue {
+    pub(super) fn new(max_bytes: usize, telemetry: Arc<Telemetry>) -> Self {
+        // Positions are the ids of dead letters, so they go on growing over restarts.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let micros = now.map_or(0, |elapsed| elapsed.as_micros());
+        Self {
+            max_bytes,
+            telemetry,
+            state: Mutex::new(State {
+                next: Position::try_from(micros).unwrap_or_default(),
+                entries: VecDeque::new(),
+                events: Lane::default(),
+                letters: Lane::default(),
+                unacked_events: 0,
+                bytes: 0,
+                refused_bytes: None,
+            }),
+            events_arrived: Notify::new(),
+            letters_arrived: Notify::new(),
+            all_acked: Notify::new(),
+        }
+    }
+
+    /// Appends, and counts the events as accepted.
+    pub(super) fn append(&self, envelope: Envelope) -> Result<Position, AppendError> {
+        let (origin, events) = (envelope.origin, envelope.events());
+        let sources = envelope.sources.clone();
+        let first = self.push(envelope, None)?;
+        self.count_accepted(origin, events, &sources);
+        Ok(first)
+    }
+
+    /// Appends; the receiver resolves when every event is acked. They count as accepted then, or when
+    /// they are under way at a withdrawal.
+    pub(super) fn append_watched(
+        &self,
+        envelope: Envelope,
+    ) -> Result<(Position, oneshot::Receiver<()>), AppendError> {
+        let (delivered, watch) = oneshot::channel();
+        let first = self.push(envelope, Some(delivered))?;
+        Ok((first, watch))
+    }
+
+    fn push(
+        &self,
+        envelope: Envelope,
+        watched: Option<oneshot::Sender<()>>,
+    ) -> Result<Position, AppendError> {
+        let bytes = envelope.size();
+        let mut state = self.lock();
+        self.find_room(&mut state, bytes)?;
+        let first = state.next;
+        let events = envelope.events();
+        state.next += events as Position;
+        state.unacked_events += events;
+        state.bytes += bytes;
+        state.entries.push_back(Entry {
+            first,
+            events,
+            unacked: events,
+            bytes,
+            appended: Instant::now(),
+            origin: envelope.origin,
+            sources: envelope.sources,
+            watched,
+        });
+        let first_letter = first + envelope.live.count as Position;
+        if state.events.push(first, envelope.live) {
+            self.events_arrived.notify_one();
+        }
+        if state.letters.push(first_letter, envelope.dead) {
+            self.letters_arrived.notify_one();
+        }
+        Ok(first)
+    }
+
+    fn find_room(&self, state: &mut State, bytes: usize) -> Result<(), AppendError> {
+        if bytes > self.max_bytes {
+            return Err(AppendError::TooLarge {
+                bytes,
+                max_bytes: self.max_bytes,
+            });
+        }
+        if state.bytes + bytes > self.max_bytes {
+            state.refused_bytes = Some(bytes);
+            return Err(AppendError::Full);
+        }
+        state.refused_bytes = None;
+        Ok(())
+    }
+
+    /// Resolves when so many events, or bytes of them, can be leased.
+    pub(super) async fn events_waiting(&self, events: usize, bytes: usize) {
+        while !self.lock().events.has_or_will_wake_at(events, bytes) {
+            self.events_arrived.notified().await;
+        }
+    }
+
+    pub(super) fn lease(&self, limits: LeaseLimits) -> Vec<Part> {
+        self.lock()
+            .events
+            .lease(limits.max_events, limits.max_bytes)
+    }
+
+    pub(super) async fn lease_dead(&self) -> Part {
+        loop {
+            {
+                let mut state = self.lock();
+                if let Some(part) = state.letters.lease_front() {
+                    return part;
+                }
+                state.letters.has_or_will_wake_at(1, 1);
+            }
+            self.letters_arrived.notified().await;
+        }
+    }
+
+    pub(super) fn ack(&self, first: Position, events: usize) {
+        let mut state = self.lock();
+        let index = state.entry_of(first);
+        let entry = &mut state.entries[index];
+        entry.unacked -= events;
+        state.unacked_events -= events;
+        self.finish_if_done(state, index);
+    }
+
+    /// Takes back what of the envelope at `first` is not leased yet. The rest counts as accepted now: it
+    /// is under way.
+    pub(super) fn withdraw(&self, first: Position) {
+        let mut state = self.lock();
+        let index = state.entry_of(first);
+        let end = first + state.entries[index].events as Position;
+        let withdrawn = state.events.withdraw(first..end) + state.letters.withdraw(first..end);
+        state.unacked_events -= withdrawn;
+        let entry = &mut state.entries[index];
+        entry.unacked -= withdrawn;
+        entry.events -= withdrawn;
+        entry.watched = None;
+        let (origin, under_way) = (entry.origin, entry.events);
+        let sources = std::mem::take(&mut entry.sources);
+        self.finish_if_done(state, index);
+        if under_way > 0 {
+            self.count_accepted(origin, under_way, &sources);
+        }
+    }
+
+    fn finish_if_done(&self, mut state: MutexGuard<'_, State>, index: usize) {
+        let entry = &mut state.entries[index];
+        if entry.unacked > 0 {
+            return;
+        }
+        let bytes = std::mem::take(&mut entry.bytes);
+        let watched = entry.watched.take();
+        let (origin, events) = (entry.origin, entry.events);
+        let sources = std::mem::take(&mut entry.sources);
+        state.bytes -= bytes;
+        while state
+            .entries
+            .front()
+            .is_some_and(|entry| entry.unacked == 0)
+        {
+            state.entries.pop_front();
+        }
+        let empty = state.unacked_events == 0;
+        drop(state);
+        if empty {
+            self.all_acked.notify_waiters();
+        }
+        if let Some(delivered) = watched {
+            self.count_accepted(origin, events, &sources);
+            // The client may have gone away in this moment; its events are delivered all the same.
+            let _gone = delivered.send(());
+        }
+    }
+
+    fn count_accepted(&self, origin: Origin, events: usize, sources: &[SourceCount]) {
+        self.telemetry.accepted(origin, events as u64);
+        self.telemetry.source_events(sources);
+    }
+
+    pub(super) fn status(&self) -> SpoolStatus {
+        let state = self.lock();
+        let oldest = state.entries.front();
+        SpoolStatus {
+            bytes: state.bytes,
+            events: state.unacked_events,
+            oldest_age: oldest.map_or_else(Default::default, |entry| entry.appended.elapsed()),
+            full: state
+                .refused_bytes
+                .is_some_and(|bytes| state.bytes + bytes > self.max_bytes),
+        }
+    }
+
+    pub(super) async fn drained(&self) {
+        loop {
+            let acked = self.all_acked.notified();
+            tokio::pin!(acked);
+            acked.as_mut().enable();
+            if self.lock().unacked_events == 0 {
+                return;
+            }
+            acked.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Index of the entry that the event at `position` belongs to.
+    fn entry_of(&self, position: Position) -> usize {
+        self.entries
+            .partition_point(|entry| entry.first <= position)
+            .checked_sub(1)
+            .expect("only positions of entries that are not done are acked or withdrawn")
+    }
+}

@@ -1,0 +1,194 @@
+//! What the memory spool promises, step by step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::event::{Envelope, Lines, Origin};
+use crate::spool::{Acknowledge, AppendError, LeaseLimits, Spool};
+use crate::telemetry::{Output, Telemetry};
+
+fn lines(events: &[&str]) -> Lines {
+    let text: String = events.iter().map(|event| format!("{event},\n")).collect();
+    Lines {
+        count: events.len(),
+        bytes: text.into(),
+    }
+}
+
+fn envelope(live: &[&str], dead: &[&str]) -> Envelope {
+    Envelope {
+        origin: Origin::Json,
+        live: lines(live),
+        dead: lines(dead),
+        sources: vec![],
+    }
+}
+
+fn spool(max_bytes: usize, acknowledge: Acknowledge) -> (Spool, Arc<Telemetry>) {
+    let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));
+    (
+        Spool::in_memory(max_bytes, acknowledge, Arc::clone(&telemetry)),
+        telemetry,
+    )
+}
+
+fn limits(max_events: usize, max_bytes: usize) -> LeaseLimits {
+    LeaseLimits {
+        max_events,
+        max_bytes,
+        linger: Duration::ZERO,
+    }
+}
+
+fn in_a_while() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
+#[tokio::test]
+async fn leases_keep_the_order_and_obey_the_limits() {
+    let (spool, _) = spool(1000, Acknowledge::Queued);
+    for live in [&["1", "2", "3"][..], &["4"], &["5", "6"]] {
+        spool
+            .append(envelope(live, &[]), in_a_while())
+            .await
+            .unwrap();
+    }
+    let mut seen = Vec::new();
+    for expected in [2, 2, 2] {
+        let parts = spool.lease(limits(2, 1000)).await;
+        assert_eq!(
+            parts.iter().map(|part| part.lines.count).sum::<usize>(),
+            expected
+        );
+        for part in &parts {
+            seen.extend(part.lines.iter().map(<[u8]>::to_vec));
+        }
+        spool.ack(&parts);
+    }
+    assert_eq!(seen.concat(), b"123456");
+    assert_eq!(spool.status().events, 0);
+    assert_eq!(spool.status().bytes, 0);
+}
+
+#[tokio::test]
+async fn a_lease_never_exceeds_its_bytes_but_for_one_event_alone() {
+    let (spool, _) = spool(1000, Acknowledge::Queued);
+    spool
+        .append(envelope(&["1", "22222222", "3"], &[]), in_a_while())
+        .await
+        .unwrap();
+    for expected in [&b"1,\n"[..], b"22222222,\n", b"3,\n"] {
+        let parts = spool.lease(limits(10, 6)).await;
+        let bytes: Vec<u8> = parts
+            .iter()
+            .flat_map(|part| part.lines.bytes.to_vec())
+            .collect();
+        assert_eq!(bytes, expected);
+    }
+}
+
+#[tokio::test]
+async fn full_refuses_until_there_is_room_again() {
+    let (spool, _) = spool(10, Acknowledge::Queued);
+    spool
+        .append(envelope(&["12345"], &[]), in_a_while())
+        .await
+        .unwrap();
+    let refused = spool.append(envelope(&["12345"], &[]), in_a_while()).await;
+    assert_eq!(refused, Err(AppendError::Full));
+    assert!(spool.status().full);
+    let parts = spool.lease(limits(10, 100)).await;
+    spool.ack(&parts);
+    assert!(!spool.status().full);
+    spool
+        .append(envelope(&["12345"], &[]), in_a_while())
+        .await
+        .unwrap();
+    let too_large = spool
+        .append(envelope(&["123456789"], &[]), in_a_while())
+        .await;
+    assert_eq!(
+        too_large,
+        Err(AppendError::TooLarge {
+            bytes: 11,
+            max_bytes: 10
+        })
+    );
+}
+
+#[tokio::test]
+async fn delivered_is_answered_when_events_and_letters_are_acked() {
+    let (spool, telemetry) = spool(1000, Acknowledge::Delivered);
+    let append = spool.append(envelope(&["1", "2"], &["letter"]), in_a_while());
+    let deliver = async {
+        let letter = spool.lease_dead().await;
+        spool.ack(&[letter]);
+        for _ in 0..2 {
+            assert_eq!(telemetry.books().accepted, 0);
+            let parts = spool.lease(limits(1, 100)).await;
+            spool.ack(&parts);
+        }
+    };
+    let (answer, ()) = tokio::join!(append, deliver);
+    assert_eq!(answer, Ok(()));
+    assert_eq!(telemetry.books().accepted, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_withdraws_what_is_not_under_way() {
+    let (spool, telemetry) = spool(1000, Acknowledge::Delivered);
+    let soon = Instant::now() + Duration::from_secs(1);
+    let append = spool.append(envelope(&["1", "2", "3"], &["letter"]), soon);
+    let (answer, leased) = tokio::join!(append, spool.lease(limits(1, 100)));
+    assert_eq!(answer, Err(AppendError::NotDelivered));
+    assert_eq!(spool.status().events, 1);
+    assert_eq!(telemetry.books().accepted, 1);
+    assert_eq!(telemetry.books().received, 1);
+    spool.ack(&leased);
+    assert_eq!(spool.status(), crate::spool::SpoolStatus::default());
+    assert_eq!(telemetry.books().accepted, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn linger_waits_for_a_fuller_batch_and_no_longer() {
+    let (spool, _) = spool(1000, Acknowledge::Queued);
+    let begun = Instant::now();
+    let lingering = LeaseLimits {
+        linger: Duration::from_millis(5),
+        ..limits(2, 1000)
+    };
+    spool
+        .append(envelope(&["1"], &[]), in_a_while())
+        .await
+        .unwrap();
+    assert_eq!(spool.lease(lingering).await.len(), 1);
+    assert!(begun.elapsed() >= Duration::from_millis(5));
+    let begun = Instant::now();
+    let filling = async {
+        spool
+            .append(envelope(&["1"], &[]), in_a_while())
+            .await
+            .unwrap();
+        spool
+            .append(envelope(&["2"], &[]), in_a_while())
+            .await
+            .unwrap();
+    };
+    let (parts, ()) = tokio::join!(spool.lease(lingering), filling);
+    assert_eq!(parts.len(), 2);
+    assert!(begun.elapsed() < Duration::from_millis(5));
+}
+
+#[tokio::test]
+async fn drained_resolves_when_the_last_event_is_acked() {
+    let (spool, _) = spool(1000, Acknowledge::Queued);
+    spool.drained().await;
+    spool
+        .append(envelope(&["1"], &[]), in_a_while())
+        .await
+        .unwrap();
+    let parts = spool.lease(limits(1, 100)).await;
+    let (_, ()) = tokio::join!(spool.drained(), async { spool.ack(&parts) });
+}

@@ -1,0 +1,464 @@
+//! Every metric and log event of the program. Handles are made once, here; other rooms call methods and
+//! never name a metric.
+//!
+//! The recorder belongs to the instance and is not installed globally, so several servers in one process
+//! (as in the tests) keep separate books.
+
+pub mod events;
+pub mod logging;
+pub mod names;
+mod sources;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+
+use crate::event::{Origin, SourceCount, ViolationCode};
+use names::{Metric, MetricKind};
+pub use sources::Sources;
+
+const METADATA: Metadata<'static> = Metadata::new("headgate", Level::INFO, None);
+
+/// From 50 µs to a minute: a synced answer takes a fraction of a millisecond, a hanging Broker the rest.
+const DURATION_BUCKETS: [f64; 18] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.5, 5.0, 15.0, 60.0,
+];
+
+/// The rows of `headgate_requests_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The Logstash paths.
+    Logstash,
+    /// The application API.
+    Events,
+    /// Health, readiness, liveness.
+    Health,
+    /// All others.
+    Other,
+}
+
+impl Route {
+    const ALL: [Self; 4] = [Self::Logstash, Self::Events, Self::Health, Self::Other];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Logstash => "logstash",
+            Self::Events => "events",
+            Self::Health => "health",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Which output took events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A Broker.
+    Http,
+    /// The hourly files.
+    File,
+    /// Standard output.
+    Stdout,
+}
+
+impl Output {
+    /// The word in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::File => "file",
+            Self::Stdout => "stdout",
+        }
+    }
+}
+
+/// Why an event became a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeathReason {
+    /// It broke a rule on arrival; the first one that it broke.
+    Violation(ViolationCode),
+    /// A Broker refused it with one of `broker.rejected_codes`.
+    RejectedByBroker,
+}
+
+impl DeathReason {
+    /// The word in dead letters and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Violation(code) => code.as_str(),
+            Self::RejectedByBroker => "rejected_by_broker",
+        }
+    }
+
+    /// The reason that has this word.
+    pub fn from_word(word: &[u8]) -> Option<Self> {
+        if word == Self::RejectedByBroker.as_str().as_bytes() {
+            return Some(Self::RejectedByBroker);
+        }
+        ViolationCode::ALL
+            .into_iter()
+            .find(|code| code.as_str().as_bytes() == word)
+            .map(Self::Violation)
+    }
+}
+
+/// Counts since the start: the books of `/status`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// Events decoded from bodies that were not refused as a whole.
+    pub received: u64,
+    /// Of these, those taken.
+    pub accepted: u64,
+    /// Of these, those that the client was told are not taken.
+    pub rejected: u64,
+    /// Events that the output has taken.
+    pub delivered: u64,
+    /// Events kept as dead letters.
+    pub dead_lettered: u64,
+}
+
+/// What is read off other rooms when metrics are asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gauges {
+    /// Bytes in the spool.
+    pub spool_bytes: usize,
+    /// Events in the spool.
+    pub spool_events: usize,
+    /// Age of the oldest event in the spool.
+    pub spool_oldest_age: Duration,
+    /// Bytes that requests hold of the budget.
+    pub in_flight_bytes: usize,
+    /// Open connections on the public listener.
+    pub connections: usize,
+}
+
+/// All handles of one server.
+pub struct Telemetry {
+    recorder: PrometheusRecorder,
+    routes: [RouteMetrics; 4],
+    received: Family,
+    accepted: Family,
+    rejected: Family,
+    dead_lettered: Family,
+    delivered: Family,
+    letters_dropped: Counter,
+    gauges: GaugeHandles,
+    /// Events by source, see `metrics.source_fields`.
+    pub sources: Sources,
+}
+
+struct RouteMetrics {
+    statuses: Vec<OnceLock<Counter>>,
+    duration: Histogram,
+    body_bytes: Counter,
+}
+
+struct GaugeHandles {
+    spool_bytes: Gauge,
+    spool_events: Gauge,
+    spool_oldest_age: Gauge,
+    in_flight_bytes: Gauge,
+    connections: Gauge,
+}
+
+impl Telemetry {
+    /// Makes every handle. `source_labels` are the label names of `headgate_source_events_total`,
+    /// `max_sources` how many sources are told apart; `output` is where events are delivered.
+    pub fn new(source_labels: Vec<String>, max_sources: usize, output: Output) -> Self {
+        let recorder = recorder();
+        describe(&recorder);
+        let words = |words: &[&'static str]| words.to_vec();
+        let received = words(&Origin::ALL.map(Origin::as_str));
+        let rejected = words(&ViolationCode::ALL.map(ViolationCode::as_str));
+        let dead = [&rejected[..], &[DeathReason::RejectedByBroker.as_str()]].concat();
+        gauge(
+            &recorder,
+            &names::BUILD_INFO,
+            vec![Label::new("version", env!("CARGO_PKG_VERSION"))],
+        )
+        .set(1.0);
+        Self {
+            routes: Route::ALL.map(|route| RouteMetrics::new(&recorder, route)),
+            received: Family::new(&recorder, &names::EVENTS_RECEIVED, "codec", &received),
+            accepted: Family::unlabelled(&recorder, &names::EVENTS_ACCEPTED),
+            rejected: Family::new(&recorder, &names::EVENTS_REJECTED, "reason", &rejected),
+            dead_lettered: Family::new(&recorder, &names::EVENTS_DEAD_LETTERED, "reason", &dead),
+            delivered: Family::new(
+                &recorder,
+                &names::EVENTS_DELIVERED,
+                "output",
+                &[output.as_str()],
+            ),
+            letters_dropped: counter(&recorder, &names::DEAD_LETTERS_DROPPED, vec![]),
+            gauges: GaugeHandles {
+                spool_bytes: gauge(&recorder, &names::SPOOL_BYTES, vec![]),
+                spool_events: gauge(&recorder, &names::SPOOL_EVENTS, vec![]),
+                spool_oldest_age: gauge(&recorder, &names::SPOOL_OLDEST_AGE, vec![]),
+                in_flight_bytes: gauge(&recorder, &names::IN_FLIGHT_BYTES, vec![]),
+                connections: gauge(&recorder, &names::CONNECTIONS, vec![]),
+            },
+            sources: Sources::new(source_labels, max_sources),
+            recorder,
+        }
+    }
+
+    /// A request of the public listener was answered. `body_bytes` as they came over the wire.
+    pub fn request(&self, route: Route, status: u16, took: Duration, body_bytes: u64) {
+        let metrics = &self.routes[route as usize];
+        if let Some(slot) = metrics
+            .statuses
+            .get(usize::from(status.saturating_sub(100)))
+        {
+            slot.get_or_init(|| {
+                let labels = vec![
+                    Label::new("route", route.as_str()),
+                    Label::new("status", status.to_string()),
+                ];
+                counter(&self.recorder, &names::REQUESTS, labels)
+            })
+            .increment(1);
+        }
+        metrics.duration.record(took.as_secs_f64());
+        if body_bytes > 0 {
+            metrics.body_bytes.increment(body_bytes);
+        }
+    }
+
+    /// `events` of one envelope are received and accepted: they can no longer be withdrawn.
+    pub fn accepted(&self, origin: Origin, events: u64) {
+        self.received.add(origin as usize, events);
+        self.accepted.add(0, events);
+    }
+
+    /// The sources of accepted events.
+    pub fn source_events(&self, sources: &[SourceCount]) {
+        for count in sources {
+            self.sources
+                .count(&self.recorder, count.source, count.events);
+        }
+    }
+
+    /// One event is received, and rejected to the client's face.
+    pub fn rejected(&self, origin: Origin, code: ViolationCode) {
+        self.received.add(origin as usize, 1);
+        self.rejected.add(code as usize, 1);
+    }
+
+    /// An event was kept as a dead letter.
+    pub fn dead_lettered(&self, reason: DeathReason) {
+        let index = match reason {
+            DeathReason::Violation(code) => code as usize,
+            DeathReason::RejectedByBroker => ViolationCode::ALL.len(),
+        };
+        self.dead_lettered.add(index, 1);
+    }
+
+    /// The oldest dead letters made room for new ones.
+    pub fn letters_dropped(&self, letters: u64) {
+        self.letters_dropped.increment(letters);
+    }
+
+    /// The output has taken `events`.
+    pub fn delivered(&self, events: u64) {
+        self.delivered.add(0, events);
+    }
+
+    /// The handles of one Broker; `address` is its label.
+    pub fn broker(&self, address: &str) -> BrokerMetrics {
+        let label = |name, value: &str| Label::new(name, value.to_owned());
+        let outcome = |word| {
+            let labels = vec![label("broker", address), label("outcome", word)];
+            counter(&self.recorder, &names::BROKER_REQUESTS, labels)
+        };
+        let broker = vec![label("broker", address)];
+        BrokerMetrics {
+            delivered: outcome("delivered"),
+            errored: outcome("errored"),
+            rejected: outcome("rejected"),
+            duration: histogram(
+                &self.recorder,
+                &names::BROKER_REQUEST_DURATION,
+                broker.clone(),
+            ),
+            up: gauge(&self.recorder, &names::BROKER_UP, broker),
+        }
+    }
+
+    /// The counts since the start.
+    pub fn books(&self) -> Books {
+        Books {
+            received: self.received.sum(),
+            accepted: self.accepted.sum(),
+            rejected: self.rejected.sum(),
+            delivered: self.delivered.sum(),
+            dead_lettered: self.dead_lettered.sum(),
+        }
+    }
+
+    /// The Prometheus text, with `gauges` as they are now.
+    pub fn render(&self, gauges: Gauges) -> String {
+        let handles = &self.gauges;
+        handles.spool_bytes.set(gauges.spool_bytes as f64);
+        handles.spool_events.set(gauges.spool_events as f64);
+        handles
+            .spool_oldest_age
+            .set(gauges.spool_oldest_age.as_secs_f64());
+        handles.in_flight_bytes.set(gauges.in_flight_bytes as f64);
+        handles.connections.set(gauges.connections as f64);
+        self.recorder.handle().render()
+    }
+
+    /// Moves observations of histograms into their buckets, so that they do not pile up unscraped.
+    /// To be called every few seconds.
+    pub fn upkeep(&self) {
+        self.recorder.handle().run_upkeep();
+    }
+}
+
+/// The handles of one Broker.
+pub struct BrokerMetrics {
+    /// Requests whose events it took.
+    pub delivered: Counter,
+    /// Requests to be tried again.
+    pub errored: Counter,
+    /// Requests whose events it refused for good.
+    pub rejected: Counter,
+    /// Seconds from sending to the answer.
+    pub duration: Histogram,
+    /// 1 or 0.
+    pub up: Gauge,
+}
+
+impl RouteMetrics {
+    fn new(recorder: &PrometheusRecorder, route: Route) -> Self {
+        let labels = || vec![Label::new("route", route.as_str())];
+        Self {
+            statuses: std::iter::repeat_with(OnceLock::new).take(500).collect(),
+            duration: histogram(recorder, &names::REQUEST_DURATION, labels()),
+            body_bytes: counter(recorder, &names::REQUEST_BODY_BYTES, labels()),
+        }
+    }
+}
+
+/// A counter with one label of known values, which can also tell its sum.
+struct Family {
+    children: Vec<Counter>,
+    sum: AtomicU64,
+}
+
+impl Family {
+    fn new(
+        recorder: &PrometheusRecorder,
+        metric: &Metric,
+        label: &'static str,
+        values: &[&'static str],
+    ) -> Self {
+        let child =
+            |value: &&'static str| counter(recorder, metric, vec![Label::new(label, *value)]);
+        Self {
+            children: values.iter().map(child).collect(),
+            sum: AtomicU64::new(0),
+        }
+    }
+
+    fn unlabelled(recorder: &PrometheusRecorder, metric: &Metric) -> Self {
+        Self {
+            children: vec![counter(recorder, metric, vec![])],
+            sum: AtomicU64::new(0),
+        }
+    }
+
+    fn add(&self, index: usize, events: u64) {
+        self.children[index].increment(events);
+        self.sum.fetch_add(events, Ordering::Relaxed);
+    }
+
+    fn sum(&self) -> u64 {
+        self.sum.load(Ordering::Relaxed)
+    }
+}
+
+fn recorder() -> PrometheusRecorder {
+    let mut builder = PrometheusBuilder::new();
+    for metric in names::ALL {
+        if metric.kind == MetricKind::Histogram {
+            builder = builder
+                .set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), &DURATION_BUCKETS)
+                .expect("there are buckets");
+        }
+    }
+    builder.build_recorder()
+}
+
+fn describe(recorder: &PrometheusRecorder) {
+    for metric in names::ALL {
+        let (name, help) = (metric.name.into(), metric.help.into());
+        match metric.kind {
+            MetricKind::Counter => recorder.describe_counter(name, None, help),
+            MetricKind::Gauge => recorder.describe_gauge(name, None, help),
+            MetricKind::Histogram => recorder.describe_histogram(name, None, help),
+        }
+    }
+}
+
+fn counter(recorder: &PrometheusRecorder, metric: &Metric, labels: Vec<Label>) -> Counter {
+    recorder.register_counter(&Key::from_parts(metric.name, labels), &METADATA)
+}
+
+fn gauge(recorder: &PrometheusRecorder, metric: &Metric, labels: Vec<Label>) -> Gauge {
+    recorder.register_gauge(&Key::from_parts(metric.name, labels), &METADATA)
+}
+
+fn histogram(recorder: &PrometheusRecorder, metric: &Metric, labels: Vec<Label>) -> Histogram {
+    recorder.register_histogram(&Key::from_parts(metric.name, labels), &METADATA)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metrics_page_is_generated_from_the_table() {
+        let page = include_str!("../docs/METRICS.md");
+        assert!(
+            page == names::as_markdown(),
+            "docs/METRICS.md is stale: write the output of telemetry::names::as_markdown to it"
+        );
+    }
+
+    #[test]
+    fn books_and_samples_agree() {
+        let telemetry = Telemetry::new(vec!["application".into()], 10, Output::Http);
+        telemetry.accepted(Origin::Json, 3);
+        telemetry.rejected(Origin::Json, ViolationCode::Required);
+        telemetry.dead_lettered(DeathReason::RejectedByBroker);
+        telemetry.delivered(2);
+        let books = telemetry.books();
+        assert_eq!((books.received, books.accepted, books.rejected), (4, 3, 1));
+        let text = telemetry.render(Gauges::default());
+        for sample in [
+            r#"headgate_events_received_total{codec="json"} 4"#,
+            r#"headgate_events_rejected_total{reason="required"} 1"#,
+            r#"headgate_events_dead_lettered_total{reason="rejected_by_broker"} 1"#,
+            r#"headgate_events_delivered_total{output="http"} 2"#,
+        ] {
+            assert!(text.contains(sample), "{sample} is missing in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_reason_is_known_by_its_word() {
+        for code in ViolationCode::ALL {
+            let reason = DeathReason::Violation(code);
+            assert_eq!(
+                DeathReason::from_word(reason.as_str().as_bytes()),
+                Some(reason)
+            );
+        }
+        assert_eq!(DeathReason::from_word(b"nonsense"), None);
+    }
+}

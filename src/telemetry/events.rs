@@ -1,0 +1,251 @@
+//! Every log event: a struct whose `emit` writes the line. Bodies and secrets are never part of one.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+/// A listener is bound; the address is the one really bound.
+pub struct Listening {
+    /// `public` or `admin`.
+    pub listener: &'static str,
+    /// With the port that the system chose, where it was asked to.
+    pub address: SocketAddr,
+}
+
+impl Listening {
+    /// Writes the line.
+    pub fn emit(&self) {
+        info!(listener = self.listener, address = %self.address, "listening");
+    }
+}
+
+/// Something about the configuration that works but is worth a thought.
+pub struct ConfigWarning<'a> {
+    /// What and why.
+    pub message: &'a str,
+}
+
+impl ConfigWarning<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!("configuration: {}", self.message);
+    }
+}
+
+/// The server could not start.
+pub struct StartFailed<'a> {
+    /// What failed and why.
+    pub reason: &'a str,
+}
+
+impl StartFailed<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        error!("cannot start: {}", self.reason);
+    }
+}
+
+/// The soft limit of open files does not allow for all connections.
+pub struct OpenFilesLow {
+    /// Files that this process may open.
+    pub limit: u64,
+    /// What `server.max_connections` and the rest need.
+    pub needed: u64,
+}
+
+impl OpenFilesLow {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(
+            limit = self.limit,
+            needed = self.needed,
+            "the limit of open files is below what server.max_connections needs: raise it (ulimit -n, LimitNOFILE) or lower max_connections"
+        );
+    }
+}
+
+/// A connection could not be accepted; accepting pauses.
+pub struct AcceptFailed<'a> {
+    /// The system's reason.
+    pub reason: &'a dyn Display,
+}
+
+impl AcceptFailed<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        error!(reason = %self.reason, "a connection could not be accepted; trying again in a moment");
+    }
+}
+
+/// A stop was asked for.
+pub struct DrainBegins {
+    /// How long the server goes on serving.
+    pub delay: Duration,
+    /// How long it then finishes what is in flight.
+    pub timeout: Duration,
+}
+
+impl DrainBegins {
+    /// Writes the line.
+    pub fn emit(&self) {
+        info!(delay = ?self.delay, timeout = ?self.timeout, "draining: not ready any more, still serving");
+    }
+}
+
+/// The drain is over.
+pub struct DrainEnded {
+    /// Connections that were cut.
+    pub connections: usize,
+    /// Events that were accepted and not delivered.
+    pub events_left: usize,
+    /// Whether they are lost with this process.
+    pub lost: bool,
+}
+
+impl DrainEnded {
+    /// Writes the line.
+    pub fn emit(&self) {
+        if self.events_left > 0 && self.lost {
+            error!(
+                connections_cut = self.connections,
+                events_lost = self.events_left,
+                "stopped before everything was delivered; these events were only in memory and are lost"
+            );
+        } else if self.connections > 0 {
+            warn!(
+                connections_cut = self.connections,
+                "stopped; drain_timeout cut connections"
+            );
+        } else {
+            info!("stopped: everything was answered and delivered");
+        }
+    }
+}
+
+/// A second signal: no more waiting.
+pub struct StoppedAtOnce;
+
+impl StoppedAtOnce {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!("second signal: stopping at once");
+    }
+}
+
+/// SIGHUP came; this version reads its configuration at start only.
+pub struct ReloadIgnored;
+
+impl ReloadIgnored {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(
+            "SIGHUP: this version reads its configuration at start; restart to change it. Nothing has changed"
+        );
+    }
+}
+
+/// A Broker does not take what it is sent. Logged once, until it is up again.
+pub struct BrokerDown<'a> {
+    /// Which one.
+    pub broker: &'a str,
+    /// Why, in words that say what to mend.
+    pub reason: &'a str,
+}
+
+impl BrokerDown<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(
+            broker = self.broker,
+            reason = self.reason,
+            "Broker down; its events wait and are tried again"
+        );
+    }
+}
+
+/// A Broker takes events again.
+pub struct BrokerUp<'a> {
+    /// Which one.
+    pub broker: &'a str,
+}
+
+impl BrokerUp<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        info!(broker = self.broker, "Broker up");
+    }
+}
+
+/// An output on this machine cannot be written. Logged once, until it can be again.
+pub struct OutputFailed<'a> {
+    /// The file or stream.
+    pub target: &'a str,
+    /// The system's reason.
+    pub reason: &'a dyn Display,
+}
+
+impl OutputFailed<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        error!(target_name = self.target, reason = %self.reason, "the output cannot be written; events wait and are tried again");
+    }
+}
+
+/// The output can be written again.
+pub struct OutputRecovered<'a> {
+    /// The file or stream.
+    pub target: &'a str,
+}
+
+impl OutputRecovered<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        info!(target_name = self.target, "the output is written again");
+    }
+}
+
+/// An unfinished last line was cut off an events file; its event was never counted as delivered.
+pub struct TornLineCut<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Bytes cut.
+    pub bytes: u64,
+}
+
+impl TornLineCut<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(path = %self.path.display(), bytes = self.bytes, "an unfinished last line was cut off");
+    }
+}
+
+/// Dead letters cannot be written. Logged once, until they can be again.
+pub struct DeadLettersFailed<'a> {
+    /// The system's reason, with the path.
+    pub reason: &'a dyn Display,
+}
+
+impl DeadLettersFailed<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        error!(reason = %self.reason, "dead letters cannot be written; they wait and are tried again");
+    }
+}
+
+/// The oldest dead letters were removed to make room.
+pub struct DeadLettersDropped<'a> {
+    /// The file that they were in.
+    pub path: &'a Path,
+    /// How many.
+    pub letters: u64,
+}
+
+impl DeadLettersDropped<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(path = %self.path.display(), letters = self.letters, "dead_letters.max_bytes reached: the oldest dead letters were dropped");
+    }
+}

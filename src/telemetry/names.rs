@@ -1,0 +1,237 @@
+//! Every metric: name, type, labels and help in one place. docs/METRICS.md is generated from this table.
+
+/// What a metric counts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Observations in buckets.
+    Histogram,
+}
+
+impl MetricKind {
+    /// The word in the Prometheus text format.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name, unit included.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: MetricKind,
+    /// Names of its labels, with what they can be.
+    pub labels: &'static [(&'static str, &'static str)],
+    /// What it says.
+    pub help: &'static str,
+}
+
+const fn counter(
+    name: &'static str,
+    labels: &'static [(&'static str, &'static str)],
+    help: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        kind: MetricKind::Counter,
+        labels,
+        help,
+    }
+}
+
+const fn gauge(
+    name: &'static str,
+    labels: &'static [(&'static str, &'static str)],
+    help: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        kind: MetricKind::Gauge,
+        labels,
+        help,
+    }
+}
+
+const fn histogram(
+    name: &'static str,
+    labels: &'static [(&'static str, &'static str)],
+    help: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        kind: MetricKind::Histogram,
+        labels,
+        help,
+    }
+}
+
+const ROUTE: (&str, &str) = ("route", "logstash, events, health, other");
+const BROKER: (&str, &str) = ("broker", "the Broker's address");
+
+pub(super) const REQUESTS: Metric = counter(
+    "headgate_requests_total",
+    &[ROUTE, ("status", "the HTTP status of the answer")],
+    "Requests answered on the public listener.",
+);
+pub(super) const REQUEST_DURATION: Metric = histogram(
+    "headgate_request_duration_seconds",
+    &[ROUTE],
+    "Time from the head of a request to its answer.",
+);
+pub(super) const REQUEST_BODY_BYTES: Metric = counter(
+    "headgate_request_body_bytes_total",
+    &[ROUTE],
+    "Bytes of request bodies as they came, before inflating.",
+);
+pub(super) const EVENTS_RECEIVED: Metric = counter(
+    "headgate_events_received_total",
+    &[(
+        "codec",
+        "plain, json, json_lines, auto (also the application API), replay",
+    )],
+    "Events decoded from bodies that were not refused as a whole: accepted or rejected.",
+);
+pub(super) const EVENTS_ACCEPTED: Metric = counter(
+    "headgate_events_accepted_total",
+    &[],
+    "Events that Headgate has taken responsibility for, those that died on arrival included.",
+);
+pub(super) const EVENTS_REJECTED: Metric = counter(
+    "headgate_events_rejected_total",
+    &[(
+        "reason",
+        "the first violation's code, as the client was told",
+    )],
+    "Events that the client was told are not taken.",
+);
+pub(super) const EVENTS_DEAD_LETTERED: Metric = counter(
+    "headgate_events_dead_lettered_total",
+    &[(
+        "reason",
+        "the first violation's code, or rejected_by_broker",
+    )],
+    "Events that were kept as dead letters.",
+);
+pub(super) const EVENTS_DELIVERED: Metric = counter(
+    "headgate_events_delivered_total",
+    &[("output", "http, file, stdout")],
+    "Events that the output has taken.",
+);
+pub(super) const SOURCE_EVENTS: &str = "headgate_source_events_total";
+pub(super) const SOURCE_EVENTS_METRIC: Metric = counter(
+    SOURCE_EVENTS,
+    &[(
+        "one for each of metrics.source_fields, in lower case",
+        "the field's value; other beyond metrics.max_sources",
+    )],
+    "Events accepted, by the application that sent them.",
+);
+pub(super) const DEAD_LETTERS_DROPPED: Metric = counter(
+    "headgate_dead_letters_dropped_total",
+    &[],
+    "Dead letters removed because dead_letters.max_bytes was reached.",
+);
+pub(super) const SPOOL_BYTES: Metric = gauge(
+    "headgate_spool_bytes",
+    &[],
+    "Bytes of events that wait for delivery or are under way.",
+);
+pub(super) const SPOOL_EVENTS: Metric = gauge(
+    "headgate_spool_events",
+    &[],
+    "Events that wait for delivery or are under way.",
+);
+pub(super) const SPOOL_OLDEST_AGE: Metric = gauge(
+    "headgate_spool_oldest_event_age_seconds",
+    &[],
+    "Age of the oldest event in the spool; 0 when it is empty.",
+);
+pub(super) const BROKER_REQUESTS: Metric = counter(
+    "headgate_broker_requests_total",
+    &[BROKER, ("outcome", "delivered, errored, rejected")],
+    "Requests to a Broker, by what came of them.",
+);
+pub(super) const BROKER_REQUEST_DURATION: Metric = histogram(
+    "headgate_broker_request_duration_seconds",
+    &[BROKER],
+    "Time from sending a batch to the Broker's answer or the error.",
+);
+pub(super) const BROKER_UP: Metric = gauge(
+    "headgate_broker_up",
+    &[BROKER],
+    "1 while the Broker takes what it is sent, 0 after a failure until the next success.",
+);
+pub(super) const CONNECTIONS: Metric = gauge(
+    "headgate_connections",
+    &[],
+    "Open connections on the public listener.",
+);
+pub(super) const IN_FLIGHT_BYTES: Metric = gauge(
+    "headgate_in_flight_bytes",
+    &[],
+    "Bytes of bodies and rendered envelopes in memory; at most ingest.max_in_flight_bytes.",
+);
+pub(super) const BUILD_INFO: Metric = gauge(
+    "headgate_build_info",
+    &[("version", "this program's version")],
+    "Always 1; the version is the label.",
+);
+
+/// Every metric, in the order of docs/METRICS.md.
+pub const ALL: &[Metric] = &[
+    REQUESTS,
+    REQUEST_DURATION,
+    REQUEST_BODY_BYTES,
+    EVENTS_RECEIVED,
+    EVENTS_ACCEPTED,
+    EVENTS_REJECTED,
+    EVENTS_DEAD_LETTERED,
+    EVENTS_DELIVERED,
+    SOURCE_EVENTS_METRIC,
+    DEAD_LETTERS_DROPPED,
+    SPOOL_BYTES,
+    SPOOL_EVENTS,
+    SPOOL_OLDEST_AGE,
+    BROKER_REQUESTS,
+    BROKER_REQUEST_DURATION,
+    BROKER_UP,
+    CONNECTIONS,
+    IN_FLIGHT_BYTES,
+    BUILD_INFO,
+];
+
+/// The text of docs/METRICS.md.
+pub fn as_markdown() -> String {
+    let mut text = String::from(
+        "# Metrics\n\nServed as Prometheus text at `/metrics` of the admin listener. This page is generated from \
+         the table in `src/telemetry/names.rs`; a test holds it to that.\n\n\
+         | metric | type | labels | meaning |\n|---|---|---|---|\n",
+    );
+    for metric in ALL {
+        let labels: Vec<String> = metric
+            .labels
+            .iter()
+            .map(|(name, values)| format!("`{name}`: {values}"))
+            .collect();
+        text += &format!(
+            "| `{}` | {} | {} | {} |\n",
+            metric.name,
+            metric.kind.as_str(),
+            labels.join("; "),
+            metric.help
+        );
+    }
+    text += "\nThe books balance at rest:\n\n\
+             - `received = accepted + rejected`\n\
+             - `accepted = delivered + dead_lettered + spooled`\n";
+    text
+}

@@ -1,0 +1,131 @@
+//! Events by source: the memo that turns the values of `metrics.source_fields` into a counter. Bounded, so
+//! that no client can make labels without end.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use metrics::{Counter, Key, Label, Recorder};
+use metrics_exporter_prometheus::PrometheusRecorder;
+
+use super::{METADATA, names};
+
+/// The number of the source that stands for all beyond `metrics.max_sources`.
+const OTHER: usize = 0;
+
+/// A label value is cut to this many characters; a name is shorter, and the rest is noise.
+const MAX_VALUE_CHARS: usize = 128;
+
+/// Spellings are remembered within these bounds; others are decoded each time.
+const SPELLINGS_PER_SOURCE: usize = 4;
+const MAX_SPELLING_BYTES: usize = 1024;
+
+/// The known sources.
+pub struct Sources {
+    labels: Vec<String>,
+    max_sources: usize,
+    known: RwLock<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    spellings: HashMap<Vec<u8>, usize>,
+    numbers: HashMap<Vec<String>, usize>,
+    counters: Vec<Option<Counter>>,
+    values: Vec<Vec<String>>,
+}
+
+impl Sources {
+    pub(super) fn new(labels: Vec<String>, max_sources: usize) -> Self {
+        let other = vec!["other".to_owned(); labels.len()];
+        Self {
+            max_sources,
+            known: RwLock::new(Known {
+                counters: vec![None],
+                values: vec![other],
+                ..Known::default()
+            }),
+            labels,
+        }
+    }
+
+    /// The number of the source whose values an event spells as `raw`.
+    ///
+    /// `values` decodes them, one for each label and empty where the event has none; it is asked only when
+    /// the spelling is new, for decoding allocates and this is done for each event.
+    pub fn number(&self, raw: &[u8], values: impl FnOnce() -> Vec<String>) -> usize {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = known.spellings.get(raw) {
+            return *number;
+        }
+        drop(known);
+        let mut values = values();
+        for value in &mut values {
+            if let Some((end, _)) = value.char_indices().nth(MAX_VALUE_CHARS) {
+                value.truncate(end);
+            }
+        }
+        self.add(raw, values)
+    }
+
+    fn add(&self, raw: &[u8], values: Vec<String>) -> usize {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let number = match known.numbers.get(&values) {
+            Some(number) => *number,
+            None if known.numbers.len() >= self.max_sources => OTHER,
+            None => {
+                let number = known.counters.len();
+                known.counters.push(None);
+                known.values.push(values.clone());
+                known.numbers.insert(values, number);
+                number
+            }
+        };
+        if known.spellings.len() < SPELLINGS_PER_SOURCE * self.max_sources
+            && raw.len() <= MAX_SPELLING_BYTES
+        {
+            known.spellings.insert(raw.to_vec(), number);
+        }
+        number
+    }
+
+    pub(super) fn count(&self, recorder: &PrometheusRecorder, source: usize, events: u64) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Some(counter)) = known.counters.get(source) {
+            counter.increment(events);
+            return;
+        }
+        drop(known);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let labels: Vec<Label> = std::iter::zip(&self.labels, &known.values[source])
+            .map(|(name, value)| Label::new(name.clone(), value.clone()))
+            .collect();
+        let key = Key::from_parts(names::SOURCE_EVENTS, labels);
+        let counter = recorder.register_counter(&key, &METADATA);
+        counter.increment(events);
+        known.counters[source] = Some(counter);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_beyond_the_limit_share_one_number() {
+        let sources = Sources::new(vec!["application".into()], 2);
+        let number = |name: &str| sources.number(name.as_bytes(), || vec![name.to_owned()]);
+        let (a, b) = (number("a"), number("b"));
+        assert_ne!(a, b);
+        assert_eq!(number("c"), OTHER);
+        assert_eq!((number("a"), number("b")), (a, b));
+    }
+
+    #[test]
+    fn long_values_are_cut_at_a_character() {
+        let sources = Sources::new(vec!["application".into()], 2);
+        let long = "é".repeat(MAX_VALUE_CHARS + 5);
+        let cut = "é".repeat(MAX_VALUE_CHARS);
+        let number = |name: String| sources.number(name.as_bytes(), || vec![name.clone()]);
+        assert_eq!(number(long), number(cut));
+    }
+}

@@ -1,0 +1,134 @@
+//! References to a field of an event in Logstash's notation: `name` or `[outer][inner]`. Pure.
+//!
+//! The notation is that of
+//! <https://www.elastic.co/guide/en/logstash/current/event-dependent-configuration.html#logstash-config-field-references>,
+//! without the `[a,b]` lists, which name no single field.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
+
+use super::text;
+
+/// What a reference looks like; told to whoever wrote something else.
+const FORM: &str = "a field of an event: `name`, or `[outer][inner]` for a nested one";
+
+/// The path to one field of an event, at least one name long. `name` and `[name]` are the same reference.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FieldReference(Vec<String>);
+
+/// The text is no field reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum FieldReferenceError {
+    /// There is no text at all.
+    #[error("the field reference is empty")]
+    Empty,
+    /// `[]` stands in the path.
+    #[error("a pair of brackets holds no name")]
+    EmptyName,
+    /// The brackets do not pair up, or text stands outside them.
+    #[error("the brackets of the field reference do not pair up, or text stands outside them")]
+    Brackets,
+}
+
+impl FieldReference {
+    /// The names from the top of the event to the field, never empty.
+    pub fn path(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl FromStr for FieldReference {
+    type Err = FieldReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, FieldReferenceError> {
+        if text.is_empty() {
+            return Err(FieldReferenceError::Empty);
+        }
+        if !text.contains(['[', ']']) {
+            return Ok(Self(vec![text.to_owned()]));
+        }
+        let inner = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .ok_or(FieldReferenceError::Brackets)?;
+        inner
+            .split("][")
+            .map(|name| match name {
+                "" => Err(FieldReferenceError::EmptyName),
+                _ if name.contains(['[', ']']) => Err(FieldReferenceError::Brackets),
+                _ => Ok(name.to_owned()),
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+impl fmt::Display for FieldReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|name| write!(f, "[{name}]"))
+    }
+}
+
+impl Serialize for FieldReference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for FieldReference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text::deserialize(deserializer, FORM, str::parse)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_read_to_paths_and_show_in_brackets() {
+        for (text, path, shown) in [
+            ("message", &["message"][..], "[message]"),
+            ("[message]", &["message"], "[message]"),
+            ("[a][b]", &["a", "b"], "[a][b]"),
+            (
+                "[http][request][body][bytes]",
+                &["http", "request", "body", "bytes"],
+                "[http][request][body][bytes]",
+            ),
+            ("@timestamp", &["@timestamp"], "[@timestamp]"),
+            ("a.b c", &["a.b c"], "[a.b c]"),
+            ("[größe][0]", &["größe", "0"], "[größe][0]"),
+        ] {
+            let reference: FieldReference = text.parse().unwrap();
+            assert_eq!(reference.path(), path, "{text}");
+            assert_eq!(reference.to_string(), shown);
+            assert_eq!(shown.parse(), Ok(reference));
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_the_reason() {
+        use FieldReferenceError::{Brackets, Empty, EmptyName};
+        for (text, error) in [
+            ("", Empty),
+            ("[]", EmptyName),
+            ("[a][]", EmptyName),
+            ("[][a]", EmptyName),
+            ("[a", Brackets),
+            ("a]", Brackets),
+            ("a[b]", Brackets),
+            ("[a]b", Brackets),
+            ("[a]b[c]", Brackets),
+            ("[a] [b]", Brackets),
+            ("[[a]]", Brackets),
+            ("[", Brackets),
+            ("]", Brackets),
+        ] {
+            assert_eq!(text.parse::<FieldReference>(), Err(error), "{text:?}");
+        }
+    }
+}

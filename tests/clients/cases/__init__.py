@@ -1,0 +1,1 @@
+"""The client tests: one module for each client or kind of data."""

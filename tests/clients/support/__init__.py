@@ -1,0 +1,1 @@
+"""What the client tests share: the server under test, a Broker, test data and exact comparison."""
