@@ -242,6 +242,13 @@ impl Pipeline {
         let grown = media_type.charset.growth() * body.len();
         reservation.grow(grown).map_err(|_| DecodeError::NoRoom)?;
         let text = media_type.charset.read(&body);
+        if !text.is_valid {
+            // Each bad byte may become U+FFFD, which takes three.
+            let replaced = 3 * text.bytes.len();
+            reservation
+                .grow(replaced)
+                .map_err(|_| DecodeError::NoRoom)?;
+        }
         let (origin, invalid) = match api {
             Api::Logstash => {
                 let codec = self.codec_of(&media_type.name);

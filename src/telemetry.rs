@@ -7,26 +7,20 @@
 pub mod events;
 pub mod logging;
 pub mod names;
+mod recorder;
 mod sources;
+#[cfg(test)]
+mod tests;
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+use metrics::{Counter, Gauge, Histogram, Label};
+use metrics_exporter_prometheus::PrometheusRecorder;
 
 use crate::event::{Origin, SourceCount, ViolationCode};
-use names::{Metric, MetricKind};
+use recorder::{Family, counter, describe, gauge, histogram, recorder};
 pub use sources::Sources;
-
-const METADATA: Metadata<'static> = Metadata::new("headgate", Level::INFO, None);
-
-/// From 50 µs to a minute: a synced answer takes a fraction of a millisecond, a hanging Broker the rest.
-const DURATION_BUCKETS: [f64; 18] = [
-    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
-    1.0, 2.5, 5.0, 15.0, 60.0,
-];
 
 /// The rows of `headgate_requests_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -341,124 +335,5 @@ impl RouteMetrics {
             duration: histogram(recorder, &names::REQUEST_DURATION, labels()),
             body_bytes: counter(recorder, &names::REQUEST_BODY_BYTES, labels()),
         }
-    }
-}
-
-/// A counter with one label of known values, which can also tell its sum.
-struct Family {
-    children: Vec<Counter>,
-    sum: AtomicU64,
-}
-
-impl Family {
-    fn new(
-        recorder: &PrometheusRecorder,
-        metric: &Metric,
-        label: &'static str,
-        values: &[&'static str],
-    ) -> Self {
-        let child =
-            |value: &&'static str| counter(recorder, metric, vec![Label::new(label, *value)]);
-        Self {
-            children: values.iter().map(child).collect(),
-            sum: AtomicU64::new(0),
-        }
-    }
-
-    fn unlabelled(recorder: &PrometheusRecorder, metric: &Metric) -> Self {
-        Self {
-            children: vec![counter(recorder, metric, vec![])],
-            sum: AtomicU64::new(0),
-        }
-    }
-
-    fn add(&self, index: usize, events: u64) {
-        self.children[index].increment(events);
-        self.sum.fetch_add(events, Ordering::Relaxed);
-    }
-
-    fn sum(&self) -> u64 {
-        self.sum.load(Ordering::Relaxed)
-    }
-}
-
-fn recorder() -> PrometheusRecorder {
-    let mut builder = PrometheusBuilder::new();
-    for metric in names::ALL {
-        if metric.kind == MetricKind::Histogram {
-            builder = builder
-                .set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), &DURATION_BUCKETS)
-                .expect("there are buckets");
-        }
-    }
-    builder.build_recorder()
-}
-
-fn describe(recorder: &PrometheusRecorder) {
-    for metric in names::ALL {
-        let (name, help) = (metric.name.into(), metric.help.into());
-        match metric.kind {
-            MetricKind::Counter => recorder.describe_counter(name, None, help),
-            MetricKind::Gauge => recorder.describe_gauge(name, None, help),
-            MetricKind::Histogram => recorder.describe_histogram(name, None, help),
-        }
-    }
-}
-
-fn counter(recorder: &PrometheusRecorder, metric: &Metric, labels: Vec<Label>) -> Counter {
-    recorder.register_counter(&Key::from_parts(metric.name, labels), &METADATA)
-}
-
-fn gauge(recorder: &PrometheusRecorder, metric: &Metric, labels: Vec<Label>) -> Gauge {
-    recorder.register_gauge(&Key::from_parts(metric.name, labels), &METADATA)
-}
-
-fn histogram(recorder: &PrometheusRecorder, metric: &Metric, labels: Vec<Label>) -> Histogram {
-    recorder.register_histogram(&Key::from_parts(metric.name, labels), &METADATA)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_metrics_page_is_generated_from_the_table() {
-        let page = include_str!("../docs/METRICS.md");
-        assert!(
-            page == names::as_markdown(),
-            "docs/METRICS.md is stale: write the output of telemetry::names::as_markdown to it"
-        );
-    }
-
-    #[test]
-    fn books_and_samples_agree() {
-        let telemetry = Telemetry::new(vec!["application".into()], 10, Output::Http);
-        telemetry.accepted(Origin::Json, 3);
-        telemetry.rejected(Origin::Json, ViolationCode::Required);
-        telemetry.dead_lettered(DeathReason::RejectedByBroker);
-        telemetry.delivered(2);
-        let books = telemetry.books();
-        assert_eq!((books.received, books.accepted, books.rejected), (4, 3, 1));
-        let text = telemetry.render(Gauges::default());
-        for sample in [
-            r#"headgate_events_received_total{codec="json"} 4"#,
-            r#"headgate_events_rejected_total{reason="required"} 1"#,
-            r#"headgate_events_dead_lettered_total{reason="rejected_by_broker"} 1"#,
-            r#"headgate_events_delivered_total{output="http"} 2"#,
-        ] {
-            assert!(text.contains(sample), "{sample} is missing in:\n{text}");
-        }
-    }
-
-    #[test]
-    fn every_reason_is_known_by_its_word() {
-        for code in ViolationCode::ALL {
-            let reason = DeathReason::Violation(code);
-            assert_eq!(
-                DeathReason::from_word(reason.as_str().as_bytes()),
-                Some(reason)
-            );
-        }
-        assert_eq!(DeathReason::from_word(b"nonsense"), None);
     }
 }

@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -99,7 +99,7 @@ async fn protocol_of(
     registration: &Registration,
 ) -> Option<Protocol> {
     let limits = protocols.limits;
-    if !first_byte_comes(stream, limits.idle(), protocols, registration).await {
+    if !first_bytes_come(stream, sniffed, protocols, registration).await {
         return None;
     }
     match tokio::time::timeout(limits.head(), sniff(stream, sniffed)).await {
@@ -108,18 +108,19 @@ async fn protocol_of(
     }
 }
 
-/// False when it does not come in time, or the server closes meanwhile.
-async fn first_byte_comes(
-    stream: &TcpStream,
-    limit: Duration,
+/// False when nothing comes in time, or the server closes meanwhile.
+async fn first_bytes_come(
+    stream: &mut TcpStream,
+    sniffed: &mut BytesMut,
     protocols: &Protocols,
     registration: &Registration,
 ) -> bool {
-    let mut first_byte = pin!(tokio::time::timeout(limit, stream.readable()));
+    let reading = stream.read_buf(sniffed);
+    let mut reading = pin!(tokio::time::timeout(protocols.limits.idle(), reading));
     poll_fn(|cx| {
         registration.wake_with(cx.waker());
-        match first_byte.as_mut().poll(cx) {
-            Poll::Ready(outcome) => Poll::Ready(matches!(outcome, Ok(Ok(())))),
+        match reading.as_mut().poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(matches!(outcome, Ok(Ok(1..)))),
             Poll::Pending if protocols.lifecycle.phase() >= Phase::Closing => Poll::Ready(false),
             Poll::Pending => Poll::Pending,
         }

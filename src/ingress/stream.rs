@@ -17,9 +17,9 @@ use super::activity::Activity;
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A client that still sends after a refusal gets this long to read it.
-const LINGER: Duration = Duration::from_secs(10);
+const LINGER: Duration = Duration::from_secs(3);
 /// One that has fallen silent, this long.
-const LINGER_SILENCE: Duration = Duration::from_secs(2);
+const LINGER_SILENCE: Duration = Duration::from_secs(1);
 
 /// Which HTTP a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,21 +28,20 @@ pub(super) enum Protocol {
     Http2,
 }
 
-/// Reads until it is clear which protocol the client speaks; also gives what was read. None at the end of the
-/// stream.
+/// Reads on from the first bytes until it is clear which protocol the client speaks. None at the end of the stream.
 pub(super) async fn sniff(
     stream: &mut TcpStream,
     read: &mut BytesMut,
 ) -> io::Result<Option<Protocol>> {
     loop {
-        if stream.read_buf(read).await? == 0 {
-            return Ok(None);
-        }
         if read.starts_with(HTTP2_PREFACE) {
             return Ok(Some(Protocol::Http2));
         }
         if !HTTP2_PREFACE.starts_with(read) {
             return Ok(Some(Protocol::Http1));
+        }
+        if stream.read_buf(read).await? == 0 {
+            return Ok(None);
         }
     }
 }

@@ -1,52 +1,24 @@
 //! Builds one envelope: takes events from a codec one by one, checks each against the rules, and writes it,
 //! enriched, to the envelope, to the dead letters, or to the list of those that the client is told of. Pure.
 
-use bytes::Bytes;
+mod buffers;
+mod context;
+mod message;
 
-use super::fields::{Fields, Found};
-use super::json::{Members, push_string};
+use super::fields::Found;
+use super::json::{Members, push_string, string_len};
 use super::letter;
 use super::scan::{Kind, Scanned, Scanner};
-use super::splice::{Additions, EventText, Marks};
-use super::validate::{self, Rules};
+use super::splice::{EventText, Marks};
+use super::validate;
 use super::{DecodeError, Rejected};
 use crate::budget::Reservation;
 use crate::config::OnInvalid;
-use crate::event::{Envelope, LINE_END, Lines, Origin, SourceCount, Violation};
-use crate::telemetry::Sources;
+use crate::event::{Envelope, LINE_END, Origin, Violation};
 
-use super::source_key::SourceKey;
-
-/// What becomes of an event that breaks a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Invalid {
-    /// It is not kept: the client is told (the application API).
-    Reject,
-    /// It is kept, one way or the other (the Logstash paths).
-    Keep(OnInvalid),
-}
-
-/// The limits on one envelope.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct EnvelopeLimits {
-    pub(super) max_events: usize,
-    pub(super) max_bytes: usize,
-}
-
-/// What does not change from request to request, or not within one.
-pub(super) struct Context<'a> {
-    pub(super) fields: &'a Fields,
-    pub(super) rules: &'a Rules,
-    pub(super) additions: Additions<'a>,
-    pub(super) invalid: Invalid,
-    pub(super) limits: EnvelopeLimits,
-    pub(super) source_key: &'a SourceKey,
-    pub(super) sources: &'a Sources,
-    /// The time of arrival, as text.
-    pub(super) now: &'a str,
-    /// Bytes of the decoded body: what an envelope's size is guessed from.
-    pub(super) body_bytes: usize,
-}
+use buffers::{counts, lines, make_room};
+pub(super) use context::{Context, EnvelopeLimits, Invalid};
+use message::{MESSAGE_ROOM, push_message};
 
 /// An envelope under way.
 pub(super) struct EnvelopeBuilder<'a> {
@@ -120,29 +92,58 @@ impl<'a> EnvelopeBuilder<'a> {
         self.message(text, &["_jsonparsefailure"])
     }
 
-    /// One event of plain text.
+    /// One event of plain text. It is written where it is to stay: a body of text would else be in memory three
+    /// times.
     pub(super) fn message(&mut self, text: &[u8], tags: &[&str]) -> Result<(), DecodeError> {
         if let Some(violation) = self.context.rules.check_size(text.len()) {
             return self.keep_text(text, &[violation]);
         }
-        let mut event = Vec::with_capacity(text.len() + 64);
-        self.reserve_scratch(text.len())?;
-        let mut object = Members::open(&mut event, b'{');
-        push_string(object.key("message"), &String::from_utf8_lossy(text));
-        if !tags.is_empty() {
-            let mut array = Members::open(object.key("tags"), b'[');
-            for tag in tags {
-                push_string(array.next(), tag);
-            }
-            array.close(b']');
+        self.check_count()?;
+        let text = String::from_utf8_lossy(text);
+        let size = string_len(&text) + MESSAGE_ROOM + self.context.additions.size();
+        make_room(
+            &mut self.live,
+            size,
+            self.context.limits.max_bytes,
+            self.reservation,
+        )?;
+        let mut live = std::mem::take(&mut self.live);
+        let start = live.len();
+        push_message(&mut live, &text, tags);
+        let scanned = self.scan_own(&live, start);
+        let rules = self.context.rules;
+        let violations = rules.check_fields(&live, &scanned, &self.found, &mut self.scanner);
+        let event = EventText {
+            text: &live,
+            scanned: &scanned,
+            found: &self.found,
+        };
+        if violations.is_empty() && self.context.additions.only_adds(event) {
+            self.note_source(&live);
+            live.pop();
+            self.context.additions.add_members(&self.found, &mut live);
+            live.extend_from_slice(LINE_END);
+            self.live = live;
+            self.live_count += 1;
+            return Ok(());
         }
-        object.close(b'}');
-        let scanned = self
-            .scan(&event, 0)
-            .expect("an event that was written here is valid");
-        let outcome = self.object(&event, &scanned, text.len());
-        self.reservation.shrink(text.len());
+        let event = live.split_off(start);
+        self.live = live;
+        self.own_object(&event, text.len())
+    }
+
+    /// An event that was written here, and takes the slower way.
+    fn own_object(&mut self, event: &[u8], bytes: usize) -> Result<(), DecodeError> {
+        self.reserve_scratch(event.len())?;
+        let scanned = self.scan_own(event, 0);
+        let outcome = self.object(event, &scanned, bytes);
+        self.reservation.shrink(event.len());
         outcome
+    }
+
+    fn scan_own(&mut self, text: &[u8], from: usize) -> Scanned {
+        self.scan(text, from)
+            .expect("an event that was written here is valid")
     }
 
     /// `bytes`: the event's length as it came.
@@ -275,9 +276,7 @@ impl<'a> EnvelopeBuilder<'a> {
             .key("original_bytes")
             .extend_from_slice(original_bytes.to_string().as_bytes());
         object.close(b'}');
-        let scanned = self
-            .scan(&event, 0)
-            .expect("an event that was written here is valid");
+        let scanned = self.scan_own(&event, 0);
         let marks = Marks {
             tags: &["_validationfailure"],
             violations,
@@ -387,52 +386,4 @@ impl<'a> EnvelopeBuilder<'a> {
         };
         (envelope, self.rejected)
     }
-}
-
-fn lines(mut bytes: Vec<u8>, count: usize) -> Lines {
-    // The guess can be far off, and an envelope may wait in the spool for long.
-    if bytes.capacity() - bytes.len() > bytes.len() / 2 + 1024 {
-        bytes.shrink_to_fit();
-    }
-    Lines {
-        count,
-        bytes: Bytes::from(bytes),
-    }
-}
-
-/// How often each number occurs, by runs: events of one source mostly come together.
-fn counts(numbers: &[usize]) -> Vec<SourceCount> {
-    numbers
-        .chunk_by(|one, other| one == other)
-        .map(|run| SourceCount {
-            source: run[0],
-            events: run.len() as u64,
-        })
-        .collect()
-}
-
-/// Makes sure that `more` bytes fit without growing, and that what the buffer holds is reserved.
-fn make_room(
-    buffer: &mut Vec<u8>,
-    more: usize,
-    max_bytes: usize,
-    reservation: &mut Reservation,
-) -> Result<(), DecodeError> {
-    let needed = buffer.len() + more;
-    if needed <= buffer.capacity() {
-        return Ok(());
-    }
-    if needed > max_bytes {
-        return Err(DecodeError::EnvelopeTooLarge { max_bytes });
-    }
-    let doubled = (2 * buffer.capacity()).clamp(needed, max_bytes);
-    let capacity = if reservation.grow(doubled - buffer.capacity()).is_ok() {
-        doubled
-    } else {
-        let exact = needed - buffer.capacity();
-        reservation.grow(exact).map_err(|_| DecodeError::NoRoom)?;
-        needed
-    };
-    buffer.reserve_exact(capacity - buffer.len());
-    Ok(())
 }

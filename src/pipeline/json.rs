@@ -16,6 +16,16 @@ pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
     }
 }
 
+/// Bytes that [`push_string`] writes for a text, quotes included.
+pub(super) fn string_len(text: &str) -> usize {
+    let escaped = |byte| match byte {
+        b'"' | b'\\' | b'\x08' | b'\t' | b'\n' | b'\x0c' | b'\r' => 1,
+        0..0x20 => 5,
+        _ => 0,
+    };
+    text.len() + 2 + text.bytes().map(escaped).sum::<usize>()
+}
+
 /// The object or array that is written at the end of `out`.
 pub(super) struct Members<'a> {
     /// Where it goes.
@@ -62,10 +72,17 @@ mod tests {
 
     #[test]
     fn strings_are_escaped_as_json_wants() {
-        for text in ["", "plain", "q\"b\\", "\n\u{0}\u{1f}", "é😀\u{2028}"] {
+        for text in [
+            "",
+            "plain",
+            "q\"b\\",
+            "\n\r\t\u{8}\u{c}\u{0}\u{1f}",
+            "é😀\u{2028}",
+        ] {
             let mut out = Vec::new();
             push_string(&mut out, text);
             assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+            assert_eq!(out.len(), string_len(text));
         }
     }
 

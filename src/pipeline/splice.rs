@@ -104,16 +104,13 @@ impl<'a> Additions<'a> {
     /// Writes the event, enriched, on one line, without a line end.
     pub(super) fn write(&self, event: EventText<'_>, marks: Marks<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        let timestamp_is_bad = self.timestamp_is_bad(event);
-        let is_plain = marks.tags.is_empty()
-            && marks.violations.is_empty()
-            && !timestamp_is_bad
-            && !self.headers_cut
-            && self.template.only_adds(event.found);
-        if is_plain {
-            self.splice(event, out);
+        let is_marked = !marks.tags.is_empty() || !marks.violations.is_empty();
+        if !is_marked && self.only_adds(event) {
+            let span = event.scanned.span;
+            out.extend_from_slice(&event.text[span.start..span.end - 1]);
+            self.add_members(event.found, out);
         } else {
-            self.rewrite(event, marks, timestamp_is_bad, out);
+            self.rewrite(event, marks, out);
         }
         if event.scanned.newlines {
             blank_newlines(&mut out[start..]);
@@ -127,12 +124,16 @@ impl<'a> Additions<'a> {
         })
     }
 
-    fn splice(&self, event: EventText<'_>, out: &mut Vec<u8>) {
-        let span = event.scanned.span;
-        out.extend_from_slice(&event.text[span.start..span.end - 1]);
-        let mut skip_comma = usize::from(!event.found.any_member);
+    /// Whether the event can stay as it is, but for what is added at its end.
+    pub(super) fn only_adds(&self, event: EventText<'_>) -> bool {
+        !self.headers_cut && self.template.only_adds(event.found) && !self.timestamp_is_bad(event)
+    }
+
+    /// Writes what is added to an event whose closing brace is still to be written, and the brace.
+    pub(super) fn add_members(&self, found: &Found, out: &mut Vec<u8>) {
+        let mut skip_comma = usize::from(!found.any_member);
         for (group, range) in std::iter::zip(&self.template.groups, &self.ranges) {
-            if event.found.get(group.slot).is_none() && !range.is_empty() {
+            if found.get(group.slot).is_none() && !range.is_empty() {
                 out.extend_from_slice(&self.members[range.start + skip_comma..range.end]);
                 skip_comma = 0;
             }
@@ -141,13 +142,8 @@ impl<'a> Additions<'a> {
     }
 
     /// The slower way, member by member, for an event that needs a merge, a replacement or a repair.
-    fn rewrite(
-        &self,
-        event: EventText<'_>,
-        marks: Marks<'_>,
-        timestamp_is_bad: bool,
-        out: &mut Vec<u8>,
-    ) {
+    fn rewrite(&self, event: EventText<'_>, marks: Marks<'_>, out: &mut Vec<u8>) {
+        let timestamp_is_bad = self.timestamp_is_bad(event);
         let tags = self.tags(marks, timestamp_is_bad);
         let own = Value {
             span: event.scanned.span,

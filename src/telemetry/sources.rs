@@ -7,7 +7,8 @@ use std::sync::{PoisonError, RwLock};
 use metrics::{Counter, Key, Label, Recorder};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::{METADATA, names};
+use super::names;
+use super::recorder::METADATA;
 
 /// The number of the source that stands for all beyond `metrics.max_sources`.
 const OTHER: usize = 0;

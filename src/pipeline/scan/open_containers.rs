@@ -63,3 +63,24 @@ impl OpenContainers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_depth_takes_no_memory_and_absurd_depth_gives_it_back() {
+        let mut open = OpenContainers::default();
+        for _ in 0..LEVELS_PER_WORD {
+            open.push(Kind::Array);
+        }
+        assert_eq!(open.outer.capacity(), 0);
+        for _ in 0..2 * WORDS_KEPT * LEVELS_PER_WORD {
+            open.push(Kind::Array);
+        }
+        assert!(open.outer.capacity() > WORDS_KEPT);
+        open.clear();
+        assert!(open.outer.capacity() <= WORDS_KEPT);
+        assert_eq!(open.innermost(), None);
+    }
+}

@@ -1,0 +1,56 @@
+//! The buffers of an envelope: grown within the byte budget, and what becomes of them at the end. Pure.
+
+use bytes::Bytes;
+
+use crate::budget::Reservation;
+use crate::event::{Lines, SourceCount};
+use crate::pipeline::DecodeError;
+
+/// The events of a full buffer.
+pub(super) fn lines(mut bytes: Vec<u8>, count: usize) -> Lines {
+    // The guess can be far off, and an envelope may wait in the spool for long.
+    if bytes.capacity() - bytes.len() > bytes.len() / 2 + 1024 {
+        bytes.shrink_to_fit();
+    }
+    Lines {
+        count,
+        bytes: Bytes::from(bytes),
+    }
+}
+
+/// How often each number occurs, by runs: events of one source mostly come together.
+pub(super) fn counts(numbers: &[usize]) -> Vec<SourceCount> {
+    numbers
+        .chunk_by(|one, other| one == other)
+        .map(|run| SourceCount {
+            source: run[0],
+            events: run.len() as u64,
+        })
+        .collect()
+}
+
+/// Makes sure that `more` bytes fit without growing, and that what the buffer holds is reserved.
+pub(super) fn make_room(
+    buffer: &mut Vec<u8>,
+    more: usize,
+    max_bytes: usize,
+    reservation: &mut Reservation,
+) -> Result<(), DecodeError> {
+    let needed = buffer.len() + more;
+    if needed <= buffer.capacity() {
+        return Ok(());
+    }
+    if needed > max_bytes {
+        return Err(DecodeError::EnvelopeTooLarge { max_bytes });
+    }
+    let doubled = (2 * buffer.capacity()).clamp(needed, max_bytes);
+    let capacity = if reservation.grow(doubled - buffer.capacity()).is_ok() {
+        doubled
+    } else {
+        let exact = needed - buffer.capacity();
+        reservation.grow(exact).map_err(|_| DecodeError::NoRoom)?;
+        needed
+    };
+    buffer.reserve_exact(capacity - buffer.len());
+    Ok(())
+}

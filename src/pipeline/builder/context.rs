@@ -1,0 +1,39 @@
+//! What an envelope is built by: rules, additions and limits that do not change within a request. Plain data.
+
+use crate::config::OnInvalid;
+use crate::pipeline::fields::Fields;
+use crate::pipeline::source_key::SourceKey;
+use crate::pipeline::splice::Additions;
+use crate::pipeline::validate::Rules;
+use crate::telemetry::Sources;
+
+/// What becomes of an event that breaks a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pipeline) enum Invalid {
+    /// It is not kept: the client is told (the application API).
+    Reject,
+    /// It is kept, one way or the other (the Logstash paths).
+    Keep(OnInvalid),
+}
+
+/// The limits on one envelope.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::pipeline) struct EnvelopeLimits {
+    pub(in crate::pipeline) max_events: usize,
+    pub(in crate::pipeline) max_bytes: usize,
+}
+
+/// What does not change from request to request, or not within one.
+pub(in crate::pipeline) struct Context<'a> {
+    pub(in crate::pipeline) fields: &'a Fields,
+    pub(in crate::pipeline) rules: &'a Rules,
+    pub(in crate::pipeline) additions: Additions<'a>,
+    pub(in crate::pipeline) invalid: Invalid,
+    pub(in crate::pipeline) limits: EnvelopeLimits,
+    pub(in crate::pipeline) source_key: &'a SourceKey,
+    pub(in crate::pipeline) sources: &'a Sources,
+    /// The time of arrival, as text.
+    pub(in crate::pipeline) now: &'a str,
+    /// Bytes of the decoded body: what an envelope's size is guessed from.
+    pub(in crate::pipeline) body_bytes: usize,
+}

@@ -1,0 +1,44 @@
+//! The books, the samples and the page about them agree.
+
+use super::*;
+
+#[test]
+fn the_metrics_page_is_generated_from_the_table() {
+    let page = include_str!("../../docs/METRICS.md");
+    assert!(
+        page == names::as_markdown(),
+        "docs/METRICS.md is stale: write the output of telemetry::names::as_markdown to it"
+    );
+}
+
+#[test]
+fn books_and_samples_agree() {
+    let telemetry = Telemetry::new(vec!["application".into()], 10, Output::Http);
+    telemetry.accepted(Origin::Json, 3);
+    telemetry.rejected(Origin::Json, ViolationCode::Required);
+    telemetry.dead_lettered(DeathReason::RejectedByBroker);
+    telemetry.delivered(2);
+    let books = telemetry.books();
+    assert_eq!((books.received, books.accepted, books.rejected), (4, 3, 1));
+    let text = telemetry.render(Gauges::default());
+    for sample in [
+        r#"headgate_events_received_total{codec="json"} 4"#,
+        r#"headgate_events_rejected_total{reason="required"} 1"#,
+        r#"headgate_events_dead_lettered_total{reason="rejected_by_broker"} 1"#,
+        r#"headgate_events_delivered_total{output="http"} 2"#,
+    ] {
+        assert!(text.contains(sample), "{sample} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn every_reason_is_known_by_its_word() {
+    for code in ViolationCode::ALL {
+        let reason = DeathReason::Violation(code);
+        assert_eq!(
+            DeathReason::from_word(reason.as_str().as_bytes()),
+            Some(reason)
+        );
+    }
+    assert_eq!(DeathReason::from_word(b"nonsense"), None);
+}
