@@ -17,7 +17,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::telemetry::{Gauges, Telemetry};
-pub use status::{Books, ListenerStatus, SpoolSummary, Status};
+pub use status::{Books, BrokerSummary, ListenerStatus, SpoolSummary, Status};
 
 /// Longest time for any answer here; all of them are made from memory.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use crate::admin::{self, Books, ListenerStatus, Operated, Status};
+use crate::admin::{self, Books, BrokerSummary, ListenerStatus, Operated, Status};
 use crate::config::{Config, Durability, OutputType};
 use crate::dead_letters::DeadLetters;
 use crate::forward::Forward;
@@ -204,7 +204,16 @@ impl Operated for Server {
                 })
                 .collect(),
             spool: spool.into(),
-            brokers: self.forward.brokers(),
+            brokers: self
+                .forward
+                .brokers()
+                .into_iter()
+                .map(|broker| BrokerSummary {
+                    url: broker.url,
+                    up: broker.up,
+                    in_flight: broker.in_flight,
+                })
+                .collect(),
             books: Books::new(self.telemetry.books(), spool.events),
         }
     }

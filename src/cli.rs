@@ -1,8 +1,10 @@
 //! The command line: arguments to configuration, outcomes to exit statuses. No logic of the server's.
 
+mod dead_letters;
 mod health;
 mod keys;
 mod serve;
+mod spool;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +35,12 @@ enum Command {
     /// Make API keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Look at what lies in the spool on disk
+    #[command(subcommand)]
+    Spool(spool::Spool),
+    /// Look at the events that were kept but could not be delivered
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLetters),
     /// Ask a running server for its health; for container health checks
     Health(health::Health),
 }
@@ -42,6 +50,26 @@ struct ConfigFile {
     /// The configuration; without it config/headgate.toml if there is one, else the built-in defaults
     #[arg(long = "config", value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+/// Which folder a command looks at.
+#[derive(Debug, clap::Args)]
+struct Folder {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The folder itself, instead of the one that the configuration names
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    dir: Option<PathBuf>,
+}
+
+impl Folder {
+    /// The folder; `of` finds it in the configuration.
+    fn find(&self, of: impl FnOnce(Config) -> PathBuf) -> Result<PathBuf, ExitCode> {
+        match &self.dir {
+            Some(dir) => Ok(dir.clone()),
+            None => load(&self.file).map(|loaded| of(loaded.config)),
+        }
+    }
 }
 
 /// Runs the program; the exit status says how it went.
@@ -56,6 +84,8 @@ pub fn run() -> ExitCode {
             Err(status) => status,
         },
         Command::Keys(command) => command.run(),
+        Command::Spool(command) => command.run(),
+        Command::DeadLetters(command) => command.run(),
         Command::Health(command) => command.run(),
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Everything here blocks on the file system; callers are on a thread where that is allowed.
 
+mod reader;
 mod shelf;
 
 use std::io;
@@ -14,9 +15,13 @@ use serde::Serialize;
 
 use crate::config;
 use crate::event::{Lines, Position};
-use crate::pipeline::timestamp_text;
 use crate::telemetry::{DeathReason, Telemetry};
+use crate::units::timestamp;
+pub use reader::{KeptLetter, read};
 use shelf::Shelf;
+
+/// The folders of the shelves: for events that died on arrival, and for those that a Broker refused.
+const SHELVES: [&str; 2] = ["arrival", "broker"];
 
 /// The store. Clones share it.
 #[derive(Clone)]
@@ -66,8 +71,8 @@ impl DeadLetters {
             Arc::new(Mutex::new(Shelf::new(folder, config.max_bytes.bytes())))
         };
         Self {
-            on_arrival: shelf("arrival"),
-            by_broker: shelf("broker"),
+            on_arrival: shelf(SHELVES[0]),
+            by_broker: shelf(SHELVES[1]),
             telemetry,
         }
     }
@@ -103,7 +108,7 @@ impl DeadLetters {
         let letter = Letter {
             id: refused.position.to_string(),
             reason: reason.as_str(),
-            at: timestamp_text(Timestamp::now()),
+            at: timestamp::to_text(Timestamp::now()),
             errors: [LetterError {
                 code: reason.as_str(),
                 message: message.trim_end_matches([':', ' ']),
@@ -144,6 +149,47 @@ fn reason_of(letter: &[u8]) -> Option<DeathReason> {
 mod tests {
     use super::*;
     use crate::event::ViolationCode;
+
+    #[test]
+    fn letters_of_both_shelves_are_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let telemetry = Arc::new(Telemetry::new(vec![], 1, crate::telemetry::Output::Http));
+        let config = config::DeadLetters {
+            dir: folder.path().into(),
+            ..config::Config::default().dead_letters
+        };
+        let store = DeadLetters::new(&config, Arc::clone(&telemetry));
+        let arrived =
+            br#"{"reason":"too_deep","at":"2026-01-01T00:00:00.000Z","errors":[],"event":"x"}"#;
+        let letters = Lines {
+            count: 1,
+            bytes: [&arrived[..], b",\n"].concat().into(),
+        };
+        store.keep_arrived(7, &letters).unwrap();
+        let refused = RefusedEvent {
+            position: 8,
+            event: br#"{"n":1e400,"m":"\ud800"}"#,
+            broker: "127.0.0.1:9",
+            status: 422,
+            answer: "no",
+        };
+        store.keep_refused(&refused).unwrap();
+        let mut seen = Vec::new();
+        read(folder.path(), |letter| {
+            seen.push((letter.id, letter.reason, letter.status));
+            assert!(letter.text.ends_with('}'));
+            true
+        })
+        .unwrap();
+        assert_eq!(
+            seen,
+            [
+                ("7".into(), "too_deep".into(), None),
+                ("8".into(), "rejected_by_broker".into(), Some(422))
+            ]
+        );
+        assert_eq!(telemetry.books().dead_lettered, 2);
+    }
 
     #[test]
     fn a_letter_tells_its_reason() {

@@ -44,7 +44,7 @@ pub struct Forward {
 }
 
 /// One Broker as it stands.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug)]
 pub struct BrokerStatus {
     /// Its URL, without its query.
     pub url: String,

@@ -39,7 +39,6 @@ use enrich::template::Template;
 use fields::Fields;
 use source_key::SourceKey;
 use splice::{Additions, Slots};
-pub use timestamp::to_text as timestamp_text;
 use validate::Rules;
 pub use violations::push_json as push_violations;
 

@@ -130,17 +130,23 @@ impl Spool {
         }
     }
 
-    /// Waits for events and leases as many as `limits` allow, oldest first.
+    /// Waits for events and leases as many as `limits` allow, oldest first; at least one.
     pub async fn lease(&self, limits: LeaseLimits) -> Vec<Part> {
         let _turn = self.gathering.lock().await;
-        self.queue.events_waiting(1, 1).await;
-        if !limits.linger.is_zero() {
-            let full = self
-                .queue
-                .events_waiting(limits.max_events, limits.max_bytes);
-            let _full_or_time_is_up = tokio::time::timeout(limits.linger, full).await;
+        loop {
+            self.queue.events_waiting(1, 1).await;
+            if !limits.linger.is_zero() {
+                let full = self
+                    .queue
+                    .events_waiting(limits.max_events, limits.max_bytes);
+                let _full_or_time_is_up = tokio::time::timeout(limits.linger, full).await;
+            }
+            let parts = self.queue.lease(limits);
+            // What there was may have been withdrawn while this waited for more.
+            if !parts.is_empty() {
+                return parts;
+            }
         }
-        self.queue.lease(limits)
     }
 
     /// Waits for dead letters and leases those of one envelope.

@@ -6,6 +6,7 @@ pub mod duration;
 pub mod field_reference;
 pub mod secret;
 pub mod text;
+pub mod timestamp;
 
 pub use byte_size::ByteSize;
 pub use field_reference::FieldReference;

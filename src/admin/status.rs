@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use crate::forward::BrokerStatus;
 use crate::spool::SpoolStatus;
 use crate::telemetry;
 
@@ -18,7 +17,7 @@ pub struct Status {
     /// What waits for delivery.
     pub spool: SpoolSummary,
     /// The delivery targets; none with a local output.
-    pub brokers: Vec<BrokerStatus>,
+    pub brokers: Vec<BrokerSummary>,
     /// Counts since the start.
     pub books: Books,
 }
@@ -30,6 +29,17 @@ pub struct ListenerStatus {
     pub name: &'static str,
     /// The address really bound.
     pub address: String,
+}
+
+/// One Broker.
+#[derive(Debug, Serialize)]
+pub struct BrokerSummary {
+    /// Its URL, without its query.
+    pub url: String,
+    /// Whether it takes what it is sent.
+    pub up: bool,
+    /// Requests under way.
+    pub in_flight: usize,
 }
 
 /// What waits for delivery.

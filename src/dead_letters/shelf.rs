@@ -105,12 +105,13 @@ impl Shelf {
     }
 }
 
-fn path(folder: &Path, number: u64) -> PathBuf {
+/// The file of this number.
+pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:012}.ndjson"))
 }
 
 /// Number and bytes of each file, oldest first.
-fn list(folder: &Path) -> io::Result<Vec<(u64, u64)>> {
+pub(super) fn list(folder: &Path) -> io::Result<Vec<(u64, u64)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

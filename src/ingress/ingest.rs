@@ -18,6 +18,7 @@ use crate::budget::Reservation;
 use crate::config::{Durability, Ingest};
 use crate::event::Origin;
 use crate::pipeline::{self, Api, Arrival, DecodeError, Decoded, Rejected};
+use crate::units::timestamp;
 
 /// Bodies above this are decoded beside the runtime: a megabyte takes about as long as a hundred small requests.
 const LARGE_BODY: usize = 256 * 1024;
@@ -146,7 +147,7 @@ impl Gate {
             .path_and_query()
             .map_or("/", |target| target.as_str());
         let arrival = Arrival {
-            now: &pipeline::timestamp_text(Timestamp::now()),
+            now: &timestamp::to_text(Timestamp::now()),
             client_ip,
             method: &parts.method,
             target,

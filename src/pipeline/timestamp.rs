@@ -1,13 +1,7 @@
-//! Times as text: now, and whether an event's `@timestamp` is an ISO 8601 time. Pure but for the clock that
-//! the caller reads.
+//! Whether an event's `@timestamp` is an ISO 8601 time. Pure.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-
-/// ISO 8601, UTC, milliseconds: `2026-11-23T08:15:30.123Z`.
-pub fn to_text(time: Timestamp) -> String {
-    format!("{time:.3}")
-}
 
 /// Whether a text is an ISO 8601 time as Logstash reads it: a date, with `T` and a time of day or without, with
 /// an offset or without.
@@ -37,12 +31,6 @@ fn ends_in_zulu(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn now_has_milliseconds_and_zulu() {
-        let time: Timestamp = "2026-11-23T08:15:30.1239Z".parse().unwrap();
-        assert_eq!(to_text(time), "2026-11-23T08:15:30.123Z");
-    }
 
     #[test]
     fn iso_8601_and_nothing_else_is_a_time() {

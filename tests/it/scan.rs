@@ -145,11 +145,7 @@ fn white_space() -> impl Strategy<Value = String> {
 /// Four places of white space around a member or an element.
 type Spaces = (String, String, String, String);
 
-fn container(
-    elements: Vec<(String, Spaces, Expected)>,
-    is_object: bool,
-    inside: String,
-) -> Expected {
+fn container(elements: &[(String, Spaces, Expected)], is_object: bool, inside: &str) -> Expected {
     let (open, close, kind) = if is_object {
         ('{', '}', Kind::Object)
     } else {
@@ -181,7 +177,7 @@ fn container(
         text.push_str(&spaces.3);
     }
     if elements.is_empty() {
-        text.push_str(&inside);
+        text.push_str(inside);
     }
     text.push(close);
     Expected {
@@ -206,7 +202,7 @@ fn document() -> impl Strategy<Value = Expected> {
         let spaces = || (white_space(), white_space(), white_space(), white_space());
         let elements = prop::collection::vec((string_token(), spaces(), inner), 0..8);
         (elements, any::<bool>(), white_space())
-            .prop_map(|(elements, is_object, inside)| container(elements, is_object, inside))
+            .prop_map(|(elements, is_object, inside)| container(&elements, is_object, &inside))
     })
 }
 

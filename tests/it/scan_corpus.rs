@@ -6,5 +6,5 @@
 mod bad;
 mod good;
 
-pub use bad::{BAD, GOOD_WITH_MORE_BEHIND};
-pub use good::{GOOD, GOOD_BUT_NOT_FOR_EVERYONE};
+pub(crate) use bad::{BAD, GOOD_WITH_MORE_BEHIND};
+pub(crate) use good::{GOOD, GOOD_BUT_NOT_FOR_EVERYONE};

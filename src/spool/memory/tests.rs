@@ -192,3 +192,27 @@ async fn drained_resolves_when_the_last_event_is_acked() {
     let parts = spool.lease(limits(1, 100)).await;
     let (_, ()) = tokio::join!(spool.drained(), async { spool.ack(&parts) });
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_never_empty_even_if_all_is_withdrawn_while_it_lingers() {
+    let (spool, _) = spool(1000, Acknowledge::Delivered);
+    let lingering = LeaseLimits {
+        linger: Duration::from_millis(5),
+        ..limits(10, 1000)
+    };
+    let withdrawn = async {
+        let soon = Instant::now() + Duration::from_millis(1);
+        let answer = spool.append(envelope(&["1"], &[]), soon).await;
+        assert_eq!(answer, Err(AppendError::NotDelivered));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let soon = Instant::now() + Duration::from_secs(1);
+        spool.append(envelope(&["2"], &[]), soon).await
+    };
+    let deliver = async {
+        let parts = spool.lease(lingering).await;
+        assert_eq!(parts[0].lines.iter().next(), Some(&b"2"[..]));
+        spool.ack(&parts);
+    };
+    let (answer, ()) = tokio::join!(withdrawn, deliver);
+    assert_eq!(answer, Ok(()));
+}

@@ -3,7 +3,7 @@
 use headgate::pipeline::scan::SyntaxErrorKind::{self, *};
 
 /// Forbidden: name, text, offset of the first byte that cannot be right, and why.
-pub const BAD: &[(&str, &str, usize, SyntaxErrorKind)] = &[
+pub(crate) const BAD: &[(&str, &str, usize, SyntaxErrorKind)] = &[
     ("nothing", "", 0, UnexpectedEnd),
     ("white space alone", " \t\r\n", 4, UnexpectedEnd),
     ("object left open", "{", 1, UnexpectedEnd),
@@ -335,7 +335,7 @@ pub const BAD: &[(&str, &str, usize, SyntaxErrorKind)] = &[
 ];
 
 /// A valid value with something behind it that may not be there: name, text, where the value ends.
-pub const GOOD_WITH_MORE_BEHIND: &[(&str, &str, usize)] = &[
+pub(crate) const GOOD_WITH_MORE_BEHIND: &[(&str, &str, usize)] = &[
     ("two objects", "{}{}", 2),
     ("two objects on two lines", "{}\n{}", 2),
     ("two arrays with a comma", "[],[]", 2),

@@ -1,7 +1,7 @@
 //! Documents that the grammar of RFC 8259 allows.
 
 /// Valid for everyone.
-pub const GOOD: &[(&str, &str)] = &[
+pub(crate) const GOOD: &[(&str, &str)] = &[
     ("empty object", "{}"),
     ("empty array", "[]"),
     ("object with space inside", "{ }"),
@@ -122,7 +122,7 @@ pub const GOOD: &[(&str, &str)] = &[
 ];
 
 /// Within the grammar, so taken by the scanner; refused by parsers that build values.
-pub const GOOD_BUT_NOT_FOR_EVERYONE: &[(&str, &str)] = &[
+pub(crate) const GOOD_BUT_NOT_FOR_EVERYONE: &[(&str, &str)] = &[
     ("high surrogate alone", r#""\ud800""#),
     ("low surrogate alone", r#""\udc00""#),
     ("high surrogate before a letter", r#""\ud800a""#),

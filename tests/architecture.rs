@@ -1,0 +1,140 @@
+//! Holds the source to the architecture: rooms use lower floors only, every file says what it is, none is long.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read the source is to fail"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms of each floor, from the ground up; see docs/ARCHITECTURE.md.
+const FLOORS: [&[&str]; 7] = [
+    &["units"],
+    &["config", "event"],
+    &["budget", "lifecycle", "telemetry"],
+    &["dead_letters", "pipeline", "spool"],
+    &["admin", "forward", "ingress"],
+    &["app"],
+    &["cli", "main"],
+];
+
+const MAX_LINES: usize = 400;
+
+fn floor_of(room: &str) -> usize {
+    FLOORS
+        .iter()
+        .position(|rooms| rooms.contains(&room))
+        .unwrap_or_else(|| {
+            panic!(
+                "the room `{room}` stands on no floor: add it to FLOORS and to docs/ARCHITECTURE.md"
+            )
+        })
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// Every source file with its path below src/.
+fn files() -> Vec<(String, String)> {
+    fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    collect(&source(), &mut paths);
+    paths.sort();
+    let read = |path: PathBuf| {
+        let name = path.strip_prefix(source()).unwrap().display().to_string();
+        (name, fs::read_to_string(path).unwrap())
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// The room of a file: the first part of its path.
+fn room_of(file: &str) -> &str {
+    file.split(['/', '.']).next().unwrap()
+}
+
+/// A file's text without its unit tests, which may look anywhere.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap()
+}
+
+/// The rooms that a text names as `crate::room`.
+fn rooms_used(text: &str) -> Vec<String> {
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let code: String = code.collect::<Vec<_>>().join("\n");
+    code.split("crate::")
+        .skip(1)
+        .map(|rest| {
+            let end = rest.find(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
+            rest[..end.unwrap_or(rest.len())].to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn rooms_use_lower_floors_only() {
+    let mut wrong = Vec::new();
+    for (file, text) in files() {
+        let room = room_of(&file);
+        if room == "lib" || file.ends_with("tests.rs") {
+            continue;
+        }
+        for used in rooms_used(without_tests(&text)) {
+            if used != room && floor_of(&used) >= floor_of(room) {
+                wrong.push(format!("{file} uses {used}"));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "against the floors:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let silent: Vec<String> = files()
+        .into_iter()
+        .filter(|(_, text)| !text.starts_with("//!"))
+        .map(|(file, _)| file)
+        .collect();
+    assert!(silent.is_empty(), "no //! head: {silent:?}");
+}
+
+#[test]
+fn no_file_is_long() {
+    let long: Vec<String> = files()
+        .into_iter()
+        .filter(|(_, text)| text.lines().count() > MAX_LINES)
+        .map(|(file, text)| format!("{file}: {} lines", text.lines().count()))
+        .collect();
+    assert!(long.is_empty(), "above {MAX_LINES} lines: {long:?}");
+}
+
+#[test]
+fn every_room_has_its_floor() {
+    for (file, _) in files() {
+        let room = room_of(&file);
+        assert!(room == "lib" || floor_of(room) < FLOORS.len());
+    }
+    let page = fs::read_to_string(source().join("../docs/ARCHITECTURE.md")).unwrap();
+    for room in FLOORS.iter().flat_map(|rooms| rooms.iter()) {
+        assert!(
+            page.contains(&format!("`{room}`")),
+            "docs/ARCHITECTURE.md does not name `{room}`"
+        );
+    }
+}
