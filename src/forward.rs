@@ -96,56 +96,84 @@ impl Forward {
             dead_letters,
             telemetry,
         };
-        let until_stopped = |task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
-            let lifecycle = lifecycle.clone();
-            tasks.spawn(async move {
-                tokio::select! {
-                    () = task => {}
-                    () = lifecycle.stopped() => {}
-                }
-            });
+        let outputs = Outputs {
+            config,
+            shared,
+            lifecycle,
+            tasks,
         };
-        until_stopped(Box::pin(file_letters(shared.clone())));
-        let mut brokers = Vec::new();
-        match config.output_type() {
-            OutputType::Http => {
-                let batches = Arc::new(Batches::new(shared.spool.clone(), broker_limits(config)));
-                for url in &config.broker.urls {
-                    let metrics = shared.telemetry.broker(&broker::address(url));
-                    let broker = Arc::new(Broker::new(url, &config.broker, metrics));
-                    for _ in 0..config.broker.max_in_flight {
-                        let worker = Worker::new(
-                            Arc::clone(&broker),
-                            Arc::clone(&batches),
-                            &config.broker,
-                            shared.clone(),
-                        )?;
-                        until_stopped(Box::pin(worker.run()));
-                    }
-                    brokers.push(broker);
-                }
-            }
+        outputs.run(file_letters(outputs.shared.clone()));
+        let brokers = match config.output_type() {
+            OutputType::Http => outputs.start_brokers()?,
             OutputType::File => {
-                let output = FileOutput::new(config.output.file.dir.clone());
-                output.check().map_err(|source| StartError::Folder {
-                    folder: output.target(),
-                    source,
-                })?;
-                until_stopped(Box::pin(local::run(LocalOutput::File(output), shared)));
+                outputs.start_file()?;
+                vec![]
             }
             OutputType::Stdout => {
-                until_stopped(Box::pin(local::run(
-                    LocalOutput::Stdout(StdoutOutput),
-                    shared,
-                )));
+                outputs.run_local(LocalOutput::Stdout(StdoutOutput));
+                vec![]
             }
-        }
+        };
         Ok(Self { brokers })
     }
 
     /// The Brokers as they stand; none with a local output.
     pub fn brokers(&self) -> Vec<BrokerStatus> {
         self.brokers.iter().map(|broker| broker.status()).collect()
+    }
+}
+
+/// The outputs while they are started.
+struct Outputs<'a> {
+    config: &'a Config,
+    shared: Shared,
+    lifecycle: &'a Lifecycle,
+    tasks: &'a TaskGroup,
+}
+
+impl Outputs<'_> {
+    /// Runs a task until the life has stopped.
+    fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let lifecycle = self.lifecycle.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = lifecycle.stopped() => {}
+            }
+        });
+    }
+
+    fn run_local(&self, output: LocalOutput) {
+        self.run(local::run(output, self.shared.clone()));
+    }
+
+    fn start_file(&self) -> Result<(), StartError> {
+        let output = FileOutput::new(self.config.output.file.dir.clone());
+        output.check().map_err(|source| StartError::Folder {
+            folder: output.target(),
+            source,
+        })?;
+        self.run_local(LocalOutput::File(output));
+        Ok(())
+    }
+
+    /// As many workers for each Broker as it may have requests under way.
+    fn start_brokers(&self) -> Result<Vec<Arc<Broker>>, StartError> {
+        let config = &self.config.broker;
+        let limits = broker_limits(self.config);
+        let batches = Arc::new(Batches::new(self.shared.spool.clone(), limits));
+        let mut brokers = Vec::new();
+        for url in &config.urls {
+            let metrics = self.shared.telemetry.broker(&broker::address(url));
+            let broker = Arc::new(Broker::new(url, config, metrics));
+            for _ in 0..config.max_in_flight {
+                let (broker, batches) = (Arc::clone(&broker), Arc::clone(&batches));
+                let worker = Worker::new(broker, batches, config, self.shared.clone())?;
+                self.run(worker.run());
+            }
+            brokers.push(broker);
+        }
+        Ok(brokers)
     }
 }
 

@@ -20,11 +20,14 @@ BEGIN = "<!-- scripts/bench: begin -->"
 END = "<!-- scripts/bench: end -->"
 
 LEGEND = f"""\
-Each figure is the median of the rounds; a ratio is taken within a round, with the \
-range of all rounds in brackets. CPU: user and system time of the server's processes alone, delivery included. \
-events/s: answered with success. Refused: answers of 400 and above. Peak RSS: summed over processes. \
-Settled: from the end of the load until the last event was delivered. \
-Every event that a server accepted was counted at the Broker stand-in, save where a fault is told below. \
+Each figure is the median of the rounds; a ratio is taken within a round, with the range of all rounds in brackets. \
+CPU: user and system time of the server's processes alone, delivery included, for each event answered with success. \
+events/s: answered with success while the load ran; where the server answers before it delivers and took time to \
+settle, delivery was slower than that. Settled: from the end of the load until the last event was delivered. \
+Refused: answers of 400 and above, all rounds together; the work on them is in the CPU of the others. \
+Peak RSS: summed over processes, warm-up included. Accepted = delivered: by Headgate's own counters, all rounds \
+together, and equal to what the Broker stand-in counted; wrk's count may be lower by the requests that it cut at its \
+end, at most one a connection. What does not agree is told as a fault. \
 nginx: `proxy_pass` with upstream keep-alive, {NGINX_WORKERS} workers, bodies and answers in memory."""
 
 
@@ -52,7 +55,8 @@ COLUMNS = (
     ("p50 ms", figure("{:.2f}", lambda one: one.p50_ms)),
     ("p99 ms", figure("{:.2f}", lambda one: one.p99_ms)),
     ("peak RSS MiB", figure("{:.1f}", lambda one: one.peak_rss_mib)),
-    ("refused", figure("{:,.0f}", lambda one: one.refused)),
+    # A sum: a median would hide the one round in which a queue was full.
+    ("refused", lambda rounds, _: f"{sum(one.refused for one in rounds.values()):,}"),
     ("events/Broker request", figure("{:,.0f}", lambda one: one.events_per_broker_request)),
     ("settled s", figure("{:.1f}", lambda one: one.settle_seconds if one.books else None)),
     ("accepted = delivered", lambda rounds, _: books_cell(rounds)),

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::HeaderMap;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
@@ -28,6 +27,8 @@ pub(super) struct BodyLimits {
 pub(super) struct RequestBody {
     incoming: Incoming,
     has_ended: bool,
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    is_awaited: bool,
     /// Bytes read so far.
     pub(super) bytes: usize,
 }
@@ -36,9 +37,10 @@ pub(super) struct RequestBody {
 const MAX_TRUSTED_LENGTH: usize = 1024 * 1024;
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming) -> Self {
+    pub(super) fn new(incoming: Incoming, is_awaited: bool) -> Self {
         Self {
             has_ended: incoming.is_end_stream(),
+            is_awaited,
             incoming,
             bytes: 0,
         }
@@ -137,8 +139,8 @@ impl RequestBody {
 
     /// Whether the whole body was taken; a small rest that has come already is taken now, so that a refusal does
     /// not cost the connection. A client that waits for `100 Continue` is not asked for its body.
-    pub(super) fn is_taken(&mut self, headers: &HeaderMap) -> bool {
-        if headers.contains_key(http::header::EXPECT) {
+    pub(super) fn is_taken(&mut self) -> bool {
+        if self.is_awaited {
             return self.has_ended;
         }
         let mut pieces = 0;

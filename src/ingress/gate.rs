@@ -98,8 +98,8 @@ impl Gate {
         let id = self.ids.of(request.headers());
         let asked = route(request.method(), request.uri().path());
         let (parts, incoming) = request.into_parts();
-        let (version, headers) = (parts.version, parts.headers.clone());
-        let mut body = RequestBody::new(incoming);
+        let version = parts.version;
+        let mut body = RequestBody::new(incoming, parts.headers.contains_key(header::EXPECT));
         let outcome = match self.admit(connection, &asked, &parts) {
             Err(refusal) => Err(refusal),
             Ok(()) => match asked {
@@ -112,7 +112,7 @@ impl Gate {
         };
         let mut response = self.word(outcome, &id);
         response.headers_mut().insert(X_REQUEST_ID, id);
-        self.close_if_needed(connection, version, &headers, &mut body, &mut response);
+        self.close_if_needed(connection, version, &mut body, &mut response);
         let route = match asked {
             Asked::Ingest(Api::Logstash) => Route::Logstash,
             Asked::Ingest(Api::Events) => Route::Events,
@@ -187,11 +187,10 @@ impl Gate {
         &self,
         connection: &Connection,
         version: Version,
-        headers: &http::HeaderMap,
         body: &mut RequestBody,
         response: &mut Response,
     ) {
-        let is_unread = !body.is_taken(headers);
+        let is_unread = !body.is_taken();
         if is_unread {
             connection
                 .leaves_bytes_unread

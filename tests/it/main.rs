@@ -1,1 +1,25 @@
-//! The integration tests: one binary, so that they link once.
+//! The integration tests: one binary, so that they link once. A file a capability, each seen from the outside:
+//! bytes on a socket in, requests at a Broker or files out.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+mod application_api;
+mod auth;
+mod configuration;
+mod delivery;
+mod drain;
+mod enrichment;
+mod health;
+mod http2;
+mod limits;
+mod listener;
+mod logstash_paths;
+mod metrics;
+mod openapi;
+mod outputs;
+mod refusals;
+mod scan;
+mod scan_corpus;
+mod time_limits;
+mod withdrawal;

@@ -1,0 +1,44 @@
+//! What the tests share: a server in this process, a Broker that does as it is told, and a client that sends exact
+//! bytes. Nothing here sleeps and hopes: whoever waits, waits for a condition, and no longer than [`PATIENCE`].
+
+pub(crate) mod client;
+pub(crate) mod compress;
+pub(crate) mod fake_broker;
+pub(crate) mod http2_client;
+pub(crate) mod samples;
+pub(crate) mod test_app;
+
+use std::time::Duration;
+
+/// How long anything may take before a test gives up. Never reached by a test that passes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Between two looks at a condition.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Waits until `look` finds what it looks for.
+///
+/// # Panics
+/// When it has not come true within [`PATIENCE`].
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    in_time(what, looking).await
+}
+
+/// Waits for `future`.
+///
+/// # Panics
+/// When it is not ready within [`PATIENCE`].
+pub(crate) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("waited in vain: {what}"),
+    }
+}

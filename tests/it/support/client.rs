@@ -1,0 +1,185 @@
+//! A small HTTP/1 client over a bare connection: sends the bytes that it is given, reads answers and nothing more.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::in_time;
+
+/// An answer, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The value of a header that is there once at most.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(known, _)| known == name);
+        let value = values.next().map(|(_, value)| value.as_str());
+        assert!(values.next().is_none(), "{name} twice in {self:?}");
+        value
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The code of a refusal, which is then worded as every refusal is.
+    pub(crate) fn problem_code(&self) -> String {
+        let problem = self.json();
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{self:?}"
+        );
+        assert_eq!(problem["status"], self.status, "{self:?}");
+        problem["code"].as_str().unwrap().to_owned()
+    }
+}
+
+/// One connection to the server.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr) -> Self {
+        let stream = in_time("a connection", TcpStream::connect(address)).await;
+        Self {
+            stream: stream.unwrap(),
+            unread: Vec::new(),
+        }
+    }
+
+    /// Sends these bytes and nothing else.
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let sending = self.stream.write_all(bytes.as_ref());
+        in_time("bytes to be taken", sending).await.unwrap();
+    }
+
+    /// Sends as long as the server takes it; false when the connection broke before all was sent.
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        let sending = self.stream.write_all(bytes.as_ref());
+        in_time("bytes to be taken or refused", sending)
+            .await
+            .is_ok()
+    }
+
+    /// Says that nothing more comes, and goes on reading.
+    pub(crate) async fn half_close(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
+    /// Breaks the connection with a reset.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
+    /// Sends a request, its length counted.
+    pub(crate) async fn request(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
+        self.send(head(method, target, headers, body.as_ref().len()))
+            .await;
+        self.send(body).await;
+        if method == "HEAD" {
+            self.answer_to_head().await
+        } else {
+            self.answer().await
+        }
+    }
+
+    /// The next answer with its body.
+    pub(crate) async fn answer(&mut self) -> Answer {
+        let mut answer = self.answer_to_head().await;
+        if (100..200).contains(&answer.status) || answer.status == 204 {
+            return answer;
+        }
+        let length = answer.header("content-length").map(str::parse::<usize>);
+        let length = length.expect("answers bear their length").unwrap();
+        while self.unread.len() < length {
+            assert!(self.read_more().await, "the body is cut: {answer:?}");
+        }
+        answer.body = self.unread.drain(..length).collect();
+        answer
+    }
+
+    /// The next answer, which has no body.
+    pub(crate) async fn answer_to_head(&mut self) -> Answer {
+        let end = loop {
+            let end = memchr::memmem::find(&self.unread, b"\r\n\r\n");
+            match end {
+                Some(end) => break end,
+                None => assert!(
+                    self.read_more().await,
+                    "closed instead of an answer, after {:?}",
+                    String::from_utf8_lossy(&self.unread)
+                ),
+            }
+        };
+        let head: Vec<u8> = self.unread.drain(..end + 4).collect();
+        let head = String::from_utf8(head).unwrap();
+        let mut lines = head.trim_end().split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1));
+        let headers = lines.map(|line| line.split_once(':').unwrap());
+        Answer {
+            status: status.unwrap().parse().unwrap(),
+            headers: headers
+                .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+                .collect(),
+            body: Vec::new(),
+        }
+    }
+
+    /// Everything up to the end that the server makes.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        while self.read_more().await {}
+        std::mem::take(&mut self.unread)
+    }
+
+    /// Fails unless the server has closed the connection without another byte.
+    pub(crate) async fn expect_closed(&mut self) {
+        let rest = self.rest().await;
+        assert_eq!(String::from_utf8_lossy(&rest), "", "bytes before the close");
+    }
+
+    /// False at the end of the stream.
+    async fn read_more(&mut self) -> bool {
+        let reading = self.stream.read_buf(&mut self.unread);
+        match in_time("bytes from the server", reading).await {
+            Ok(bytes) => bytes > 0,
+            Err(error) => panic!("the connection broke: {error}"),
+        }
+    }
+}
+
+/// A request's head that declares a body of `length` bytes.
+pub(crate) fn head(method: &str, target: &str, headers: &[(&str, &str)], length: usize) -> String {
+    let more = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"));
+    let more: String = more.collect();
+    format!("{method} {target} HTTP/1.1\r\nHost: test\r\n{more}Content-Length: {length}\r\n\r\n")
+}
+
+/// The header of JSON.
+pub(crate) const JSON: (&str, &str) = ("Content-Type", "application/json");
+/// The header of JSON, an event a line.
+pub(crate) const NDJSON: (&str, &str) = ("Content-Type", "application/x-ndjson");
+/// The header of plain text.
+pub(crate) const TEXT: (&str, &str) = ("Content-Type", "text/plain");

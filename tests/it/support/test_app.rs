@@ -1,0 +1,218 @@
+//! A server in this process, on ports and folders of its own. At its end the books must balance and nothing may be
+//! held any more, whatever the test did.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use headgate::app::App;
+use headgate::config::{Config, ConfigErrors};
+use serde_json::Value;
+use tempfile::TempDir;
+use toml::Table;
+
+use super::client::{Answer, Connection};
+use super::fake_broker::FakeBroker;
+use super::samples::Samples;
+use super::{eventually, in_time};
+
+/// What tests begin with: fast retries, and nothing that waits for company.
+const BASE: &str = r#"
+[server]
+listen = "127.0.0.1:0"
+drain_delay = "0s"
+drain_timeout = "10s"
+[admin]
+listen = "127.0.0.1:0"
+[ingest]
+durability = "broker"
+[broker]
+linger = "0s"
+retry_initial = "1ms"
+retry_max = "10ms"
+"#;
+
+/// A running server.
+pub(crate) struct TestApp {
+    pub(crate) app: App,
+    folder: TempDir,
+    is_finished: bool,
+}
+
+impl TestApp {
+    /// Starts a server with the file output; `toml` is laid over what tests begin with.
+    pub(crate) async fn start(toml: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path(), toml).unwrap();
+        let app = App::start(config).await.unwrap();
+        Self {
+            app,
+            folder,
+            is_finished: false,
+        }
+    }
+
+    /// Starts a server that sends to this Broker.
+    pub(crate) async fn start_with(broker: &FakeBroker, toml: &str) -> Self {
+        Self::start_with_all(&[broker], toml).await
+    }
+
+    /// Starts a server that sends to these Brokers.
+    pub(crate) async fn start_with_all(brokers: &[&FakeBroker], toml: &str) -> Self {
+        let urls: Vec<String> = brokers.iter().map(|broker| broker.url()).collect();
+        Self::start(&over(&format!("[broker]\nurls = {urls:?}"), toml)).await
+    }
+
+    pub(crate) fn public(&self) -> SocketAddr {
+        self.app.public_address()
+    }
+
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.app.admin_address().unwrap()
+    }
+
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(self.public()).await
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
+        let mut connection = self.connect().await;
+        connection.request(method, target, headers, body).await
+    }
+
+    pub(crate) async fn post(
+        &self,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
+        self.request("POST", target, headers, body).await
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        self.request("GET", target, &[], "").await
+    }
+
+    /// A page of the admin listener.
+    pub(crate) async fn admin_page(&self, target: &str) -> Answer {
+        let mut connection = Connection::open(self.admin()).await;
+        connection.request("GET", target, &[], "").await
+    }
+
+    pub(crate) async fn status(&self) -> Value {
+        self.admin_page("/status").await.json()
+    }
+
+    pub(crate) async fn samples(&self) -> Samples {
+        Samples::parse(self.admin_page("/metrics").await.text())
+    }
+
+    /// One number of the books.
+    pub(crate) async fn book(&self, name: &str) -> u64 {
+        self.status().await["books"][name].as_u64().unwrap()
+    }
+
+    /// Waits until one number of the books is this.
+    pub(crate) async fn until_book(&self, name: &str, expected: u64) {
+        let what = format!("books.{name} = {expected}");
+        let is_so = async || (self.book(name).await == expected).then_some(());
+        eventually(&what, is_so).await;
+    }
+
+    /// Where the file output writes.
+    pub(crate) fn events_folder(&self) -> PathBuf {
+        self.folder.path().join("events")
+    }
+
+    /// The dead letters, as they lie on disk.
+    pub(crate) fn dead_letters(&self) -> Vec<Value> {
+        let mut letters = Vec::new();
+        headgate::dead_letters::read(&self.folder.path().join("dead-letters"), |letter| {
+            letters.push(serde_json::from_str(&letter.text).unwrap());
+            true
+        })
+        .unwrap();
+        letters
+    }
+
+    /// Waits until nothing is under way, then drains.
+    ///
+    /// # Panics
+    /// When the books do not balance or bytes of the budget are still held.
+    pub(crate) async fn finish(mut self) {
+        self.is_finished = true;
+        self.until_at_rest().await;
+        in_time("the drain", self.app.drain()).await;
+    }
+
+    /// Drains with what is under way.
+    pub(crate) async fn drain(mut self) {
+        self.is_finished = true;
+        in_time("the drain", self.app.drain()).await;
+    }
+
+    async fn until_at_rest(&self) {
+        let mut last = Value::Null;
+        let at_rest = async || {
+            last = self.status().await;
+            let held = self
+                .samples()
+                .await
+                .value("headgate_in_flight_bytes", &[])
+                .unwrap();
+            last["held_bytes"] = held.into();
+            let is_at_rest = last["books"]["balanced"] == true && held == 0.0;
+            is_at_rest.then_some(())
+        };
+        let waiting = eventually("the books to balance and the budget to be free", at_rest);
+        let outcome = tokio::time::timeout(super::PATIENCE / 2, waiting).await;
+        assert!(outcome.is_ok(), "not at rest: {last:#}");
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        assert!(
+            self.is_finished || std::thread::panicking(),
+            "a test ends its server with finish(), which looks at the books"
+        );
+    }
+}
+
+/// The configuration that tests begin with, and `toml` laid over it.
+pub(crate) fn config(folder: &Path, toml: &str) -> Result<Config, ConfigErrors> {
+    let place = |name: &str| folder.join(name).display().to_string();
+    let folders = format!(
+        "[spool]\ndir = {:?}\n[dead_letters]\ndir = {:?}\n[output.file]\ndir = {:?}\n",
+        place("spool"),
+        place("dead-letters"),
+        place("events")
+    );
+    let file = folder.join("headgate.toml");
+    std::fs::write(&file, over(&over(BASE, &folders), toml)).unwrap();
+    Config::load_with(Some(&file), []).map(|loaded| loaded.config)
+}
+
+/// `top` laid over `base`, section by section.
+fn over(base: &str, top: &str) -> String {
+    let mut base: Table = base.parse().unwrap();
+    merge(&mut base, top.parse().unwrap());
+    base.to_string()
+}
+
+fn merge(base: &mut Table, top: Table) {
+    for (key, value) in top {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(base)), toml::Value::Table(top)) if key != "fields" => {
+                merge(base, top);
+            }
+            (_, value) => drop(base.insert(key, value)),
+        }
+    }
+}
