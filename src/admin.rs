@@ -1,5 +1,6 @@
 //! The operator's listener: metrics, detailed health and status. Reads what other rooms tell; changes nothing.
 
+mod server;
 mod status;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use tower::ServiceBuilder;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use crate::lifecycle::{Lifecycle, Phase};
+use crate::lifecycle::{Lifecycle, Phase, TaskGroup};
 use crate::telemetry::{Gauges, Telemetry};
 pub use status::{Books, BrokerSummary, ListenerStatus, SpoolSummary, Status};
 
@@ -39,27 +40,21 @@ struct Admin {
 }
 
 /// Serves the pages until the life has stopped.
-///
-/// # Errors
-/// The listener's.
 pub async fn serve(
     listener: TcpListener,
     operated: Arc<dyn Operated>,
     telemetry: Arc<Telemetry>,
     lifecycle: Lifecycle,
-) -> std::io::Result<()> {
-    let stopped = {
-        let lifecycle = lifecycle.clone();
-        async move { lifecycle.stopped().await }
-    };
+) {
     let admin = Admin {
         operated,
         telemetry,
-        lifecycle,
+        lifecycle: lifecycle.clone(),
     };
-    axum::serve(listener, router(admin))
-        .with_graceful_shutdown(stopped)
-        .await
+    let tasks = TaskGroup::default();
+    let accepting = server::accept(listener, router(admin), &tasks, &lifecycle);
+    lifecycle.unless_stopped(accepting).await;
+    tasks.ended().await;
 }
 
 fn router(admin: Admin) -> Router {

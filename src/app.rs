@@ -22,6 +22,9 @@ use crate::telemetry::{Gauges, Output, Telemetry};
 /// Histograms are tidied this often.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// Longest wait for tasks that were told to end.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// A running server.
 pub struct App {
     server: Arc<Server>,
@@ -105,10 +108,7 @@ impl App {
         }
         let server = Arc::clone(&self.server);
         self.background.spawn(async move {
-            tokio::select! {
-                () = server.upkeep() => {}
-                () = server.lifecycle.stopped() => {}
-            }
+            server.lifecycle.unless_stopped(server.upkeep()).await;
         });
         self.server.lifecycle.enter(Phase::Serving);
     }
@@ -154,8 +154,12 @@ impl App {
     /// The end at once: what is in flight is cut.
     pub async fn stop(&self) {
         self.server.lifecycle.enter(Phase::Stopped);
-        self.serving.ended().await;
-        self.background.ended().await;
+        let ended = async {
+            self.serving.ended().await;
+            self.background.ended().await;
+        };
+        // Every task looks for the end; should one be stuck, the process ends without it.
+        let _all_or_out_of_patience = tokio::time::timeout(PATIENCE, ended).await;
     }
 }
 
@@ -177,8 +181,7 @@ impl Server {
 
     async fn serve_admin(self: Arc<Self>, listener: TcpListener) {
         let (telemetry, lifecycle) = (Arc::clone(&self.telemetry), self.lifecycle.clone());
-        // Once bound, the only thing that ends it is the end of the life.
-        let _ended = admin::serve(listener, self, telemetry, lifecycle).await;
+        admin::serve(listener, self, telemetry, lifecycle).await;
     }
 
     async fn upkeep(&self) {

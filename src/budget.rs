@@ -15,8 +15,14 @@ pub struct ByteBudget {
 
 /// The budget has no room for what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the byte budget is used up")]
-pub struct Exhausted;
+pub enum Exhausted {
+    /// Not now: others hold what is missing.
+    #[error("the byte budget is used up by other requests")]
+    ByOthers,
+    /// Never: it is more than the whole budget.
+    #[error("more than the whole byte budget")]
+    Alone,
+}
 
 impl ByteBudget {
     /// A budget of `limit` bytes, all free.
@@ -65,7 +71,10 @@ impl Reservation {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(bytes).filter(|sum| *sum <= limit)
             })
-            .map_err(|_| Exhausted)?;
+            .map_err(|_| match self.bytes.checked_add(bytes) {
+                Some(sum) if sum <= limit => Exhausted::ByOthers,
+                _ => Exhausted::Alone,
+            })?;
         self.bytes += bytes;
         Ok(())
     }
@@ -99,10 +108,10 @@ mod tests {
         let mut first = budget.reservation();
         let mut second = budget.reservation();
         assert_eq!(first.grow(60), Ok(()));
-        assert_eq!(second.grow(41), Err(Exhausted));
+        assert_eq!(second.grow(41), Err(Exhausted::ByOthers));
         assert_eq!(second.grow(40), Ok(()));
         assert!(!budget.has_room_for(1));
-        assert_eq!(second.grow(usize::MAX), Err(Exhausted));
+        assert_eq!(second.grow(usize::MAX), Err(Exhausted::Alone));
         first.shrink(10);
         assert_eq!(budget.used(), 90);
         assert!(budget.has_room_for(10));

@@ -136,10 +136,7 @@ impl Outputs<'_> {
     fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
         let lifecycle = self.lifecycle.clone();
         self.tasks.spawn(async move {
-            tokio::select! {
-                () = task => {}
-                () = lifecycle.stopped() => {}
-            }
+            lifecycle.unless_stopped(task).await;
         });
     }
 

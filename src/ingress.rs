@@ -6,6 +6,7 @@ mod auth;
 mod body;
 mod connection;
 mod gate;
+mod held_body;
 mod ingest;
 mod refusal;
 mod registry;
@@ -84,12 +85,9 @@ impl Ingress {
         );
         server.accept(listener).await;
         self.connections.wake_all();
-        tokio::select! {
-            () = tasks.ended() => {}
-            () = self.lifecycle.stopped() => {
-                self.connections.wake_all();
-                tasks.ended().await;
-            }
+        if self.lifecycle.unless_stopped(tasks.ended()).await.is_none() {
+            self.connections.wake_all();
+            tasks.ended().await;
         }
     }
 }

@@ -94,6 +94,16 @@ impl Lifecycle {
     pub async fn stopped(&self) {
         self.stopped.cancelled().await;
     }
+
+    /// What a future gives, unless the end comes first.
+    pub async fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        self.stopped.run_until_cancelled(future).await
+    }
+
+    /// What a future gives, unless no new work is to be begun before.
+    pub async fn unless_closing<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        self.closing.run_until_cancelled(future).await
+    }
 }
 
 /// The group of all tasks of one kind; the only place that spawns, so that nothing runs unowned.
@@ -129,19 +139,6 @@ impl TaskGroup {
     /// Whether no task runs.
     pub fn is_empty(&self) -> bool {
         self.tracker.is_empty()
-    }
-}
-
-/// hyper serves each stream of an HTTP/2 connection as a task; these have an owner too.
-impl<F> hyper::rt::Executor<F> for TaskGroup
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn execute(&self, task: F) {
-        self.spawn(async move {
-            task.await;
-        });
     }
 }
 

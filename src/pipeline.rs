@@ -28,7 +28,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Version, header};
 use thiserror::Error;
 
-use crate::budget::Reservation;
+use crate::budget::{Exhausted, Reservation};
 use crate::config::{Codec, Config};
 use crate::event::{Envelope, Origin, Violation};
 use crate::telemetry::Sources;
@@ -150,9 +150,14 @@ pub enum DecodeError {
         /// The limit.
         max_events: usize,
     },
-    /// The byte budget is used up.
+    /// The byte budget is used up by other requests.
     #[error("no room for the request in memory")]
     NoRoom,
+    /// The request takes more than the whole byte budget.
+    #[error(
+        "the request takes more memory than there is for all requests together (ingest.max_in_flight_bytes); send smaller batches"
+    )]
+    NeverRoom,
     /// No JSON; only with [`Api::Events`].
     #[error("{reason} at line {line}, column {column}")]
     Malformed {
@@ -163,6 +168,15 @@ pub enum DecodeError {
         /// From 1, in characters.
         column: usize,
     },
+}
+
+impl From<Exhausted> for DecodeError {
+    fn from(exhausted: Exhausted) -> Self {
+        match exhausted {
+            Exhausted::ByOthers => Self::NoRoom,
+            Exhausted::Alone => Self::NeverRoom,
+        }
+    }
 }
 
 impl DecodeError {
@@ -238,15 +252,10 @@ impl Pipeline {
         let codings = content_codings(arrival.headers)?;
         let body = self.inflate(&codings, body, reservation)?;
         let media_type = MediaType::of(arrival.headers);
-        let grown = media_type.charset.growth() * body.len();
-        reservation.grow(grown).map_err(|_| DecodeError::NoRoom)?;
+        reservation.grow(media_type.charset.text_bytes(&body))?;
         let text = media_type.charset.read(&body);
         if !text.is_valid {
-            // Each bad byte may become U+FFFD, which takes three.
-            let replaced = 3 * text.bytes.len();
-            reservation
-                .grow(replaced)
-                .map_err(|_| DecodeError::NoRoom)?;
+            reservation.grow(replaced_bytes(&text.bytes))?;
         }
         let (origin, invalid) = match api {
             Api::Logstash => {
@@ -309,6 +318,14 @@ impl Pipeline {
 pub(crate) fn content_codings(headers: &HeaderMap) -> Result<Vec<Coding>, DecodeError> {
     let values = headers.get_all(header::CONTENT_ENCODING);
     coding::parse(values.iter().map(http::HeaderValue::as_bytes))
+}
+
+/// Bytes of a text with U+FFFD for each sequence that is no UTF-8.
+fn replaced_bytes(text: &[u8]) -> usize {
+    let replacement = char::REPLACEMENT_CHARACTER.len_utf8();
+    text.utf8_chunks()
+        .map(|chunk| chunk.valid().len() + replacement.min(replacement * chunk.invalid().len()))
+        .sum()
 }
 
 fn origin_of(codec: Codec) -> Origin {

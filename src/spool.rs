@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::event::{Envelope, Lines, Position};
 use crate::telemetry::Telemetry;
-use memory::Queue;
+use memory::{Queue, Withdrawn};
 
 /// When an append is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,17 +114,15 @@ impl Spool {
         match self.acknowledge {
             Acknowledge::Queued => self.queue.append(envelope).map(drop),
             Acknowledge::Delivered => {
-                let (first, delivered) = self.queue.append_watched(envelope)?;
-                let mut withdrawal = Withdrawal {
+                let (first, mut delivered) = self.queue.append_watched(envelope)?;
+                let withdrawal = Withdrawal {
                     queue: &self.queue,
                     first: Some(first),
                 };
-                let outcome = tokio::time::timeout_at(deadline, delivered).await;
-                if matches!(outcome, Ok(Ok(()))) {
-                    withdrawal.first = None;
-                    Ok(())
-                } else {
-                    Err(AppendError::NotDelivered)
+                let _or_time_is_up = tokio::time::timeout_at(deadline, &mut delivered).await;
+                match withdrawal.now() {
+                    Withdrawn::NothingLeft => Ok(()),
+                    Withdrawn::WhatWasLeft => Err(AppendError::NotDelivered),
                 }
             }
         }
@@ -147,6 +145,11 @@ impl Spool {
                 return parts;
             }
         }
+    }
+
+    /// Whether a lease would find events now.
+    pub fn has_events_to_lease(&self) -> bool {
+        self.queue.has_events_to_lease()
     }
 
     /// Waits for dead letters and leases those of one envelope.
@@ -177,16 +180,28 @@ impl Spool {
     }
 }
 
-/// Withdraws an envelope that nobody waits for any more.
+/// Withdraws an envelope when nobody waits for it any more. Once all of it is acked there is nothing left to
+/// withdraw, and that is how a delivery is told from a time-out: the two can come in the same moment.
 struct Withdrawal<'a> {
     queue: &'a Queue,
     first: Option<Position>,
 }
 
+impl Withdrawal<'_> {
+    fn now(mut self) -> Withdrawn {
+        self.withdraw()
+    }
+
+    fn withdraw(&mut self) -> Withdrawn {
+        match self.first.take() {
+            Some(first) => self.queue.withdraw(first),
+            None => Withdrawn::NothingLeft,
+        }
+    }
+}
+
 impl Drop for Withdrawal<'_> {
     fn drop(&mut self) {
-        if let Some(first) = self.first {
-            self.queue.withdraw(first);
-        }
+        self.withdraw();
     }
 }

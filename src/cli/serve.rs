@@ -38,7 +38,10 @@ pub(super) fn run(loaded: Loaded) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fault(&anyhow::Error::new(error).context("the runtime cannot start")),
     };
-    match runtime.block_on(serve(config)) {
+    let outcome = runtime.block_on(serve(config));
+    // A write to a pipe or a disk that hangs must not hold the process.
+    runtime.shutdown_background();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             StartFailed {

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::telemetry::events::DeadLettersDropped;
@@ -49,7 +50,7 @@ impl Shelf {
         let turn_at = self.max_bytes / FILES;
         let needs_next = match &self.current {
             None => true,
-            Some(current) => current.bytes > 0 && current.bytes + lines.len() as u64 > turn_at,
+            Some(current) => current.is_full_for(lines, turn_at) || !current.is_there(),
         };
         if needs_next {
             self.open_next()?;
@@ -57,7 +58,9 @@ impl Shelf {
         let current = self.current.as_mut().expect("a file was opened");
         if let Err(error) = current.file.write_all(lines) {
             // Part of it may be in the file; without the rest it would spoil the next letter.
-            current.file.set_len(current.bytes)?;
+            if current.file.set_len(current.bytes).is_err() {
+                self.current = None;
+            }
             return Err(error);
         }
         current.bytes += lines.len() as u64;
@@ -91,7 +94,15 @@ impl Shelf {
             let (number, freed) = current.full.remove(0);
             debug_assert!(number < current.number);
             let path = path(&self.folder, number);
-            let letters = memchr::memchr_iter(b'\n', &fs::read(&path)?).count() as u64;
+            let letters = match fs::read(&path) {
+                Ok(text) => memchr::memchr_iter(b'\n', &text).count() as u64,
+                // Someone else made the room.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    bytes -= freed;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             fs::remove_file(&path)?;
             DeadLettersDropped {
                 path: &path,
@@ -102,6 +113,19 @@ impl Shelf {
             bytes -= freed;
         }
         Ok(dropped)
+    }
+}
+
+impl Current {
+    fn is_full_for(&self, lines: &[u8], turn_at: u64) -> bool {
+        self.bytes > 0 && self.bytes + lines.len() as u64 > turn_at
+    }
+
+    /// Whether the file still has a name: what is written would go with one that was removed.
+    fn is_there(&self) -> bool {
+        self.file
+            .metadata()
+            .is_ok_and(|metadata| metadata.nlink() > 0)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Where workers get their batches: first those that another try failed, then new ones from the spool.
+//! Where workers get their batches: first those whose last try failed, then new ones from the spool, then those that
+//! were put off.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,8 +13,16 @@ use crate::spool::{LeaseLimits, Spool};
 pub(super) struct Batches {
     spool: Spool,
     limits: LeaseLimits,
-    returned: Mutex<VecDeque<Batch>>,
+    returned: Mutex<Returned>,
     was_returned: Notify,
+}
+
+#[derive(Default)]
+struct Returned {
+    /// To be tried before everything else.
+    first: VecDeque<Batch>,
+    /// To be tried when nothing else is there.
+    last: VecDeque<Batch>,
 }
 
 impl Batches {
@@ -43,22 +52,43 @@ impl Batches {
     pub(super) fn give_back(&self, batches: impl DoubleEndedIterator<Item = Batch>) {
         let mut returned = self.returned();
         for batch in batches.rev() {
-            returned.push_front(batch);
+            returned.first.push_front(batch);
         }
         drop(returned);
         self.was_returned.notify_one();
     }
 
+    /// Gives batches back to be tried when nothing else is there: others may show that it was not the Broker.
+    pub(super) fn put_off(&self, batches: impl Iterator<Item = Batch>) {
+        self.returned().last.extend(batches);
+        self.was_returned.notify_one();
+    }
+
+    /// The Broker takes events: what was put off is tried again at once.
+    pub(super) fn recall(&self) {
+        let mut returned = self.returned();
+        if !returned.last.is_empty() {
+            let put_off = std::mem::take(&mut returned.last);
+            returned.first.extend(put_off);
+            drop(returned);
+            self.was_returned.notify_one();
+        }
+    }
+
     fn take_returned(&self) -> Option<Batch> {
         let mut returned = self.returned();
-        let batch = returned.pop_front();
-        if !returned.is_empty() {
+        let batch = match returned.first.pop_front() {
+            Some(batch) => Some(batch),
+            None if self.spool.has_events_to_lease() => None,
+            None => returned.last.pop_front(),
+        };
+        if !returned.first.is_empty() || !returned.last.is_empty() {
             self.was_returned.notify_one();
         }
         batch
     }
 
-    fn returned(&self) -> MutexGuard<'_, VecDeque<Batch>> {
+    fn returned(&self) -> MutexGuard<'_, Returned> {
         self.returned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

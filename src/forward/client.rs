@@ -4,7 +4,7 @@
 //! idle one and keeps both, so the number of connections would be anybody's guess.
 
 use std::error::Error as _;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, header};
 use reqwest::redirect::Policy;
@@ -20,6 +20,9 @@ use crate::config;
 const EXCERPT: usize = 200;
 /// An answer longer than this is not read to its end; its connection is closed then.
 const MAX_ANSWER: usize = 64 * 1024;
+
+/// An answer's body that takes longer than this after its head is left.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The HTTP client could not be made.
 #[derive(Debug, Error)]
@@ -57,39 +60,41 @@ impl BrokerClient {
     /// Sends a batch and waits for what comes of it.
     pub(super) async fn send(&self, body: Pieces) -> Outcome {
         let request = self.client.post(self.url.clone()).body(Body::wrap(body));
-        let outcome = match request.send().await {
-            Ok(response) => self.read(response).await,
-            Err(error) => Err(error),
-        };
-        outcome.unwrap_or_else(|error| Outcome::Errored {
-            after: None,
-            reason: reason(&error),
-        })
+        match request.send().await {
+            Ok(response) => self.outcome_of(response).await,
+            Err(error) => Outcome::Errored {
+                after: None,
+                reason: reason(&error),
+            },
+        }
     }
 
-    async fn read(&self, mut response: Response) -> Result<Outcome, reqwest::Error> {
+    /// The status decides; the rest of the answer is read only to learn more, and to use the connection again.
+    async fn outcome_of(&self, mut response: Response) -> Outcome {
         let status = response.status().as_u16();
         let retry_after = response.headers().get(header::RETRY_AFTER).cloned();
         let mut beginning = Vec::new();
-        let mut bytes = 0;
-        while let Some(chunk) = response.chunk().await? {
-            bytes += chunk.len();
-            let wanted = EXCERPT - beginning.len();
-            beginning.extend_from_slice(&chunk[..chunk.len().min(wanted)]);
-            if bytes > MAX_ANSWER {
-                break;
-            }
-        }
+        let reading = read_to_end(&mut response, &mut beginning);
+        let _as_far_as_it_came = tokio::time::timeout(ANSWER_TIMEOUT, reading).await;
         let answer = Answer {
             status,
             retry_after: retry_after.as_ref().and_then(|value| value.to_str().ok()),
             body: &String::from_utf8_lossy(&beginning),
         };
-        Ok(Outcome::of_answer(
-            answer,
-            &self.rejected_codes,
-            SystemTime::now(),
-        ))
+        Outcome::of_answer(answer, &self.rejected_codes, SystemTime::now())
+    }
+}
+
+/// Reads an answer's body and keeps its beginning. An answer without an end is left.
+async fn read_to_end(response: &mut Response, beginning: &mut Vec<u8>) {
+    let mut bytes = 0;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        bytes += chunk.len();
+        let wanted = EXCERPT - beginning.len();
+        beginning.extend_from_slice(&chunk[..chunk.len().min(wanted)]);
+        if bytes > MAX_ANSWER {
+            return;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -45,11 +46,8 @@ impl FileOutput {
     /// Appends whole lines, all or none, and hands them to the system: they survive this process.
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         let path = self.folder.join(file_name(Timestamp::now()));
-        if self
-            .current
-            .as_ref()
-            .is_none_or(|current| current.path != path)
-        {
+        let is_usable = |current: &Current| current.path == path && current.is_there();
+        if !self.current.as_ref().is_some_and(is_usable) {
             fs::create_dir_all(&self.folder)?;
             self.current = Some(Current::open(path)?);
         }
@@ -89,9 +87,18 @@ impl Current {
         })
     }
 
+    /// Whether the file still has a name: someone may have tidied the folder, and what is written would go with the
+    /// file.
+    fn is_there(&self) -> bool {
+        self.file
+            .metadata()
+            .is_ok_and(|metadata| metadata.nlink() > 0)
+    }
+
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         if let Err(error) = self.file.write_all(lines) {
-            self.file.set_len(self.bytes)?;
+            // Should this fail too, opening the file anew cuts the torn line.
+            let _cut = self.file.set_len(self.bytes);
             return Err(error);
         }
         self.bytes += lines.len() as u64;
@@ -151,6 +158,17 @@ mod tests {
         if file_name(hour) == file_name(Timestamp::now()) {
             assert_eq!(fs::read(path).unwrap(), b"{\"a\":1}\n{\"a\":2}\n");
         }
+    }
+
+    #[test]
+    fn a_file_that_was_removed_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut output = FileOutput::new(folder.path().join("events"));
+        output.write(b"{\"a\":1}\n").unwrap();
+        fs::remove_dir_all(folder.path().join("events")).unwrap();
+        output.write(b"{\"a\":2}\n").unwrap();
+        let path = only_file(&folder.path().join("events"));
+        assert_eq!(fs::read(path).unwrap(), b"{\"a\":2}\n");
     }
 
     #[test]

@@ -61,6 +61,7 @@ impl Worker {
                 Outcome::Delivered => {
                     self.broker.metrics.delivered.increment(1);
                     self.broker.delivered();
+                    self.batches.recall();
                     self.shared.telemetry.delivered(batch.events() as u64);
                     self.shared.spool.ack(&batch.parts);
                 }
@@ -79,7 +80,7 @@ impl Worker {
                         );
                         self.broker.failed(admission, None, &reason);
                         to_send.push(batch);
-                        self.batches.give_back(to_send.into_iter().rev());
+                        self.batches.put_off(to_send.into_iter().rev());
                         return;
                     }
                     self.broker.works();

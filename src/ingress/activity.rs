@@ -21,6 +21,9 @@ pub(super) enum Doing {
     Answering = 3,
 }
 
+/// A connection of the reserve that says nothing for so long makes room for one that does.
+const RESERVE_SILENCE: Duration = Duration::from_secs(5);
+
 /// The time limits that a connection's task keeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TimeLimits {
@@ -35,6 +38,15 @@ impl TimeLimits {
             idle: server.keep_alive_timeout,
             head: server.header_read_timeout,
             answer: server.request_timeout,
+        }
+    }
+
+    /// Those of a connection that is only there for health checks.
+    pub(super) fn of_reserve(&self) -> Self {
+        Self {
+            idle: self.idle.min(RESERVE_SILENCE),
+            head: self.head.min(RESERVE_SILENCE),
+            answer: self.answer.min(RESERVE_SILENCE),
         }
     }
 

@@ -10,7 +10,8 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
 
 use super::refusal::{Code, Refusal, overloaded};
-use crate::budget::{ByteBudget, Reservation};
+use crate::budget::{ByteBudget, Exhausted, Reservation};
+use crate::pipeline::DecodeError;
 
 /// The limits on a body.
 #[derive(Clone, Copy, Debug)]
@@ -134,7 +135,12 @@ impl RequestBody {
         if self.bytes > limits.max_bytes {
             return Err(too_large(limits));
         }
-        reservation.grow(bytes).map_err(|_| overloaded())
+        reservation
+            .grow(bytes)
+            .map_err(|exhausted| match exhausted {
+                Exhausted::ByOthers => overloaded(),
+                Exhausted::Alone => DecodeError::NeverRoom.into(),
+            })
     }
 
     /// Whether the whole body was taken; a small rest that has come already is taken now, so that a refusal does

@@ -19,11 +19,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::activity::{Activity, Doing, TimeLimits};
 use super::gate::Gate;
 use super::registry::Registration;
+use super::server::StreamTasks;
 use super::stream::{ClientStream, Protocol, close_lingering, sniff};
-use crate::lifecycle::{Lifecycle, Phase, TaskGroup};
+use crate::lifecycle::{Lifecycle, Phase};
 
-/// How long a connection that was told to end may take to send what is under way.
-const GOODBYE: Duration = Duration::from_secs(5);
+/// How long a connection that was told to end may idle, so that a request that is on its way still gets its answer.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A timer far enough away to mean never.
 const FAR: Duration = Duration::from_secs(24 * 3600);
@@ -37,6 +38,8 @@ pub(super) struct Connection {
     pub(super) client_ip: IpAddr,
     /// Whether it is one of the few beyond `server.max_connections`, kept for health checks.
     pub(super) is_reserve: bool,
+    /// Its time limits: those of the reserve are short, or silence would use it up.
+    limits: TimeLimits,
     /// Its clocks.
     pub(super) activity: Arc<Activity>,
     /// Set when a request was answered with bytes of its body still to come.
@@ -46,8 +49,9 @@ pub(super) struct Connection {
 /// How connections are served; shared by all.
 pub(super) struct Protocols {
     pub(super) http1: http1::Builder,
-    pub(super) http2: http2::Builder<TaskGroup>,
+    pub(super) http2: http2::Builder<StreamTasks>,
     pub(super) limits: TimeLimits,
+    pub(super) reserve_limits: TimeLimits,
     pub(super) lifecycle: Lifecycle,
 }
 
@@ -68,7 +72,14 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
         registration,
     } = accepted;
     let mut sniffed = BytesMut::with_capacity(1024);
-    let Some(protocol) = protocol_of(&mut stream, &mut sniffed, &protocols, &registration).await
+    let limits = if is_reserve {
+        protocols.reserve_limits
+    } else {
+        protocols.limits
+    };
+    let lifecycle = &protocols.lifecycle;
+    let Some(protocol) =
+        protocol_of(&mut stream, &mut sniffed, limits, lifecycle, &registration).await
     else {
         return;
     };
@@ -81,6 +92,7 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     let connection = Arc::new(Connection {
         client_ip,
         is_reserve,
+        limits,
         activity,
         leaves_bytes_unread: AtomicBool::new(false),
     });
@@ -95,16 +107,17 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
 async fn protocol_of(
     stream: &mut TcpStream,
     sniffed: &mut BytesMut,
-    protocols: &Protocols,
+    limits: TimeLimits,
+    lifecycle: &Lifecycle,
     registration: &Registration,
 ) -> Option<Protocol> {
-    let limits = protocols.limits;
-    if !first_bytes_come(stream, sniffed, protocols, registration).await {
+    if !first_bytes_come(stream, sniffed, limits, lifecycle, registration).await {
         return None;
     }
-    match tokio::time::timeout(limits.head(), sniff(stream, sniffed)).await {
-        Ok(Ok(protocol)) => protocol,
-        Ok(Err(_)) | Err(_) => None,
+    let sniffing = tokio::time::timeout(limits.head(), sniff(stream, sniffed));
+    match lifecycle.unless_closing(sniffing).await {
+        Some(Ok(Ok(protocol))) => protocol,
+        _ => None,
     }
 }
 
@@ -112,16 +125,17 @@ async fn protocol_of(
 async fn first_bytes_come(
     stream: &mut TcpStream,
     sniffed: &mut BytesMut,
-    protocols: &Protocols,
+    limits: TimeLimits,
+    lifecycle: &Lifecycle,
     registration: &Registration,
 ) -> bool {
     let reading = stream.read_buf(sniffed);
-    let mut reading = pin!(tokio::time::timeout(protocols.limits.idle(), reading));
+    let mut reading = pin!(tokio::time::timeout(limits.idle(), reading));
     poll_fn(|cx| {
         registration.wake_with(cx.waker());
         match reading.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(matches!(outcome, Ok(Ok(1..)))),
-            Poll::Pending if protocols.lifecycle.phase() >= Phase::Closing => Poll::Ready(false),
+            Poll::Pending if lifecycle.phase() >= Phase::Closing => Poll::Ready(false),
             Poll::Pending => Poll::Pending,
         }
     })
@@ -140,16 +154,30 @@ async fn serve_http1(
         async move { Ok::<_, std::convert::Infallible>(gate.answer(&connection, request).await) }
     });
     let mut conn = protocols.http1.serve_connection(TokioIo::new(io), service);
-    let end = supervise(&mut conn, &connection.activity, protocols, registration).await;
-    let mut stream = conn.into_parts().io.into_inner().into_inner();
+    let limits = connection.limits;
+    let activity = &connection.activity;
+    let end = supervise(
+        &mut conn,
+        activity,
+        limits,
+        &protocols.lifecycle,
+        registration,
+    )
+    .await;
+    let stream = conn.into_parts().io.into_inner().into_inner();
+    let leaves_bytes = connection.leaves_bytes_unread.load(Ordering::Relaxed);
+    let close = close(stream, end, leaves_bytes);
+    protocols.lifecycle.unless_stopped(close).await;
+}
+
+/// Closes an HTTP/1 connection in the way that its end asks for.
+async fn close(mut stream: TcpStream, end: End, leaves_bytes: bool) {
     match end {
-        End::Served if connection.leaves_bytes_unread.load(Ordering::Relaxed) => {
-            close_lingering(stream).await;
-        }
-        End::Served => drop(stream.shutdown().await),
-        End::Faulty => close_lingering(stream).await,
+        End::Served if !leaves_bytes => drop(stream.shutdown().await),
+        End::Served | End::Faulty => close_lingering(stream).await,
         End::TooLong(Doing::Head) => {
-            if stream.write_all(REQUEST_TIMEOUT).await.is_ok() {
+            let answer = stream.write_all(REQUEST_TIMEOUT);
+            if matches!(tokio::time::timeout(GOODBYE, answer).await, Ok(Ok(()))) {
                 close_lingering(stream).await;
             }
         }
@@ -165,13 +193,20 @@ async fn serve_http2(
     gate: Arc<Gate>,
 ) {
     let activity = Arc::clone(&connection.activity);
+    let limits = connection.limits;
     let service = service_fn(move |request| {
         let (gate, connection) = (Arc::clone(&gate), Arc::clone(&connection));
         async move { Ok::<_, std::convert::Infallible>(gate.answer(&connection, request).await) }
     });
     let mut conn = protocols.http2.serve_connection(TokioIo::new(io), service);
-    let _no_word_can_be_said_after_http2 =
-        supervise(&mut conn, &activity, protocols, registration).await;
+    let _no_word_can_be_said_after_http2 = supervise(
+        &mut conn,
+        &activity,
+        limits,
+        &protocols.lifecycle,
+        registration,
+    )
+    .await;
 }
 
 /// A connection that hyper serves.
@@ -196,12 +231,12 @@ where
     }
 }
 
-impl<S> Serve for http2::Connection<TokioIo<ClientStream>, S, TaskGroup>
+impl<S> Serve for http2::Connection<TokioIo<ClientStream>, S, StreamTasks>
 where
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = axum::body::Body> + Unpin,
     S::Future: Send + 'static,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    TaskGroup: hyper::rt::bounds::Http2ServerConnExec<S::Future, axum::body::Body>,
+    StreamTasks: hyper::rt::bounds::Http2ServerConnExec<S::Future, axum::body::Body>,
 {
     fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
         Pin::new(self).poll(cx)
@@ -229,25 +264,25 @@ enum End {
 async fn supervise(
     conn: &mut impl Serve,
     activity: &Activity,
-    protocols: &Protocols,
+    limits: TimeLimits,
+    lifecycle: &Lifecycle,
     registration: &Registration,
 ) -> End {
     let mut timer = pin!(sleep_until(Instant::now() + FAR));
-    let mut goodbye: Option<Instant> = None;
+    let mut closing_since: Option<Instant> = None;
     let mut is_registered = false;
     poll_fn(|cx| {
         if !is_registered {
             registration.wake_with(cx.waker());
             is_registered = true;
         }
-        let phase = protocols.lifecycle.phase();
+        let phase = lifecycle.phase();
         if phase >= Phase::Stopped {
             return Poll::Ready(End::Stopped);
         }
-        if phase >= Phase::Closing && goodbye.is_none() {
+        if phase >= Phase::Closing && closing_since.is_none() {
             conn.close();
-            // What is in flight may take as long as the drain gives it; the end of that is `Stopped`.
-            goodbye = Some(Instant::now() + FAR);
+            closing_since = Some(Instant::now());
         }
         loop {
             match conn.poll_serve(cx) {
@@ -255,44 +290,35 @@ async fn supervise(
                 Poll::Ready(Err(_)) => return Poll::Ready(End::Faulty),
                 Poll::Pending => {}
             }
-            match overdue(timer.as_mut(), activity, &protocols.limits, goodbye, cx) {
-                None => return Poll::Pending,
-                Some(Doing::Idle) if goodbye.is_none() => {
+            let doing = activity.doing();
+            let deadline = match (doing, closing_since) {
+                (Doing::Idle, Some(since)) => Some(since + GOODBYE),
+                _ => activity.deadline(&limits),
+            };
+            match (is_overdue(timer.as_mut(), deadline, cx), closing_since) {
+                (false, _) => return Poll::Pending,
+                (true, None) if doing == Doing::Idle => {
                     conn.close();
-                    goodbye = Some(Instant::now() + GOODBYE);
+                    closing_since = Some(Instant::now());
                 }
-                Some(doing) => return Poll::Ready(End::TooLong(doing)),
+                (true, _) => return Poll::Ready(End::TooLong(doing)),
             }
         }
     })
     .await
 }
 
-/// What the connection has been at for too long, if it has.
-fn overdue(
-    mut timer: Pin<&mut Sleep>,
-    activity: &Activity,
-    limits: &TimeLimits,
-    goodbye: Option<Instant>,
-    cx: &mut Context<'_>,
-) -> Option<Doing> {
-    let own = match activity.doing() {
-        Doing::Idle if goodbye.is_some() => None,
-        _ => activity.deadline(limits),
-    };
-    let deadline = match (own, goodbye) {
-        (Some(own), Some(goodbye)) => Some(own.min(goodbye)),
-        (own, goodbye) => own.or(goodbye),
-    };
+/// Whether a deadline has passed; if not, the timer wakes the task in time.
+fn is_overdue(mut timer: Pin<&mut Sleep>, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
     let deadline = deadline.unwrap_or_else(|| Instant::now() + FAR);
     if deadline < timer.deadline() {
         timer.as_mut().reset(deadline);
     }
     while timer.as_mut().poll(cx).is_ready() {
         if deadline <= Instant::now() {
-            return Some(activity.doing());
+            return true;
         }
         timer.as_mut().reset(deadline);
     }
-    None
+    false
 }

@@ -41,7 +41,7 @@ pub(super) struct Gate {
     pub(super) body_limits: BodyLimits,
     pub(super) request_timeout: std::time::Duration,
     /// Large bodies are decoded beside the runtime, as many at once as there are cores.
-    pub(super) decoders: Semaphore,
+    pub(super) decoders: Arc<Semaphore>,
     ids: RequestIds,
     overload_status: StatusCode,
     rare_routes: axum::Router,
@@ -80,7 +80,7 @@ impl Gate {
                 whole: config.server.body_timeout,
             },
             request_timeout: config.server.request_timeout,
-            decoders: Semaphore::new(cores),
+            decoders: Arc::new(Semaphore::new(cores)),
             ids: RequestIds::new(),
             overload_status: StatusCode::from_u16(config.ingest.overload_status)
                 .expect("the configuration allows 429 and 503 only"),
@@ -110,9 +110,15 @@ impl Gate {
                 Asked::Rare(_) => Ok(self.rare(parts).await),
             },
         };
+        let ends_connection = outcome.as_ref().err().is_some_and(Refusal::ends_connection);
         let mut response = self.word(outcome, &id);
         response.headers_mut().insert(X_REQUEST_ID, id);
-        self.close_if_needed(connection, version, &mut body, &mut response);
+        if ends_connection || !body.is_taken() {
+            connection
+                .leaves_bytes_unread
+                .store(true, Ordering::Relaxed);
+        }
+        self.say_if_closing(connection, version, &mut response);
         let route = match asked {
             Asked::Ingest(Api::Logstash) => Route::Logstash,
             Asked::Ingest(Api::Events) => Route::Events,
@@ -151,9 +157,13 @@ impl Gate {
             ));
         }
         if has_other_transfer_coding(parts) {
-            return Err(Refusal::new(
-                Code::MalformedBody,
+            return Err(Refusal::doubtful_head(
                 "The only Transfer-Encoding that is read is `chunked`; for compression use Content-Encoding.",
+            ));
+        }
+        if parts.headers.get_all(header::HOST).iter().nth(1).is_some() {
+            return Err(Refusal::doubtful_head(
+                "The request has more than one Host.",
             ));
         }
         Ok(())
@@ -183,19 +193,8 @@ impl Gate {
 
     /// Says `Connection: close` where the connection will be closed: bytes of the body are still to come, it is one
     /// of the reserve, or the server is about to stop.
-    fn close_if_needed(
-        &self,
-        connection: &Connection,
-        version: Version,
-        body: &mut RequestBody,
-        response: &mut Response,
-    ) {
-        let is_unread = !body.is_taken();
-        if is_unread {
-            connection
-                .leaves_bytes_unread
-                .store(true, Ordering::Relaxed);
-        }
+    fn say_if_closing(&self, connection: &Connection, version: Version, response: &mut Response) {
+        let is_unread = connection.leaves_bytes_unread.load(Ordering::Relaxed);
         let is_refused_reserve = connection.is_reserve && !response.status().is_success();
         let is_ending = self.lifecycle.phase() >= Phase::Draining;
         if version < Version::HTTP_2 && (is_unread || is_refused_reserve || is_ending) {

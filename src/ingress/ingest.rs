@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::body::RequestBody;
 use super::gate::Gate;
+use super::held_body::HeldBody;
 use super::refusal::{Code, Refusal, push_rejected};
 use crate::budget::Reservation;
 use crate::config::{Durability, Ingest};
@@ -22,8 +23,6 @@ use crate::units::timestamp;
 
 /// Bodies above this are decoded beside the runtime: a megabyte takes about as long as a hundred small requests.
 const LARGE_BODY: usize = 256 * 1024;
-/// A packed body can be a hundred times as large inside.
-const LARGE_PACKED_BODY: usize = 4 * 1024;
 
 /// The answers of the ingest paths, as configured.
 pub(super) struct Answers {
@@ -66,23 +65,33 @@ impl Answers {
         response
     }
 
-    fn events(&self, accepted: usize, rejected: &[Rejected]) -> Response {
-        let mut body = format!("{{\"accepted\":{accepted}").into_bytes();
-        if !rejected.is_empty() {
-            body.extend_from_slice(b",\"rejected\":");
-            push_rejected(&mut body, rejected);
-        }
-        body.push(b'}');
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = if rejected.is_empty() {
-            self.accepted_status
+    fn accepted(&self, accepted: usize) -> Response {
+        let body = format!("{{\"accepted\":{accepted}}}");
+        let status = if accepted == 0 {
+            StatusCode::OK
         } else {
-            StatusCode::MULTI_STATUS
+            self.accepted_status
         };
-        let json = HeaderValue::from_static("application/json");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
-        response
+        json(status, Body::from(body))
     }
+
+    /// Some were accepted, some not. The answer can be large: it keeps the request's memory counted until it is
+    /// sent.
+    fn partly(&self, accepted: usize, rejected: &[Rejected], reservation: Reservation) -> Response {
+        let mut body = format!("{{\"accepted\":{accepted},\"rejected\":").into_bytes();
+        push_rejected(&mut body, rejected);
+        body.push(b'}');
+        let body = Body::new(HeldBody::new(body, Arc::new(reservation)));
+        json(StatusCode::MULTI_STATUS, body)
+    }
+}
+
+fn json(status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }
 
 impl Gate {
@@ -108,13 +117,8 @@ impl Gate {
             bytes,
             reservation,
         };
-        let is_large = request.bytes.len()
-            > if is_packed {
-                LARGE_PACKED_BODY
-            } else {
-                LARGE_BODY
-            };
-        let (decoded, reservation) = if is_large {
+        // How large a packed body is inside nobody knows: a hundred bytes can be a hundred megabytes.
+        let (decoded, reservation) = if is_packed || request.bytes.len() > LARGE_BODY {
             self.decode_beside(request, deadline).await?
         } else {
             self.decode(request)?
@@ -122,14 +126,16 @@ impl Gate {
         let accepted = decoded.envelope.events();
         if accepted == 0 && !decoded.rejected.is_empty() {
             self.count_rejected(&decoded.rejected);
-            return Err(Refusal::invalid_events(decoded.rejected));
+            return Err(Refusal::invalid_events(decoded.rejected, reservation));
         }
         self.spool.append(decoded.envelope, deadline).await?;
-        drop(reservation);
         self.count_rejected(&decoded.rejected);
         Ok(match api {
             Api::Logstash => self.answers.logstash(),
-            Api::Events => self.answers.events(accepted, &decoded.rejected),
+            Api::Events if decoded.rejected.is_empty() => self.answers.accepted(accepted),
+            Api::Events => self
+                .answers
+                .partly(accepted, &decoded.rejected, reservation),
         })
     }
 
@@ -171,7 +177,7 @@ impl Gate {
         request: IngestRequest,
         deadline: Instant,
     ) -> Result<(Decoded, Reservation), Refusal> {
-        let _turn = tokio::time::timeout_at(deadline, self.decoders.acquire())
+        let turn = tokio::time::timeout_at(deadline, Arc::clone(&self.decoders).acquire_owned())
             .await
             .map_err(|_| {
                 Refusal::new(
@@ -180,7 +186,11 @@ impl Gate {
                 )
             })?;
         let gate = Arc::clone(self);
-        let decoding = tokio::task::spawn_blocking(move || gate.decode(request));
+        let decoding = tokio::task::spawn_blocking(move || {
+            // Held here, so that a client that goes away does not make room for more work than there are cores.
+            let _turn = turn;
+            gate.decode(request)
+        });
         match decoding.await {
             Ok(outcome) => Ok(outcome?),
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),

@@ -1,11 +1,14 @@
 //! Every refusal of a request: one closed list, and the one place that makes an answer of it (RFC 9457).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
+use super::held_body::HeldBody;
+use crate::budget::Reservation;
 use crate::pipeline::{DecodeError, Rejected, push_violations};
 use crate::spool::AppendError;
 
@@ -144,8 +147,10 @@ enum More {
         line: usize,
         column: usize,
     },
-    /// Which events, and why.
-    Rejected(Vec<Rejected>),
+    /// Which events, and why; and what keeps their memory counted until the answer is sent.
+    Rejected(Vec<Rejected>, Arc<Reservation>),
+    /// Where its body begins and ends is doubtful, so nothing more is read from the connection.
+    Close,
 }
 
 impl Refusal {
@@ -180,14 +185,27 @@ impl Refusal {
     }
 
     /// 422.
-    pub(super) fn invalid_events(rejected: Vec<Rejected>) -> Self {
+    pub(super) fn invalid_events(rejected: Vec<Rejected>, reservation: Reservation) -> Self {
         Self {
-            more: More::Rejected(rejected),
+            more: More::Rejected(rejected, Arc::new(reservation)),
             ..Self::new(
                 Code::InvalidEvents,
                 "No event was kept; `rejected` tells what is wrong with each.",
             )
         }
+    }
+
+    /// 400 for a head that two servers could read differently; the connection ends with it.
+    pub(super) fn doubtful_head(detail: &'static str) -> Self {
+        Self {
+            more: More::Close,
+            ..Self::new(Code::MalformedBody, detail)
+        }
+    }
+
+    /// Whether the connection must end with this answer.
+    pub(super) fn ends_connection(&self) -> bool {
+        matches!(self.more, More::Close)
     }
 
     /// The answer. `overload_status` is the configured status of `overloaded`.
@@ -208,14 +226,17 @@ impl Refusal {
             problem["line"] = line.into();
             problem["column"] = column.into();
         }
-        let mut body = problem.to_string().into_bytes();
-        if let More::Rejected(rejected) = &self.more {
-            body.pop();
-            body.extend_from_slice(b",\"rejected\":");
-            push_rejected(&mut body, rejected);
-            body.push(b'}');
-        }
-        let mut response = Response::new(Body::from(body));
+        let mut text = problem.to_string().into_bytes();
+        let body = if let More::Rejected(rejected, reservation) = &self.more {
+            text.pop();
+            text.extend_from_slice(b",\"rejected\":");
+            push_rejected(&mut text, rejected);
+            text.push(b'}');
+            Body::new(HeldBody::new(text, Arc::clone(reservation)))
+        } else {
+            Body::from(text)
+        };
+        let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(
@@ -233,7 +254,7 @@ impl Refusal {
                 let basic = HeaderValue::from_static(r#"Basic realm="headgate""#);
                 headers.insert(header::WWW_AUTHENTICATE, basic);
             }
-            More::Nothing | More::At { .. } | More::Rejected(_) => {}
+            More::Nothing | More::At { .. } | More::Rejected(..) | More::Close => {}
         }
         response
     }
@@ -253,9 +274,9 @@ impl From<DecodeError> for Refusal {
         let code = match &error {
             DecodeError::UnsupportedCoding => Code::UnsupportedContentEncoding,
             DecodeError::BadCoding => Code::BadContentEncoding,
-            DecodeError::BodyTooLarge { .. } | DecodeError::EnvelopeTooLarge { .. } => {
-                Code::BodyTooLarge
-            }
+            DecodeError::BodyTooLarge { .. }
+            | DecodeError::EnvelopeTooLarge { .. }
+            | DecodeError::NeverRoom => Code::BodyTooLarge,
             DecodeError::TooManyEvents { .. } => Code::TooManyEvents,
             DecodeError::NoRoom => return overloaded(),
             DecodeError::Malformed { .. } => Code::MalformedBody,

@@ -50,13 +50,18 @@ impl Server {
         config: &Config,
     ) -> Self {
         let max_connections = config.server.max_connections;
+        let limits = TimeLimits::new(&config.server);
         Self {
             gate,
             connections,
             protocols: Arc::new(Protocols {
                 http1: http1_builder(),
-                http2: http2_builder(tasks.clone()),
-                limits: TimeLimits::new(&config.server),
+                http2: http2_builder(StreamTasks {
+                    tasks: tasks.clone(),
+                    lifecycle: lifecycle.clone(),
+                }),
+                limits,
+                reserve_limits: limits.of_reserve(),
                 lifecycle: lifecycle.clone(),
             }),
             room: Arc::new(Semaphore::new(max_connections + RESERVE)),
@@ -68,10 +73,9 @@ impl Server {
 
     /// Accepts until the life closes.
     pub(super) async fn accept(&self, listener: TcpListener) {
-        tokio::select! {
-            () = self.accept_all(&listener) => {}
-            () = self.lifecycle.closing() => {}
-        }
+        self.lifecycle
+            .unless_closing(self.accept_all(&listener))
+            .await;
     }
 
     async fn accept_all(&self, listener: &TcpListener) {
@@ -146,7 +150,7 @@ fn http1_builder() -> http1::Builder {
     builder
 }
 
-fn http2_builder(tasks: TaskGroup) -> http2::Builder<TaskGroup> {
+fn http2_builder(tasks: StreamTasks) -> http2::Builder<StreamTasks> {
     let mut builder = http2::Builder::new(tasks);
     builder
         .timer(TokioTimer::new())
@@ -155,4 +159,24 @@ fn http2_builder(tasks: TaskGroup) -> http2::Builder<TaskGroup> {
         .initial_connection_window_size(HTTP2_WINDOW)
         .max_concurrent_streams(250);
     builder
+}
+
+/// hyper serves each stream of an HTTP/2 connection as a task of its own; these have an owner and an end too.
+#[derive(Clone, Debug)]
+pub(super) struct StreamTasks {
+    tasks: TaskGroup,
+    lifecycle: Lifecycle,
+}
+
+impl<F> hyper::rt::Executor<F> for StreamTasks
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, stream: F) {
+        let lifecycle = self.lifecycle.clone();
+        self.tasks.spawn(async move {
+            lifecycle.unless_stopped(stream).await;
+        });
+    }
 }

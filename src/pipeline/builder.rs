@@ -20,6 +20,9 @@ use buffers::{counts, lines, make_room};
 pub(super) use context::{Context, EnvelopeLimits, Invalid};
 use message::{MESSAGE_ROOM, push_message};
 
+/// Room for what stands around an event in a letter, and for each violation.
+const LETTER_ROOM: usize = 256;
+
 /// An envelope under way.
 pub(super) struct EnvelopeBuilder<'a> {
     context: Context<'a>,
@@ -186,7 +189,7 @@ impl<'a> EnvelopeBuilder<'a> {
     ) -> Result<(), DecodeError> {
         let added = self.context.additions.size();
         self.guess_size(scanned.span.len(), added)?;
-        let size = scanned.span.len() + added + 256 * marks.violations.len();
+        let size = scanned.span.len() + added + LETTER_ROOM * marks.violations.len();
         make_room(
             &mut self.live,
             size,
@@ -211,8 +214,9 @@ impl<'a> EnvelopeBuilder<'a> {
         scanned: &Scanned,
         violations: &[Violation],
     ) -> Result<(), DecodeError> {
-        let size =
-            scanned.span.len() + self.context.additions.size() + 256 * (1 + violations.len());
+        let size = scanned.span.len()
+            + self.context.additions.size()
+            + LETTER_ROOM * (1 + violations.len());
         make_room(
             &mut self.dead,
             size,
@@ -236,13 +240,12 @@ impl<'a> EnvelopeBuilder<'a> {
     /// Keeps an event that is too long or too deep as text, cut to what one event may be.
     fn keep_text(&mut self, text: &[u8], violations: &[Violation]) -> Result<(), DecodeError> {
         self.check_count()?;
-        let cut =
-            String::from_utf8_lossy(&text[..text.len().min(self.context.rules.max_event_bytes())]);
-        // Escaping can make six bytes of one.
-        let size = 6 * cut.len() + 512;
+        let whole = String::from_utf8_lossy(text);
+        let cut = &whole[..whole.floor_char_boundary(self.context.rules.max_event_bytes())];
         if self.context.invalid == Invalid::Keep(OnInvalid::Tag) {
-            return self.tag_text(&cut, text.len(), violations);
+            return self.tag_text(cut, text.len(), violations);
         }
+        let size = string_len(cut) + LETTER_ROOM * (1 + violations.len());
         make_room(
             &mut self.dead,
             size,
@@ -253,7 +256,7 @@ impl<'a> EnvelopeBuilder<'a> {
             &mut self.dead,
             self.context.now,
             violations,
-            &cut,
+            cut,
             text.len(),
         );
         self.dead_count += 1;
@@ -289,7 +292,7 @@ impl<'a> EnvelopeBuilder<'a> {
     fn reject(&mut self, violations: Vec<Violation>) -> Result<(), DecodeError> {
         self.check_count()?;
         // What an entry of the answer takes, about.
-        self.reserve_scratch(256 * (1 + violations.len()))?;
+        self.reserve_scratch(LETTER_ROOM * (1 + violations.len()))?;
         self.rejected.push(Rejected {
             index: self.count(),
             violations,
@@ -351,9 +354,7 @@ impl<'a> EnvelopeBuilder<'a> {
     }
 
     fn reserve_scratch(&mut self, bytes: usize) -> Result<(), DecodeError> {
-        self.reservation
-            .grow(bytes)
-            .map_err(|_| DecodeError::NoRoom)
+        Ok(self.reservation.grow(bytes)?)
     }
 
     pub(super) fn mark(&self) -> Mark {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{Encoding, UTF_8};
+use encoding_rs::{Encoding, REPLACEMENT, UTF_8};
 
 /// A body's text.
 pub(super) struct Text<'a> {
@@ -29,17 +29,24 @@ impl Charset {
             return Self::Latin1;
         }
         match Encoding::for_label(name) {
+            // The web reads these as one U+FFFD, whatever stands there: that would lose the body.
+            Some(encoding) if encoding == REPLACEMENT => Self::Utf8,
             Some(encoding) if encoding != UTF_8 => Self::Other(encoding),
             _ => Self::Utf8,
         }
     }
 
-    /// At most this many bytes of UTF-8 for each byte of the body.
-    pub(super) fn growth(self) -> usize {
+    /// Bytes that the text takes beside the body, at most: none where it need not be written anew.
+    pub(super) fn text_bytes(self, body: &[u8]) -> usize {
+        let high_bytes = || body.iter().filter(|byte| !byte.is_ascii()).count();
         match self {
             Self::Utf8 => 0,
-            Self::Latin1 => 2,
-            Self::Other(_) => 3,
+            Self::Latin1 => match high_bytes() {
+                0 => 0,
+                high => body.len() + high,
+            },
+            Self::Other(encoding) if encoding.is_ascii_compatible() && high_bytes() == 0 => 0,
+            Self::Other(_) => 3 * body.len(),
         }
     }
 
@@ -86,6 +93,7 @@ mod tests {
             ("utf-16le", b"\xff\xfea\0", "a"),
             ("shift_jis", b"\x93\xfa", "日"),
             ("no-such-thing", b"plain", "plain"),
+            ("iso-2022-kr", b"plain", "plain"),
         ] {
             let read = Charset::from_name(name.as_bytes()).read(body);
             assert!(read.is_valid, "{name}");

@@ -1,12 +1,15 @@
 //! Content codings: from the body as it came to the body as it was meant. Bounded while it inflates, so
 //! that no bomb grows beyond its limit. Pure.
 
+mod brotli_reader;
+
 use std::io::{self, Read};
 
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
 use super::DecodeError;
 use crate::budget::Reservation;
+use brotli_reader::BrotliReader;
 
 /// Log2 of the largest zstd window that is decoded: 8 MiB, what RFC 8878 asks every decoder to take. A frame
 /// may ask for 2 GiB.
@@ -56,7 +59,8 @@ pub(crate) fn parse<'a>(
 ///
 /// # Errors
 /// [`DecodeError::BadCoding`] when the body is not what the coding says, [`DecodeError::BodyTooLarge`] above
-/// `max_bytes`, [`DecodeError::NoRoom`] when the budget is used up.
+/// `max_bytes`, [`DecodeError::NoRoom`] or
+/// [`DecodeError::NeverRoom`] when the budget is used up.
 pub(super) fn inflate(
     coding: Coding,
     body: &[u8],
@@ -74,7 +78,7 @@ pub(super) fn inflate(
                 .map_err(|_| DecodeError::BadCoding)?;
             read_all(decoder, max_bytes, reservation)
         }
-        Coding::Brotli => inflate_brotli(body, max_bytes, reservation),
+        Coding::Brotli => read_all(BrotliReader::new(body), max_bytes, reservation),
     }
 }
 
@@ -94,33 +98,6 @@ fn inflate_deflate(
     let mut decoder = DeflateDecoder::new(body);
     let inflated = read_all(&mut decoder, max_bytes, reservation)?;
     whole(inflated, decoder.into_inner())
-}
-
-fn inflate_brotli(
-    body: &[u8],
-    max_bytes: usize,
-    reservation: &mut Reservation,
-) -> Result<Vec<u8>, DecodeError> {
-    let mut rest = body;
-    let mut inflated = Vec::new();
-    // A brotli stream ends by itself; more members may follow.
-    loop {
-        let mut decoder = brotli::Decompressor::new(&mut rest, 1);
-        let member = read_all(
-            &mut decoder,
-            max_bytes.saturating_sub(inflated.len()),
-            reservation,
-        )?;
-        drop(decoder);
-        if inflated.is_empty() {
-            inflated = member;
-        } else {
-            inflated.extend_from_slice(&member);
-        }
-        if rest.is_empty() {
-            return Ok(inflated);
-        }
-    }
 }
 
 fn has_zlib_header(body: &[u8]) -> bool {
@@ -173,7 +150,7 @@ fn make_room(buffer: &mut Vec<u8>, reservation: &mut Reservation) -> Result<(), 
         return Ok(());
     }
     let more = buffer.capacity().max(STEP);
-    reservation.grow(more).map_err(|_| DecodeError::NoRoom)?;
+    reservation.grow(more)?;
     buffer.reserve_exact(more);
     Ok(())
 }
@@ -251,7 +228,7 @@ mod tests {
             let mut tiny = ByteBudget::new(1000).reservation();
             assert_eq!(
                 inflate(coding, &packed, 1 << 20, &mut tiny),
-                Err(DecodeError::NoRoom)
+                Err(DecodeError::NeverRoom)
             );
         }
     }

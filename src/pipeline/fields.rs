@@ -7,8 +7,8 @@ use crate::units::FieldReference;
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     names: Vec<String>,
-    /// Bit n is set when a name is n bytes long (63 and more share one): most keys end their look-up here.
-    lengths: u64,
+    /// The slots of the names that are so many bytes long; most keys end their look-up here.
+    by_length: Vec<Vec<usize>>,
 }
 
 /// Where the last member of each name stands in one event.
@@ -34,9 +34,13 @@ impl Fields {
         if let Some(slot) = self.names.iter().position(|known| known == name) {
             return slot;
         }
-        self.lengths |= length_bit(name.len());
+        let slot = self.names.len();
         self.names.push(name.to_owned());
-        self.names.len() - 1
+        if self.by_length.len() <= name.len() {
+            self.by_length.resize(name.len() + 1, vec![]);
+        }
+        self.by_length[name.len()].push(slot);
+        slot
     }
 
     /// The slot of a member's name, if anything asks for it.
@@ -46,15 +50,11 @@ impl Fields {
             return self.names.iter().position(|known| *known == name);
         }
         let key = member.key.of(text);
-        if self.lengths & length_bit(key.len()) == 0 {
-            return None;
-        }
-        self.names.iter().position(|known| known.as_bytes() == key)
+        let mut slots = self.by_length.get(key.len())?.iter();
+        slots
+            .find(|slot| self.names[**slot].as_bytes() == key)
+            .copied()
     }
-}
-
-const fn length_bit(length: usize) -> u64 {
-    1 << if length < 63 { length } else { 63 }
 }
 
 impl Found {

@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use super::Arrival;
 use super::enrich::headers;
-use super::enrich::template::{Meeting, Template, copy_key, copy_member, members_of};
-use super::fields::{Fields, Found, Value};
+use super::enrich::template::{Group, Meeting, Template, copy_key, copy_member, for_each_member};
+use super::fields::{Fields, Found, Value, is_named};
 use super::json::{Members, push_string};
-use super::scan::{Kind, Member, Scanned};
+use super::scan::{Kind, Member, Scanned, Span};
 use super::timestamp::is_iso_8601;
 use super::violations;
 use crate::event::{LINE_END, Violation};
@@ -17,6 +17,8 @@ use crate::event::{LINE_END, Violation};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slots {
     timestamp: usize,
+    /// Where a bad timestamp goes.
+    moved_timestamp: usize,
     tags: usize,
     headgate: usize,
 }
@@ -25,6 +27,7 @@ impl Slots {
     pub(super) fn new(fields: &mut Fields) -> Self {
         Self {
             timestamp: fields.register("@timestamp"),
+            moved_timestamp: fields.register("_@timestamp"),
             tags: fields.register("tags"),
             headgate: fields.register("headgate"),
         }
@@ -117,6 +120,13 @@ impl<'a> Additions<'a> {
         }
     }
 
+    /// A group as `"name":value`; empty when the request has no value for it.
+    fn rendered(&self, group: usize) -> &[u8] {
+        let range = self.ranges[group].clone();
+        // Without the comma in front.
+        self.members[range].get(1..).unwrap_or_default()
+    }
+
     fn timestamp_is_bad(&self, event: EventText<'_>) -> bool {
         event.found.get(self.slots.timestamp).is_some_and(|value| {
             let text = value.span.of(event.text);
@@ -157,9 +167,9 @@ impl<'a> Additions<'a> {
             timestamp_is_bad,
         };
         let mut object = Members::open(out, b'{');
-        for member in members_of(event.text, own) {
+        for_each_member(event.text, own, |member| {
             rewrite.own_member(&mut object, &member);
-        }
+        });
         rewrite.added_members(&mut object);
         object.close(b'}');
     }
@@ -196,35 +206,23 @@ impl Rewrite<'_> {
             copy_member(object, text, member);
             return;
         };
-        if slot == slots.timestamp && self.timestamp_is_bad {
-            if is_last {
-                let out = object.key("_@timestamp");
-                out.extend_from_slice(member.value.of(text));
-            }
-        } else if slot == slots.tags && !self.tags.is_empty() {
-            if is_last {
-                copy_key(object, text, member);
-                push_tags(
-                    object.out,
-                    Some((member.value.of(text), member.kind)),
-                    self.tags,
-                );
-            }
-        } else if slot == slots.headgate && !self.violations.is_empty() {
-            // Replaced by ours.
-        } else {
-            self.met_member(object, member, slot, is_last);
+        if self.is_written_apart(slot) {
+            return;
         }
-    }
-
-    /// A member that a group of the template may have the name of.
-    fn met_member(&self, object: &mut Members<'_>, member: &Member, slot: usize, is_last: bool) {
-        let text = self.event.text;
-        let mut groups = self.additions.template.groups.iter();
-        let group = groups.find(|group| group.slot == slot);
+        let group = self.group(slot);
         match group.map(|group| (group, group.meets(member.kind))) {
+            _ if slot == slots.moved_timestamp && self.timestamp_is_bad => {}
+            Some((_, Meeting::Replace)) => {}
+            _ if slot == slots.timestamp && self.timestamp_is_bad => {
+                if is_last {
+                    let out = object.key("_@timestamp");
+                    out.extend_from_slice(member.value.of(text));
+                }
+            }
             None | Some((_, Meeting::Keep)) => copy_member(object, text, member),
-            Some((group, Meeting::Merge)) if is_last => {
+            // Of a doubled name the last counts.
+            Some((_, Meeting::Merge)) if !is_last => {}
+            Some((group, Meeting::Merge)) => {
                 copy_key(object, text, member);
                 let own = Value {
                     span: member.value,
@@ -232,35 +230,73 @@ impl Rewrite<'_> {
                 };
                 group.merge(text, own, self.additions.arrival, object.out);
             }
-            // Replaced, or a doubled name of which the last counts.
-            Some(_) => {}
         }
     }
 
     fn added_members(&self, object: &mut Members<'_>) {
         let Additions { slots, .. } = self.additions;
-        let found = self.event.found;
-        let groups = &self.additions.template.groups;
-        for (group, range) in std::iter::zip(groups, &self.additions.ranges) {
-            let is_added = match found.get(group.slot) {
+        for (index, group) in self.additions.template.groups.iter().enumerate() {
+            let rendered = self.additions.rendered(index);
+            let is_added = match self.event.found.get(group.slot) {
+                _ if self.is_written_apart(group.slot) => false,
                 None => true,
-                Some(_) if group.slot == slots.timestamp => self.timestamp_is_bad,
-                Some(own) => group.meets(own.kind) == Meeting::Replace,
+                Some(own) if group.meets(own.kind) == Meeting::Replace => true,
+                Some(_) => group.slot == slots.timestamp && self.timestamp_is_bad,
             };
-            if is_added && !range.is_empty() {
-                let member = &self.additions.members[range.start + 1..range.end];
-                object.next().extend_from_slice(member);
+            if is_added && !rendered.is_empty() {
+                object.next().extend_from_slice(rendered);
             }
         }
-        if !self.tags.is_empty() && found.get(slots.tags).is_none() {
-            push_tags(object.key("tags"), None, self.tags);
+        if !self.tags.is_empty() {
+            push_tags(
+                object.key("tags"),
+                self.base(slots.tags).as_deref(),
+                self.tags,
+            );
         }
         if !self.violations.is_empty() {
-            let out = object.key("headgate");
-            out.extend_from_slice(br#"{"errors":"#);
-            violations::push_json(out, self.violations);
-            out.push(b'}');
+            let base = self.base(slots.headgate);
+            push_errors(object.key("headgate"), base.as_deref(), self.violations);
         }
+    }
+
+    /// Whether a member is written at the end, with what is added to its value.
+    fn is_written_apart(&self, slot: usize) -> bool {
+        let Additions { slots, .. } = self.additions;
+        (slot == slots.tags && !self.tags.is_empty())
+            || (slot == slots.headgate && !self.violations.is_empty())
+    }
+
+    /// The value that a member would have without what is added to it: the event's own, that of a group, or both
+    /// merged.
+    fn base(&self, slot: usize) -> Option<Vec<u8>> {
+        let own = self.event.found.get(slot);
+        let group = self.group(slot);
+        let mut base = Vec::new();
+        match (own, group) {
+            (None, None) => return None,
+            (Some(own), None) => base.extend_from_slice(own.span.of(self.event.text)),
+            (None, Some(group)) => {
+                if !group.render(self.additions.arrival, &mut base) {
+                    return None;
+                }
+            }
+            (Some(own), Some(group)) => match group.meets(own.kind) {
+                Meeting::Keep => base.extend_from_slice(own.span.of(self.event.text)),
+                Meeting::Merge => {
+                    group.merge(self.event.text, own, self.additions.arrival, &mut base);
+                }
+                Meeting::Replace => {
+                    group.render(self.additions.arrival, &mut base);
+                }
+            },
+        }
+        Some(base)
+    }
+
+    fn group(&self, slot: usize) -> Option<&Group> {
+        let mut groups = self.additions.template.groups.iter();
+        groups.find(|group| group.slot == slot)
     }
 
     /// The slot of a member's name, and whether it is the last member of that name.
@@ -271,28 +307,44 @@ impl Rewrite<'_> {
     }
 }
 
-/// Writes an event's tags with more behind them. Its own may be no array.
-fn push_tags(out: &mut Vec<u8>, own: Option<(&[u8], Kind)>, more: &[&str]) {
-    let mut array = match own {
-        Some((text, Kind::Array)) => {
-            let inside = text[1..text.len() - 1].trim_ascii();
-            let mut array = Members::open(out, b'[');
+/// Writes tags with more behind them. What is there may be no array.
+fn push_tags(out: &mut Vec<u8>, base: Option<&[u8]>, more: &[&str]) {
+    let mut array = Members::open(out, b'[');
+    match base {
+        Some([b'[', inside @ .., b']']) => {
+            let inside = inside.trim_ascii();
             if !inside.is_empty() {
                 array.next().extend_from_slice(inside);
             }
-            array
         }
-        Some((text, kind)) if kind != Kind::Null => {
-            let mut array = Members::open(out, b'[');
-            array.next().extend_from_slice(text);
-            array
-        }
-        _ => Members::open(out, b'['),
-    };
+        None | Some(b"null") => {}
+        Some(single) => array.next().extend_from_slice(single),
+    }
     for tag in more {
         push_string(array.next(), tag);
     }
     array.close(b']');
+}
+
+/// Writes the member `headgate` with the errors in it; what is there and no object gives way.
+fn push_errors(out: &mut Vec<u8>, base: Option<&[u8]>, violations: &[Violation]) {
+    let mut object = Members::open(out, b'{');
+    if let Some(base @ [b'{', ..]) = base {
+        let whole = Value {
+            span: Span {
+                start: 0,
+                end: base.len(),
+            },
+            kind: Kind::Object,
+        };
+        for_each_member(base, whole, |member| {
+            if !is_named(base, &member, "errors") {
+                copy_member(&mut object, base, &member);
+            }
+        });
+    }
+    violations::push_json(object.key("errors"), violations);
+    object.close(b'}');
 }
 
 /// Inside valid JSON a newline is white space, so it may as well be a space: each event is one line.

@@ -52,6 +52,15 @@ struct Entry {
     watched: Option<oneshot::Sender<()>>,
 }
 
+/// What came of a withdrawal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Withdrawn {
+    /// Every event was acked before.
+    NothingLeft,
+    /// Events that were not acked: taken back, or under way.
+    WhatWasLeft,
+}
+
 impl Queue {
     pub(super) fn new(max_bytes: usize, telemetry: Arc<Telemetry>) -> Self {
         // Positions are the ids of dead letters, so they go on growing over restarts.
@@ -150,6 +159,10 @@ impl Queue {
         }
     }
 
+    pub(super) fn has_events_to_lease(&self) -> bool {
+        !self.lock().events.is_empty()
+    }
+
     pub(super) fn lease(&self, limits: LeaseLimits) -> Vec<Part> {
         self.lock()
             .events
@@ -179,10 +192,15 @@ impl Queue {
     }
 
     /// Takes back what of the envelope at `first` is not leased yet. The rest counts as accepted now: it
-    /// is under way.
-    pub(super) fn withdraw(&self, first: Position) {
+    /// is under way. An envelope that is done is left as it is.
+    pub(super) fn withdraw(&self, first: Position) -> Withdrawn {
         let mut state = self.lock();
-        let index = state.entry_of(first);
+        let found = state
+            .entries
+            .binary_search_by_key(&first, |entry| entry.first);
+        let Some(index) = found.ok().filter(|index| state.entries[*index].unacked > 0) else {
+            return Withdrawn::NothingLeft;
+        };
         let end = first + state.entries[index].events as Position;
         let withdrawn = state.events.withdraw(first..end) + state.letters.withdraw(first..end);
         state.unacked_events -= withdrawn;
@@ -196,6 +214,7 @@ impl Queue {
         if under_way > 0 {
             self.count_accepted(origin, under_way, &sources);
         }
+        Withdrawn::WhatWasLeft
     }
 
     fn finish_if_done(&self, mut state: MutexGuard<'_, State>, index: usize) {
@@ -268,6 +287,6 @@ impl State {
         self.entries
             .partition_point(|entry| entry.first <= position)
             .checked_sub(1)
-            .expect("only positions of entries that are not done are acked or withdrawn")
+            .expect("only events that are leased are acked, and their entries are there")
     }
 }

@@ -236,7 +236,7 @@ async fn an_event_that_breaks_a_rule_is_kept_and_its_neighbours_go_on() {
     let toml =
         "[ingest]\nmax_depth = 3\nmax_event_bytes = '64B'\n[validate]\nrequired = ['[user][id]']";
     let app = TestApp::start_with(&broker, toml).await;
-    let long = format!("{{\"user\":{{\"id\":1}},\"x\":\"{}\"}}", "é".repeat(40));
+    let long = format!("{{\"user\":{{\"id\":1}},\"xy\":\"{}\"}}", "é".repeat(40));
     let body = format!(
         "[{{\"user\":{{\"id\":1}}}},{{\"user\":{{}}}},{long},{{\"user\":{{\"id\":{{\"x\":{{}}}}}}}}]"
     );
@@ -270,14 +270,9 @@ async fn an_invalid_event_is_tagged_where_that_is_configured() {
     assert_eq!(events[0]["tags"], json!(["own", "_validationfailure"]));
     assert_eq!(events[0]["headgate"]["errors"][0]["code"], "required");
     assert_eq!(events[1]["tags"], json!(["_validationfailure"]));
-    assert_eq!(
-        events[1]["original_bytes"],
-        body.len() - "[{\"tags\":[\"own\"]},".len() - 1
-    );
-    assert_eq!(
-        events[1]["message"],
-        "{\"message\":null,\"a\":\"xxxxxxxxxxxx"
-    );
+    let long = body.split_once(',').unwrap().1.strip_suffix(']').unwrap();
+    assert_eq!(events[1]["original_bytes"], long.len());
+    assert_eq!(events[1]["message"], long[..32]);
 }
 
 #[tokio::test]

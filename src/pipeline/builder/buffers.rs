@@ -48,7 +48,7 @@ pub(super) fn make_room(
         doubled
     } else {
         let exact = needed - buffer.capacity();
-        reservation.grow(exact).map_err(|_| DecodeError::NoRoom)?;
+        reservation.grow(exact)?;
         needed
     };
     buffer.reserve_exact(capacity - buffer.len());

@@ -2,7 +2,9 @@
 
 use crate::pipeline::DecodeError;
 use crate::pipeline::builder::EnvelopeBuilder;
-use crate::pipeline::scan::{Kind, Scanned, SyntaxError, SyntaxErrorKind, skip_white_space};
+use crate::pipeline::scan::{
+    Kind, Scanned, Scanner, SyntaxError, SyntaxErrorKind, skip_white_space,
+};
 
 /// Whether `{"events":[…]}` stands for the events in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,18 +108,18 @@ fn wrapped_array(text: &[u8], document: &Scanned) -> Option<usize> {
     if document.kind != Kind::Object || !is_alone {
         return None;
     }
-    let mut members = Vec::new();
-    let mut scanner = crate::pipeline::scan::Scanner::default();
     // Most objects are events: the first key tells, before anything is scanned again.
     let inside = skip_white_space(text, document.span.start + 1);
     if !text[inside..].starts_with(b"\"events\"") && !text[inside..].starts_with(b"\"logs\"") {
         return None;
     }
-    scanner
-        .value(text, document.span.start, |member| members.push(member))
+    let (mut first, mut members) = (None, 0);
+    Scanner::default()
+        .value(text, document.span.start, |member| {
+            first.get_or_insert(member);
+            members += 1;
+        })
         .ok()?;
-    match members.as_slice() {
-        [only] if only.kind == Kind::Array => Some(only.value.start),
-        _ => None,
-    }
+    let only = first.filter(|first| members == 1 && first.kind == Kind::Array)?;
+    Some(only.value.start)
 }

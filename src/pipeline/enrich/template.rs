@@ -174,37 +174,55 @@ impl Node {
             out.extend_from_slice(own.span.of(text));
             return;
         };
-        let members = members_of(text, own);
-        let named = |name: &str| members.iter().rposition(|own| is_named(text, own, name));
+        let last = last_members(text, own, children);
         let mut object = Members::open(out, b'{');
-        for (index, member) in members.iter().enumerate() {
-            let meeting = children
+        for_each_member(text, own, |member| {
+            let met = children
                 .iter()
-                .find(|(name, _)| is_named(text, member, name))
-                .map(|(name, child)| (child, child.meets(member.kind), named(name)));
-            match meeting {
-                None | Some((_, Meeting::Keep, _)) => copy_member(&mut object, text, member),
-                Some((child, Meeting::Merge, Some(last))) if last == index => {
-                    copy_key(&mut object, text, member);
+                .position(|(name, _)| is_named(text, &member, name));
+            let Some(child) = met else {
+                copy_member(&mut object, text, &member);
+                return;
+            };
+            let is_last = last[child].is_some_and(|last| last.span == member.value);
+            match children[child].1.meets(member.kind) {
+                Meeting::Keep => copy_member(&mut object, text, &member),
+                Meeting::Merge if is_last => {
+                    copy_key(&mut object, text, &member);
                     let own = Value {
                         span: member.value,
                         kind: member.kind,
                     };
-                    child.merge(text, own, arrival, object.out);
+                    children[child].1.merge(text, own, arrival, object.out);
                 }
                 // Replaced, or a doubled name of which the last counts.
-                Some(_) => {}
+                Meeting::Replace | Meeting::Merge => {}
             }
-        }
-        for (name, child) in children {
-            let is_missing = named(name)
-                .is_none_or(|index| child.meets(members[index].kind) == Meeting::Replace);
-            if is_missing {
+        });
+        for ((name, child), last) in std::iter::zip(children, last) {
+            if last.is_none_or(|own| child.meets(own.kind) == Meeting::Replace) {
                 add(&mut object, name, child, arrival);
             }
         }
         object.close(b'}');
     }
+}
+
+/// The last member of each child's name in an object.
+fn last_members(text: &[u8], object: Value, children: &[(String, Node)]) -> Vec<Option<Value>> {
+    let mut last = vec![None; children.len()];
+    for_each_member(text, object, |member| {
+        let child = children
+            .iter()
+            .position(|(name, _)| is_named(text, &member, name));
+        if let Some(child) = child {
+            last[child] = Some(Value {
+                span: member.value,
+                kind: member.kind,
+            });
+        }
+    });
+    last
 }
 
 /// Adds a member if the request has a value for it.
@@ -215,13 +233,11 @@ fn add(object: &mut Members<'_>, name: &str, node: &Node, arrival: &Arrival<'_>)
     }
 }
 
-/// Every member of an object, in order.
-pub(in crate::pipeline) fn members_of(text: &[u8], object: Value) -> Vec<Member> {
-    let mut members = Vec::new();
+/// Scans an object once more, for its members in order: an event can have a million, so they are not collected.
+pub(in crate::pipeline) fn for_each_member(text: &[u8], object: Value, take: impl FnMut(Member)) {
     Scanner::default()
-        .value(text, object.span.start, |member| members.push(member))
+        .value(text, object.span.start, take)
         .expect("an object inside a scanned event is valid");
-    members
 }
 
 /// Copies a member as it came.

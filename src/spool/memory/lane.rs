@@ -47,6 +47,11 @@ impl Lane {
         has
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     fn has(&self, events: usize, bytes: usize) -> bool {
         self.events >= events || self.bytes >= bytes
     }

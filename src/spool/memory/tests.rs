@@ -216,3 +216,27 @@ async fn a_lease_is_never_empty_even_if_all_is_withdrawn_while_it_lingers() {
     let (answer, ()) = tokio::join!(withdrawn, deliver);
     assert_eq!(answer, Ok(()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_ack_at_the_deadline_is_a_delivery_and_counts_once() {
+    for is_older_one_open in [false, true] {
+        let (spool, telemetry) = spool(1000, Acknowledge::Delivered);
+        let older = envelope(if is_older_one_open { &["0"] } else { &[] }, &[]);
+        let older = spool.append(older, in_a_while());
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let append = spool.append(envelope(&["1"], &[]), deadline);
+        let deliver = async {
+            let parts = spool.lease(limits(10, 100)).await;
+            // Both are due in the same moment; whichever is seen first, the events are delivered.
+            tokio::time::sleep_until(deadline).await;
+            spool.ack(&parts[parts.len() - 1..]);
+            spool.ack(&parts[..parts.len() - 1]);
+        };
+        let (older, answer, ()) = tokio::join!(older, append, deliver);
+        assert_eq!(older, Ok(()));
+        let events = 1 + usize::from(is_older_one_open);
+        assert_eq!(telemetry.books().accepted, events as u64);
+        assert_eq!(spool.status().events, 0);
+        assert!(matches!(answer, Ok(()) | Err(AppendError::NotDelivered)));
+    }
+}

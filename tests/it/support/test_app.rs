@@ -151,6 +151,38 @@ impl TestApp {
         in_time("the drain", self.app.drain()).await;
     }
 
+    /// Waits until requests hold at least this many bytes of the budget.
+    pub(crate) async fn until_held(&self, bytes: usize) {
+        eventually("bytes of the budget to be held", async || {
+            let held = self.samples().await.value("headgate_in_flight_bytes", &[]);
+            (held >= Some(bytes as f64)).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until so many events lie in the spool.
+    pub(crate) async fn until_spooled(&self, events: u64) {
+        eventually("events in the spool", async || {
+            (self.status().await["spool"]["events"] == events).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until so many connections are open.
+    pub(crate) async fn until_connections(&self, count: usize) {
+        eventually("connections", async || {
+            let open = self.samples().await.value("headgate_connections", &[]);
+            (open == Some(count as f64)).then_some(())
+        })
+        .await;
+    }
+
+    /// Ends it at once.
+    pub(crate) async fn stop(mut self) {
+        self.is_finished = true;
+        in_time("the end", self.app.stop()).await;
+    }
+
     /// Drains with what is under way.
     pub(crate) async fn drain(mut self) {
         self.is_finished = true;
