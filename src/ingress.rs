@@ -2,8 +2,10 @@
 //! never sees an output.
 
 mod activity;
+mod answers;
 mod auth;
 mod body;
+mod client;
 mod connection;
 mod gate;
 mod held_body;
@@ -14,6 +16,7 @@ mod request_id;
 mod routes;
 mod server;
 mod stream;
+mod stream_tasks;
 
 use std::sync::Arc;
 
@@ -35,6 +38,14 @@ pub struct Ingress {
     connections: Arc<Registry>,
     budget: ByteBudget,
     lifecycle: Lifecycle,
+}
+
+/// Every problem code that a refusal can bear, with its status as long as no other is configured.
+pub fn problem_codes() -> impl Iterator<Item = (&'static str, u16)> {
+    refusal::Code::ALL.into_iter().map(|code| {
+        let (status, word, _) = code.describe();
+        (word, status.as_u16())
+    })
 }
 
 impl Ingress {

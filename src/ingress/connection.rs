@@ -17,10 +17,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::activity::{Activity, Doing, TimeLimits};
+use super::client::Client;
 use super::gate::Gate;
 use super::registry::Registration;
-use super::server::StreamTasks;
 use super::stream::{ClientStream, Protocol, close_lingering, sniff};
+use super::stream_tasks::StreamTasks;
 use crate::lifecycle::{Lifecycle, Phase};
 
 /// How long a connection that was told to end may idle, so that a request that is on its way still gets its answer.
@@ -31,20 +32,6 @@ const FAR: Duration = Duration::from_secs(24 * 3600);
 
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-
-/// What requests need to know of their connection.
-pub(super) struct Connection {
-    /// The client's address.
-    pub(super) client_ip: IpAddr,
-    /// Whether it is one of the few beyond `server.max_connections`, kept for health checks.
-    pub(super) is_reserve: bool,
-    /// Its time limits: those of the reserve are short, or silence would use it up.
-    limits: TimeLimits,
-    /// Its clocks.
-    pub(super) activity: Arc<Activity>,
-    /// Set when a request was answered with bytes of its body still to come.
-    pub(super) leaves_bytes_unread: AtomicBool,
-}
 
 /// How connections are served; shared by all.
 pub(super) struct Protocols {
@@ -89,7 +76,7 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     };
     let activity = Arc::new(Activity::new(first, protocol == Protocol::Http2));
     let io = ClientStream::new(stream, sniffed.freeze(), Arc::clone(&activity));
-    let connection = Arc::new(Connection {
+    let client = Arc::new(Client {
         client_ip,
         is_reserve,
         limits,
@@ -97,8 +84,8 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
         leaves_bytes_unread: AtomicBool::new(false),
     });
     match protocol {
-        Protocol::Http1 => serve_http1(io, connection, &protocols, &registration, gate).await,
-        Protocol::Http2 => serve_http2(io, connection, &protocols, &registration, gate).await,
+        Protocol::Http1 => serve_http1(io, client, &protocols, &registration, gate).await,
+        Protocol::Http2 => serve_http2(io, client, &protocols, &registration, gate).await,
     }
 }
 
@@ -144,18 +131,18 @@ async fn first_bytes_come(
 
 async fn serve_http1(
     io: ClientStream,
-    connection: Arc<Connection>,
+    client: Arc<Client>,
     protocols: &Protocols,
     registration: &Registration,
     gate: Arc<Gate>,
 ) {
     let service = service_fn(|request| {
-        let (gate, connection) = (Arc::clone(&gate), Arc::clone(&connection));
-        async move { Ok::<_, std::convert::Infallible>(gate.answer(&connection, request).await) }
+        let (gate, client) = (Arc::clone(&gate), Arc::clone(&client));
+        async move { Ok::<_, std::convert::Infallible>(gate.answer(&client, request).await) }
     });
     let mut conn = protocols.http1.serve_connection(TokioIo::new(io), service);
-    let limits = connection.limits;
-    let activity = &connection.activity;
+    let limits = client.limits;
+    let activity = &client.activity;
     let end = supervise(
         &mut conn,
         activity,
@@ -165,7 +152,7 @@ async fn serve_http1(
     )
     .await;
     let stream = conn.into_parts().io.into_inner().into_inner();
-    let leaves_bytes = connection.leaves_bytes_unread.load(Ordering::Relaxed);
+    let leaves_bytes = client.leaves_bytes_unread.load(Ordering::Relaxed);
     let close = close(stream, end, leaves_bytes);
     protocols.lifecycle.unless_stopped(close).await;
 }
@@ -187,16 +174,16 @@ async fn close(mut stream: TcpStream, end: End, leaves_bytes: bool) {
 
 async fn serve_http2(
     io: ClientStream,
-    connection: Arc<Connection>,
+    client: Arc<Client>,
     protocols: &Protocols,
     registration: &Registration,
     gate: Arc<Gate>,
 ) {
-    let activity = Arc::clone(&connection.activity);
-    let limits = connection.limits;
+    let activity = Arc::clone(&client.activity);
+    let limits = client.limits;
     let service = service_fn(move |request| {
-        let (gate, connection) = (Arc::clone(&gate), Arc::clone(&connection));
-        async move { Ok::<_, std::convert::Infallible>(gate.answer(&connection, request).await) }
+        let (gate, client) = (Arc::clone(&gate), Arc::clone(&client));
+        async move { Ok::<_, std::convert::Infallible>(gate.answer(&client, request).await) }
     });
     let mut conn = protocols.http2.serve_connection(TokioIo::new(io), service);
     let _no_word_can_be_said_after_http2 = supervise(

@@ -12,10 +12,10 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
+use super::answers::Answers;
 use super::auth::Auth;
 use super::body::{BodyLimits, RequestBody};
-use super::connection::Connection;
-use super::ingest::Answers;
+use super::client::Client;
 use super::refusal::{Code, Refusal};
 use super::request_id::{RequestIds, X_REQUEST_ID};
 use super::routes;
@@ -90,23 +90,20 @@ impl Gate {
     /// Answers one request.
     pub(super) async fn answer(
         self: &Arc<Self>,
-        connection: &Connection,
+        client: &Client,
         request: Request<Incoming>,
     ) -> Response {
-        let _serving = connection.activity.request();
+        let _serving = client.activity.request();
         let began = Instant::now();
         let id = self.ids.of(request.headers());
         let asked = route(request.method(), request.uri().path());
         let (parts, incoming) = request.into_parts();
         let version = parts.version;
         let mut body = RequestBody::new(incoming, parts.headers.contains_key(header::EXPECT));
-        let outcome = match self.admit(connection, &asked, &parts) {
+        let outcome = match self.admit(client, &asked, &parts) {
             Err(refusal) => Err(refusal),
             Ok(()) => match asked {
-                Asked::Ingest(api) => {
-                    self.ingest(api, connection.client_ip, parts, &mut body)
-                        .await
-                }
+                Asked::Ingest(api) => self.ingest(api, client.client_ip, parts, &mut body).await,
                 Asked::Rare(_) => Ok(self.rare(parts).await),
             },
         };
@@ -114,11 +111,9 @@ impl Gate {
         let mut response = self.word(outcome, &id);
         response.headers_mut().insert(X_REQUEST_ID, id);
         if ends_connection || !body.is_taken() {
-            connection
-                .leaves_bytes_unread
-                .store(true, Ordering::Relaxed);
+            client.leaves_bytes_unread.store(true, Ordering::Relaxed);
         }
-        self.say_if_closing(connection, version, &mut response);
+        self.say_if_closing(client, version, &mut response);
         let route = match asked {
             Asked::Ingest(Api::Logstash) => Route::Logstash,
             Asked::Ingest(Api::Events) => Route::Events,
@@ -133,12 +128,12 @@ impl Gate {
     /// Refuses what no route is to see.
     fn admit(
         &self,
-        connection: &Connection,
+        client: &Client,
         asked: &Asked,
         parts: &http::request::Parts,
     ) -> Result<(), Refusal> {
         let is_health = matches!(asked, Asked::Rare(Route::Health));
-        if connection.is_reserve && !is_health {
+        if client.is_reserve && !is_health {
             return Err(Refusal::new(
                 Code::Overloaded,
                 "Too many connections are open (server.max_connections); reuse connections, or come back later.",
@@ -193,9 +188,9 @@ impl Gate {
 
     /// Says `Connection: close` where the connection will be closed: bytes of the body are still to come, it is one
     /// of the reserve, or the server is about to stop.
-    fn say_if_closing(&self, connection: &Connection, version: Version, response: &mut Response) {
-        let is_unread = connection.leaves_bytes_unread.load(Ordering::Relaxed);
-        let is_refused_reserve = connection.is_reserve && !response.status().is_success();
+    fn say_if_closing(&self, client: &Client, version: Version, response: &mut Response) {
+        let is_unread = client.leaves_bytes_unread.load(Ordering::Relaxed);
+        let is_refused_reserve = client.is_reserve && !response.status().is_success();
         let is_ending = self.lifecycle.phase() >= Phase::Draining;
         if version < Version::HTTP_2 && (is_unread || is_refused_reserve || is_ending) {
             let close = HeaderValue::from_static("close");

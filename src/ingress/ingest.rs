@@ -3,96 +3,23 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use http::{Version, header};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::body::RequestBody;
 use super::gate::Gate;
-use super::held_body::HeldBody;
-use super::refusal::{Code, Refusal, push_rejected};
+use super::refusal::{Code, Refusal};
 use crate::budget::Reservation;
-use crate::config::{Durability, Ingest};
 use crate::event::Origin;
 use crate::pipeline::{self, Api, Arrival, DecodeError, Decoded, Rejected};
 use crate::units::timestamp;
 
 /// Bodies above this are decoded beside the runtime: a megabyte takes about as long as a hundred small requests.
 const LARGE_BODY: usize = 256 * 1024;
-
-/// The answers of the ingest paths, as configured.
-pub(super) struct Answers {
-    status: StatusCode,
-    headers: HeaderMap,
-    /// Of the application API.
-    accepted_status: StatusCode,
-}
-
-impl Answers {
-    pub(super) fn new(ingest: &Ingest) -> Self {
-        let text = HeaderValue::from_static("text/plain");
-        let status = StatusCode::from_u16(ingest.response_code)
-            .expect("the configuration allows 200, 201, 202 and 204 only");
-        let mut headers = HeaderMap::new();
-        if status != StatusCode::NO_CONTENT {
-            headers.insert(header::CONTENT_TYPE, text);
-        }
-        headers.extend(ingest.response_headers.clone());
-        Self {
-            status,
-            headers,
-            accepted_status: if ingest.durability == Durability::Memory {
-                StatusCode::ACCEPTED
-            } else {
-                StatusCode::OK
-            },
-        }
-    }
-
-    fn logstash(&self) -> Response {
-        let body = if self.status == StatusCode::NO_CONTENT {
-            Body::empty()
-        } else {
-            Body::from("ok")
-        };
-        let mut response = Response::new(body);
-        *response.status_mut() = self.status;
-        response.headers_mut().clone_from(&self.headers);
-        response
-    }
-
-    fn accepted(&self, accepted: usize) -> Response {
-        let body = format!("{{\"accepted\":{accepted}}}");
-        let status = if accepted == 0 {
-            StatusCode::OK
-        } else {
-            self.accepted_status
-        };
-        json(status, Body::from(body))
-    }
-
-    /// Some were accepted, some not. The answer can be large: it keeps the request's memory counted until it is
-    /// sent.
-    fn partly(&self, accepted: usize, rejected: &[Rejected], reservation: Reservation) -> Response {
-        let mut body = format!("{{\"accepted\":{accepted},\"rejected\":").into_bytes();
-        push_rejected(&mut body, rejected);
-        body.push(b'}');
-        let body = Body::new(HeldBody::new(body, Arc::new(reservation)));
-        json(StatusCode::MULTI_STATUS, body)
-    }
-}
-
-fn json(status: StatusCode, body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
-}
 
 impl Gate {
     /// Takes the events of a request, or refuses it whole.

@@ -34,6 +34,26 @@ pub(super) enum Code {
 }
 
 impl Code {
+    /// Every code.
+    pub(super) const ALL: [Self; 16] = [
+        Self::MalformedBody,
+        Self::BadContentEncoding,
+        Self::Unauthenticated,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::BodyTimeout,
+        Self::BodyTooLarge,
+        Self::TooManyEvents,
+        Self::UnsupportedContentEncoding,
+        Self::InvalidEvents,
+        Self::HeadersTooLarge,
+        Self::Overloaded,
+        Self::SpoolFull,
+        Self::Draining,
+        Self::BrokerUnavailable,
+        Self::Timeout,
+    ];
+
     /// Status, code and title. `overloaded` may be configured to another status.
     pub(super) const fn describe(self) -> (StatusCode, &'static str, &'static str) {
         match self {

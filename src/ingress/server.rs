@@ -13,6 +13,7 @@ use super::activity::TimeLimits;
 use super::connection::{Accepted, Protocols, serve};
 use super::gate::Gate;
 use super::registry::Registry;
+use super::stream_tasks::StreamTasks;
 use crate::config::Config;
 use crate::lifecycle::{Lifecycle, TaskGroup};
 use crate::telemetry::events::AcceptFailed;
@@ -56,10 +57,7 @@ impl Server {
             connections,
             protocols: Arc::new(Protocols {
                 http1: http1_builder(),
-                http2: http2_builder(StreamTasks {
-                    tasks: tasks.clone(),
-                    lifecycle: lifecycle.clone(),
-                }),
+                http2: http2_builder(StreamTasks::new(tasks.clone(), lifecycle.clone())),
                 limits,
                 reserve_limits: limits.of_reserve(),
                 lifecycle: lifecycle.clone(),
@@ -159,24 +157,4 @@ fn http2_builder(tasks: StreamTasks) -> http2::Builder<StreamTasks> {
         .initial_connection_window_size(HTTP2_WINDOW)
         .max_concurrent_streams(250);
     builder
-}
-
-/// hyper serves each stream of an HTTP/2 connection as a task of its own; these have an owner and an end too.
-#[derive(Clone, Debug)]
-pub(super) struct StreamTasks {
-    tasks: TaskGroup,
-    lifecycle: Lifecycle,
-}
-
-impl<F> hyper::rt::Executor<F> for StreamTasks
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn execute(&self, stream: F) {
-        let lifecycle = self.lifecycle.clone();
-        self.tasks.spawn(async move {
-            lifecycle.unless_stopped(stream).await;
-        });
-    }
 }

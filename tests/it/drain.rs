@@ -1,1 +1,115 @@
-//! To come.
+//! The end: not ready but serving, then nothing new, what is in flight finished, and no longer than allowed.
+
+use crate::support::client::{JSON, head};
+use crate::support::fake_broker::{DownBroker, FakeBroker};
+use crate::support::test_app::TestApp;
+use crate::support::{eventually, in_time};
+
+#[tokio::test]
+async fn a_draining_server_is_not_ready_and_goes_on_serving() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "[server]\ndrain_delay = '1h'").await;
+    let mut kept = app.connect().await;
+    assert_eq!(kept.request("GET", "/health", &[], "").await.status, 200);
+    let serving = async {
+        eventually("the drain to begin", async || {
+            (app.status().await["phase"] == "draining").then_some(())
+        })
+        .await;
+        for target in ["/health", "/ready", "/"] {
+            let answer = app.get(target).await;
+            assert_eq!(
+                (answer.status, answer.text()),
+                (503, "{\"status\":\"draining\"}"),
+                "{target}"
+            );
+            assert!(answer.header("retry-after").is_some());
+        }
+        assert_eq!(app.get("/live").await.status, 200);
+        assert_eq!(app.admin_page("/health").await.status, 503);
+        let answer = app.post("/", &[JSON], "{}").await;
+        assert_eq!(
+            (answer.status, answer.header("connection")),
+            (200, Some("close"))
+        );
+        let answer = kept.request("POST", "/v1/events", &[JSON], "{}").await;
+        assert_eq!(
+            (answer.status, answer.header("connection")),
+            (200, Some("close"))
+        );
+        kept.expect_closed().await;
+    };
+    tokio::select! {
+        () = app.app.drain() => panic!("the delay is an hour"),
+        () = serving => {}
+    }
+    app.stop().await;
+    assert_eq!(broker.delivered().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_finished_and_what_idles_is_closed() {
+    let broker = FakeBroker::start();
+    broker.hold();
+    let app = TestApp::start_with(&broker, "").await;
+    let address = app.public();
+    let mut silent = app.connect().await;
+    let mut idle = app.connect().await;
+    assert_eq!(idle.request("GET", "/health", &[], "").await.status, 200);
+    let mut waiting = app.connect().await;
+    waiting.send(head("POST", "/", &[JSON], 2) + "{}").await;
+    broker.until_requests(1).await;
+    let mut in_body = app.connect().await;
+    in_body.send(head("POST", "/", &[JSON], 2) + "{").await;
+    app.until_held(3).await;
+    let ((), ()) = tokio::join!(app.drain(), async {
+        silent.expect_closed().await;
+        idle.expect_closed().await;
+        let refused = eventually("the port to be closed", async || {
+            tokio::net::TcpStream::connect(address).await.err()
+        });
+        refused.await;
+        in_body.send("}").await;
+        broker.release();
+        for connection in [&mut waiting, &mut in_body] {
+            let answer = connection.answer().await;
+            assert_eq!((answer.status, answer.text()), (200, "ok"));
+            connection.expect_closed().await;
+        }
+    });
+    assert_eq!(broker.delivered().len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_queued_is_delivered_before_the_end() {
+    let broker = FakeBroker::start();
+    broker.hold();
+    let toml = "[ingest]\ndurability = 'memory'\n[broker]\nmax_batch_events = 1\nmax_in_flight = 2";
+    let app = TestApp::start_with(&broker, toml).await;
+    assert_eq!(app.post("/", &[JSON], "{}".repeat(100)).await.status, 200);
+    broker.until_requests(2).await;
+    broker.release();
+    app.drain().await;
+    assert_eq!(broker.delivered().len(), 100);
+}
+
+#[tokio::test]
+async fn the_drain_takes_no_longer_than_allowed() {
+    let down = DownBroker::new();
+    let toml = format!(
+        "[server]\ndrain_timeout = '100ms'\n[broker]\nurls = ['{}']",
+        down.url()
+    );
+    let app = TestApp::start(&toml).await;
+    let mut waiting = app.connect().await;
+    waiting.send(head("POST", "/", &[JSON], 2) + "{}").await;
+    app.until_spooled(1).await;
+    let mut slow = app.connect().await;
+    slow.send(head("POST", "/", &[JSON], 2) + "{").await;
+    app.until_held(1).await;
+    in_time("the drain", app.drain()).await;
+    for connection in [&mut waiting, &mut slow] {
+        let rest = String::from_utf8(connection.rest().await).unwrap();
+        assert!(!rest.starts_with("HTTP/1.1 2"), "{rest}");
+    }
+}

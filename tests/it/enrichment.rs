@@ -76,8 +76,11 @@ async fn ecs_has_its_own_fields_and_merges_them_into_the_events_objects() {
             "user_agent": {"original": "curl/8"},
         })
     );
-    let event = enriched(toml, &[TEXT, ("Host", "logs.example:8080")], "x").await;
-    assert_eq!(event["url"]["path"], "/a/b?c=d&e");
+    let event = enriched(toml, &[TEXT], "x").await;
+    assert_eq!(
+        event["url"],
+        json!({"domain": "test", "path": "/a/b?c=d&e"})
+    );
     assert_eq!(event.get("headers"), None);
 }
 

@@ -1,1 +1,163 @@
-//! To come.
+//! HTTP/2 with prior knowledge, on the same port: real clients with many streams.
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::support::client::Answer;
+use crate::support::fake_broker::FakeBroker;
+use crate::support::http2_client::{self, Http2Client};
+use crate::support::test_app::TestApp;
+use crate::support::{eventually, in_time};
+
+async fn get(client: &Http2Client, target: &str) -> Answer {
+    let request = Request::get(format!("http://logs.example{target}"));
+    client.request(request.body(Full::default()).unwrap()).await
+}
+
+#[tokio::test]
+async fn hundreds_of_streams_share_a_connection() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "").await;
+    let client = Http2Client::open(app.public()).await;
+    let mut streams = JoinSet::new();
+    for number in 0..300 {
+        let body = json!({"number": number}).to_string();
+        let request = http2_client::post("/v1/events", "application/json", body);
+        streams.spawn(http2_client::send(client.sender(), request));
+    }
+    while let Some(answer) = in_time("a stream", streams.join_next()).await {
+        let answer = answer.unwrap().unwrap();
+        assert_eq!(
+            (answer.status, answer.json()),
+            (200, json!({"accepted": 1}))
+        );
+        assert!(answer.header("x-request-id").is_some());
+    }
+    app.until_connections(1).await;
+    drop(client);
+    app.finish().await;
+    let events = broker.delivered();
+    let mut numbers: Vec<_> = events
+        .iter()
+        .map(|event| event["number"].as_u64().unwrap())
+        .collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..300).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn health_and_refusals_are_answered_as_over_http1() {
+    let app = TestApp::start("").await;
+    let client = Http2Client::open(app.public()).await;
+    assert_eq!(
+        get(&client, "/health").await.json(),
+        json!({"status": "ok"})
+    );
+    let answer = get(&client, "/app-logs").await;
+    assert_eq!(
+        (answer.status, answer.problem_code().as_str()),
+        (405, "method_not_allowed")
+    );
+    assert_eq!(answer.header("allow"), Some("HEAD, POST, PUT"));
+    let bad = http2_client::post("/v1/events", "application/json", "oops");
+    assert_eq!(client.request(bad).await.problem_code(), "malformed_body");
+    assert_eq!(get(&client, "/live").await.status, 200);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_larger_than_the_window_is_taken_and_one_larger_than_allowed_refused() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "[ingest]\nmax_content_length = '2MiB'").await;
+    let client = Http2Client::open(app.public()).await;
+    let large = Bytes::from(vec![b'x'; 1024 * 1024]);
+    let answer = client
+        .request(http2_client::post("/", "text/plain", large.clone()))
+        .await;
+    assert_eq!(answer.status, 200);
+    let too_large = vec![b'x'; 3 * 1024 * 1024];
+    let answer = client
+        .request(http2_client::post("/", "text/plain", too_large))
+        .await;
+    assert_eq!(
+        (answer.status, answer.problem_code().as_str()),
+        (413, "body_too_large")
+    );
+    assert_eq!(
+        get(&client, "/health").await.status,
+        200,
+        "the connection lives on"
+    );
+    drop(client);
+    app.finish().await;
+    assert_eq!(
+        broker.only_event()["message"].as_str().unwrap().len(),
+        large.len()
+    );
+}
+
+#[tokio::test]
+async fn long_heads_are_taken_and_too_long_ones_refused() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "").await;
+    let client = Http2Client::open(app.public()).await;
+    let with_headers = |count: usize, value: &str| {
+        let mut request = http2_client::post("/", "text/plain", "x");
+        for number in 0..count {
+            let name: http::HeaderName = format!("x-{number}").parse().unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        request
+    };
+    let answer = client.request(with_headers(9, &"v".repeat(7 * 1024))).await;
+    assert_eq!(answer.status, 200);
+    let answer = client.request(with_headers(101, "v")).await;
+    assert_eq!(
+        (answer.status, answer.problem_code().as_str()),
+        (431, "headers_too_large")
+    );
+    let answer = client
+        .request(with_headers(20, &"v".repeat(7 * 1024)))
+        .await;
+    assert_eq!(answer.status, 431);
+    assert_eq!(
+        get(&client, "/health").await.status,
+        200,
+        "the connection lives on"
+    );
+    drop(client);
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 1);
+}
+
+#[tokio::test]
+async fn a_drain_lets_streams_finish_and_ends_the_connection() {
+    let broker = FakeBroker::start();
+    broker.hold();
+    let app = TestApp::start_with(&broker, "").await;
+    let client = Http2Client::open(app.public()).await;
+    let request = http2_client::post("/", "application/json", "{}");
+    let mut streams = JoinSet::new();
+    streams.spawn(http2_client::send(client.sender(), request));
+    broker.until_requests(1).await;
+    let (_, answer) = tokio::join!(app.drain(), async {
+        eventually("the server to say goodbye", async || {
+            let probe = Request::get("http://logs.example/health");
+            let probe = probe.body(Full::default()).unwrap();
+            let answer = http2_client::send(client.sender(), probe).await;
+            (!answer.is_ok_and(|answer| answer.status == 200)).then_some(())
+        })
+        .await;
+        broker.release();
+        streams.join_next().await.unwrap().unwrap().unwrap()
+    });
+    assert_eq!((answer.status, answer.text()), (200, "ok"));
+    eventually("the connection to end", async || {
+        client.is_closed().then_some(())
+    })
+    .await;
+    assert_eq!(broker.delivered().len(), 1);
+}

@@ -1,1 +1,222 @@
-//! To come.
+//! `openapi.yaml` and the server hold each other to their word: what is served is the file, what the file says is what
+//! happens, and every code is in both.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use headgate::ingress::problem_codes;
+use serde_json::Value;
+
+use crate::support::client::{Answer, JSON};
+use crate::support::fake_broker::FakeBroker;
+use crate::support::test_app::TestApp;
+
+const FILE: &str = include_str!("../../openapi.yaml");
+
+/// Words in the table of codes of those that no request is answered with in this version.
+const RESERVED: &str = "reserved:";
+/// In the file for servers with a spool on disk.
+const OF_ANOTHER_SPOOL: &str = "spool_failed";
+
+fn description() -> Value {
+    serde_saphyr::from_str(FILE).unwrap()
+}
+
+/// The object that a reference stands for, else the object itself.
+fn resolved<'a>(description: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(reference) => {
+            let pointer = reference.strip_prefix('#').unwrap();
+            let target = description.pointer(pointer);
+            target.unwrap_or_else(|| panic!("{reference} leads nowhere"))
+        }
+        None => value,
+    }
+}
+
+/// The rows of the table of codes: code, status, what it says.
+fn table(description: &Value) -> BTreeMap<String, (u16, String)> {
+    let text = description["info"]["description"].as_str().unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let code = cells[1].trim_matches('`').to_owned();
+        (code, (cells[2].parse().unwrap(), cells[3].to_owned()))
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn the_file_is_what_is_served() {
+    let app = TestApp::start("").await;
+    let answer = app.get("/openapi.yaml").await;
+    assert_eq!((answer.status, answer.text()), (200, FILE));
+    assert_eq!(answer.header("content-type"), Some("application/yaml"));
+    app.finish().await;
+}
+
+#[test]
+fn codes_are_the_same_in_the_enum_in_the_table_and_in_the_server() {
+    let description = description();
+    let table = table(&description);
+    let schema = &description["components"]["schemas"]["ProblemCode"]["enum"];
+    let in_enum: BTreeSet<&str> = schema
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|code| code.as_str().unwrap())
+        .collect();
+    let in_table: BTreeSet<&str> = table.keys().map(String::as_str).collect();
+    assert_eq!(in_enum, in_table);
+    let served: BTreeMap<&str, u16> = problem_codes().collect();
+    for (code, status) in &served {
+        let row = table
+            .get(*code)
+            .unwrap_or_else(|| panic!("{code} is in no row"));
+        assert_eq!(row.0, *status, "{code}");
+        assert!(!row.1.contains(RESERVED), "{code} is no longer reserved");
+    }
+    for (code, (_, words)) in &table {
+        let is_reserved = words.contains(RESERVED) || code == OF_ANOTHER_SPOOL;
+        assert!(
+            is_reserved || served.contains_key(code.as_str()),
+            "{code} is never answered"
+        );
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere_and_every_component_is_used() {
+    let description = description();
+    let mut used = BTreeSet::new();
+    collect_references(&description, &mut used);
+    for reference in &used {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(description.pointer(pointer).is_some(), "{reference}");
+    }
+    for (kind, components) in description["components"].as_object().unwrap() {
+        for name in components.as_object().unwrap().keys() {
+            let is_used = used.contains(&format!("#/components/{kind}/{name}"));
+            assert!(
+                is_used || kind == "securitySchemes",
+                "{kind}/{name} is not used"
+            );
+        }
+    }
+}
+
+fn collect_references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
+                found.insert(reference.to_owned());
+            }
+            for member in members.values() {
+                collect_references(member, found);
+            }
+        }
+        Value::Array(elements) => {
+            for element in elements {
+                collect_references(element, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Requests that make each operation answer in several ways.
+fn bodies_for(target: &str, method: &str) -> Vec<&'static str> {
+    match (target, method) {
+        ("/v1/events", "post" | "put") => vec!["[{\"a\":1}]", "[]", "[{},5]", "[5]", "oops", ""],
+        (_, "post" | "put") => vec!["{\"a\":1}", "oops", ""],
+        _ => vec![""],
+    }
+}
+
+#[tokio::test]
+async fn every_operation_answers_as_it_is_described() {
+    let description = description();
+    let broker = FakeBroker::start();
+    for toml in [
+        "",
+        "[ingest]\ndurability = 'memory'\nresponse_code = 204",
+        "[ingest]\nmax_content_length = '2B'",
+        "[auth]\nuser = 'u'\npassword = 'p'",
+    ] {
+        let app = TestApp::start_with(&broker, toml).await;
+        for (template, operations) in description["paths"].as_object().unwrap() {
+            let target = template.replace("{path}", "app-logs/a");
+            for method in ["get", "head", "post", "put", "delete"] {
+                let operation = &operations[method];
+                for body in bodies_for(&target, method) {
+                    let answer = app
+                        .request(&method.to_uppercase(), &target, &[JSON], body)
+                        .await;
+                    if operation.is_null() {
+                        assert_eq!(answer.status, 405, "{method} {target} is not described");
+                        continue;
+                    }
+                    let response = &operation["responses"][answer.status.to_string()];
+                    assert!(!response.is_null(), "{method} {target} answered {answer:?}");
+                    expect_described(&description, resolved(&description, response), &answer);
+                }
+            }
+        }
+        app.finish().await;
+    }
+}
+
+/// Fails unless media type, headers and code of the answer are those of its description.
+fn expect_described(description: &Value, response: &Value, answer: &Answer) {
+    let media_types = response["content"].as_object();
+    match (answer.body.is_empty(), media_types) {
+        (true, _) => {}
+        (false, None) => panic!("a body that is not described: {answer:?}"),
+        (false, Some(media_types)) => {
+            let media_type = answer.header("content-type").unwrap();
+            let content = media_types.get(media_type);
+            let schema = content.map(|content| resolved(description, &content["schema"]));
+            let schema =
+                schema.unwrap_or_else(|| panic!("{media_type} is not described: {answer:?}"));
+            expect_members(description, schema, answer);
+        }
+    }
+    for (name, header) in response["headers"].as_object().into_iter().flatten() {
+        let is_required = resolved(description, header)["required"] == true;
+        let is_there = answer.header(&name.to_ascii_lowercase()).is_some();
+        assert!(is_there || !is_required, "{name} is missing in {answer:?}");
+    }
+}
+
+/// Fails unless the members that the schema requires are there, its constants are as they are, and a closed object has
+/// no others.
+fn expect_members(description: &Value, schema: &Value, answer: &Answer) {
+    let parts = match schema["allOf"].as_array() {
+        Some(parts) => parts.clone(),
+        None => vec![schema.clone()],
+    };
+    for part in &parts {
+        let part = resolved(description, part);
+        for required in part["required"].as_array().into_iter().flatten() {
+            let name = required.as_str().unwrap();
+            assert!(
+                answer.json().get(name).is_some(),
+                "{name} is missing in {answer:?}"
+            );
+        }
+        let Some(properties) = part["properties"].as_object() else {
+            continue;
+        };
+        for (name, property) in properties {
+            let value = &answer.json()[name];
+            let is_as_said = property.get("const").is_none_or(|known| known == value);
+            let words = property["enum"].as_array();
+            let is_known = words.is_none_or(|words| words.contains(value));
+            assert!(is_as_said && is_known, "{name} in {answer:?}");
+        }
+        if part["additionalProperties"] == false {
+            for name in answer.json().as_object().unwrap().keys() {
+                assert!(properties.contains_key(name), "{name} in {answer:?}");
+            }
+        }
+    }
+}

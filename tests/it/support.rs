@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod compress;
 pub(crate) mod fake_broker;
 pub(crate) mod http2_client;
+pub(crate) mod program;
 pub(crate) mod samples;
 pub(crate) mod test_app;
 

@@ -120,7 +120,7 @@ async fn an_event_that_the_broker_refuses_for_good_is_confirmed() {
 }
 
 #[tokio::test]
-async fn the_events_of_a_client_that_goes_away_are_withdrawn() {
+async fn the_events_of_an_http2_client_that_goes_away_are_withdrawn() {
     let broker = FakeBroker::start();
     broker.hold();
     let toml = "[broker]\nmax_in_flight = 1\nmax_batch_events = 1";
@@ -130,20 +130,10 @@ async fn the_events_of_a_client_that_goes_away_are_withdrawn() {
         .send(head("POST", "/", &[JSON], 7) + "{\"n\":1}")
         .await;
     broker.until_requests(1).await;
-    // Over HTTP/1, by a reset.
-    let mut gone = app.connect().await;
-    gone.send(head("POST", "/", &[JSON], 7) + "{\"n\":2}").await;
-    app.until_spooled(2).await;
-    gone.reset();
-    app.until_spooled(1).await;
-    // Over HTTP/2, with its connection.
     let client = Http2Client::open(app.public()).await;
-    let sending = http2_client::send(
-        client.sender(),
-        http2_client::post("/", "application/json", "{\"n\":3}"),
-    );
+    let request = http2_client::post("/", "application/json", "{\"n\":2}");
     tokio::select! {
-        answer = sending => panic!("answered: {answer:?}"),
+        answer = http2_client::send(client.sender(), request) => panic!("answered: {answer:?}"),
         () = app.until_spooled(2) => {}
     }
     drop(client);
@@ -153,4 +143,19 @@ async fn the_events_of_a_client_that_goes_away_are_withdrawn() {
     assert_eq!(app.book("received").await, 1);
     app.finish().await;
     assert_eq!(broker.only_event()["n"], 1);
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_its_connection_leaves_balanced_books() {
+    let broker = FakeBroker::start();
+    broker.hold();
+    let app = TestApp::start_with(&broker, "").await;
+    let mut gone = app.connect().await;
+    gone.send(head("POST", "/", &[JSON], 7) + "{\"n\":1}").await;
+    broker.until_requests(1).await;
+    gone.reset();
+    broker.release();
+    app.until_book("delivered", 1).await;
+    app.until_connections(0).await;
+    app.finish().await;
 }

@@ -56,8 +56,10 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Self {
         let stream = in_time("a connection", TcpStream::connect(address)).await;
+        let stream = stream.unwrap();
+        stream.set_nodelay(true).unwrap();
         Self {
-            stream: stream.unwrap(),
+            stream,
             unread: Vec::new(),
         }
     }
@@ -94,9 +96,8 @@ impl Connection {
         headers: &[(&str, &str)],
         body: impl AsRef<[u8]>,
     ) -> Answer {
-        self.send(head(method, target, headers, body.as_ref().len()))
-            .await;
-        self.send(body).await;
+        let head = head(method, target, headers, body.as_ref().len());
+        self.send([head.as_bytes(), body.as_ref()].concat()).await;
         if method == "HEAD" {
             self.answer_to_head().await
         } else {

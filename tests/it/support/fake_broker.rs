@@ -225,6 +225,7 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, gate: watch::Re
 }
 
 async fn serve(stream: TcpStream, state: Arc<Mutex<State>>, gate: watch::Receiver<bool>) {
+    stream.set_nodelay(true).unwrap();
     let service = service_fn(|request| answer(request, Arc::clone(&state), gate.clone()));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     // A cut is meant to end it with an error.

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use headgate::app::App;
 use headgate::config::{Config, ConfigErrors};
@@ -34,7 +35,7 @@ retry_max = "10ms"
 /// A running server.
 pub(crate) struct TestApp {
     pub(crate) app: App,
-    folder: TempDir,
+    folder: Arc<TempDir>,
     is_finished: bool,
 }
 
@@ -46,7 +47,7 @@ impl TestApp {
         let app = App::start(config).await.unwrap();
         Self {
             app,
-            folder,
+            folder: Arc::new(folder),
             is_finished: false,
         }
     }
@@ -128,6 +129,11 @@ impl TestApp {
     /// Where the file output writes.
     pub(crate) fn events_folder(&self) -> PathBuf {
         self.folder.path().join("events")
+    }
+
+    /// Keeps its folder beyond its end, as long as this lives.
+    pub(crate) fn keep_folder(&self) -> Arc<TempDir> {
+        Arc::clone(&self.folder)
     }
 
     /// The dead letters, as they lie on disk.

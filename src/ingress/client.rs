@@ -1,0 +1,21 @@
+//! The client at the other end of a connection, as its requests see it. Plain data.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::activity::{Activity, TimeLimits};
+
+/// What requests need to know of their client.
+pub(super) struct Client {
+    /// Its address.
+    pub(super) client_ip: IpAddr,
+    /// Whether its connection is one of the few beyond `server.max_connections`, kept for health checks.
+    pub(super) is_reserve: bool,
+    /// Its connection's time limits: those of the reserve are short, or silence would use it up.
+    pub(super) limits: TimeLimits,
+    /// Its clocks.
+    pub(super) activity: Arc<Activity>,
+    /// Set when a request was answered with bytes of its body still to come.
+    pub(super) leaves_bytes_unread: AtomicBool,
+}

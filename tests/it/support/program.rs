@@ -1,0 +1,102 @@
+//! The program itself, as a process: for what cannot be seen from inside.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::Value;
+
+use super::PATIENCE;
+
+/// The program with no settings from the environment of the tests.
+pub(crate) fn headgate(arguments: &[&str], folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_headgate"));
+    command.args(arguments).current_dir(folder);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("HEADGATE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs a command that ends by itself.
+pub(crate) fn run(arguments: &[&str], folder: &Path) -> Output {
+    headgate(arguments, folder).output().unwrap()
+}
+
+/// A server that runs as a process of its own; killed when dropped.
+pub(crate) struct Program {
+    child: Child,
+    log: Receiver<String>,
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Program {
+    /// Starts a server and waits until it has told its addresses. The configuration must ask for `log.format =
+    /// "json"`.
+    pub(crate) fn serve(config: &Path, folder: &Path) -> Self {
+        let config = config.display().to_string();
+        let mut child = headgate(&["serve", "--config", &config], folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, log) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines() {
+                // Nobody may read the log any more.
+                let _unread = sender.send(line.unwrap());
+            }
+        });
+        let mut addresses = Vec::new();
+        while addresses.len() < 2 {
+            let line = log.recv_timeout(PATIENCE);
+            let line = line.expect("the server tells its addresses");
+            let line: Value = serde_json::from_str(&line).unwrap();
+            if line["message"] == "listening" {
+                addresses.push(line["address"].as_str().unwrap().parse().unwrap());
+            }
+        }
+        Self {
+            child,
+            log,
+            public: addresses[0],
+            admin: addresses[1],
+        }
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let status = Command::new("sh")
+            .args(["-c", "kill -s \"$0\" \"$1\"", name, &id])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for the end: exit status, standard output, and what it logged since it began to listen.
+    pub(crate) fn end(mut self) -> (Option<i32>, String, Vec<String>) {
+        let mut log = Vec::new();
+        // The log ends with the process.
+        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+            log.push(line);
+        }
+        let mut output = String::new();
+        let mut stdout = self.child.stdout.take().unwrap();
+        std::io::Read::read_to_string(&mut stdout, &mut output).unwrap();
+        (self.child.wait().unwrap().code(), output, log)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It has mostly ended by itself.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
