@@ -57,6 +57,7 @@ impl App {
         let background = TaskGroup::default();
         let telemetry = Arc::new(telemetry(&config));
         let spool = spool(&config, Arc::clone(&telemetry));
+        DeadLetters::check(&config.dead_letters.dir).context("dead_letters.dir")?;
         let dead_letters = DeadLetters::new(&config.dead_letters, Arc::clone(&telemetry));
         let public = bind(config.server.listen, "server.listen").await?;
         let admin = match config.admin.listen {

@@ -6,9 +6,9 @@
 mod reader;
 mod shelf;
 
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::{fs, io};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -64,7 +64,7 @@ struct LetterError<'a> {
 }
 
 impl DeadLetters {
-    /// The store in this folder, which is made when the first letter comes.
+    /// The store in the configured folder.
     pub fn new(config: &config::DeadLetters, telemetry: Arc<Telemetry>) -> Self {
         let shelf = |name: &str| {
             let folder = Path::new(&config.dir).join(name);
@@ -75,6 +75,18 @@ impl DeadLetters {
             by_broker: shelf(SHELVES[1]),
             telemetry,
         }
+    }
+
+    /// Makes the folder and finds out whether it can be written, to be asked at start.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn check(folder: &Path) -> io::Result<()> {
+        let probe = folder.join(".headgate-writable");
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&probe, ""))
+            .and_then(|()| fs::remove_file(&probe))
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.display())))
     }
 
     /// Keeps letters that were rendered on arrival; `first` is the position of the first one.
@@ -189,6 +201,16 @@ mod tests {
             ]
         );
         assert_eq!(telemetry.books().dead_lettered, 2);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_is_told_with_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plain-file");
+        fs::write(&file, "x").unwrap();
+        let error = DeadLetters::check(&file.join("letters")).unwrap_err();
+        assert!(error.to_string().contains("plain-file"), "{error}");
+        assert!(DeadLetters::check(&folder.path().join("a/b")).is_ok());
     }
 
     #[test]

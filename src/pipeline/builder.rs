@@ -9,6 +9,7 @@ use super::fields::Found;
 use super::json::{Members, push_string, string_len};
 use super::letter;
 use super::scan::{Kind, Scanned, Scanner};
+use super::source_key::LastSource;
 use super::splice::{EventText, Marks};
 use super::validate;
 use super::{DecodeError, Rejected};
@@ -36,7 +37,7 @@ pub(super) struct EnvelopeBuilder<'a> {
     rejected: Vec<Rejected>,
     /// The source of each event that is not rejected.
     sources: Vec<usize>,
-    source_spelling: Vec<u8>,
+    last_source: LastSource,
 }
 
 /// How far an envelope had come, to go back to.
@@ -63,7 +64,7 @@ impl<'a> EnvelopeBuilder<'a> {
             dead_count: 0,
             rejected: Vec::new(),
             sources: Vec::new(),
-            source_spelling: Vec::new(),
+            last_source: LastSource::default(),
         }
     }
 
@@ -324,7 +325,7 @@ impl<'a> EnvelopeBuilder<'a> {
             text,
             &self.found,
             &mut self.scanner,
-            &mut self.source_spelling,
+            &mut self.last_source,
             sources,
         );
         self.sources.push(source);

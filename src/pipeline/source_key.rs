@@ -10,6 +10,14 @@ pub(super) struct SourceKey {
     fields: Vec<FieldPath>,
 }
 
+/// The spelling of the last event's source: the events of one request mostly have one source.
+#[derive(Debug, Default)]
+pub(super) struct LastSource {
+    spelling: Vec<u8>,
+    scratch: Vec<u8>,
+    number: Option<usize>,
+}
+
 /// Separates spellings: no JSON text holds this byte.
 const SEPARATOR: u8 = 0xff;
 
@@ -23,15 +31,16 @@ impl SourceKey {
         }
     }
 
-    /// The number of an event's source. `spelling` is scratch space.
+    /// The number of an event's source.
     pub(super) fn number(
         &self,
         text: &[u8],
         found: &Found,
         scanner: &mut Scanner,
-        spelling: &mut Vec<u8>,
+        last: &mut LastSource,
         sources: &Sources,
     ) -> usize {
+        let spelling = &mut last.scratch;
         spelling.clear();
         for field in &self.fields {
             if let Some(value) = field.value(text, found, scanner) {
@@ -39,13 +48,19 @@ impl SourceKey {
             }
             spelling.push(SEPARATOR);
         }
-        sources.number(spelling, || {
+        if let Some(number) = last.number.filter(|_| last.scratch == last.spelling) {
+            return number;
+        }
+        std::mem::swap(&mut last.scratch, &mut last.spelling);
+        let number = sources.number(&last.spelling, || {
             let value = |field: &FieldPath| field.value(text, found, scanner);
             let values = self.fields.iter().map(value);
             values
                 .map(|value| value.map_or_else(String::new, |value| label(text, value)))
                 .collect()
-        })
+        });
+        last.number = Some(number);
+        number
     }
 
     /// The number of the source of events that tell none.
