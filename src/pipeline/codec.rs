@@ -70,6 +70,12 @@ fn json(text: &Text<'_>, builder: &mut EnvelopeBuilder<'_>) -> Result<(), Decode
 
 /// Each line is decoded like a body of its own, so that a bad one is alone.
 fn json_lines(text: &Text<'_>, builder: &mut EnvelopeBuilder<'_>) -> Result<(), DecodeError> {
+    // What was decoded from another character set is UTF-8 by now, and U+FFFD marks the damage.
+    let is_decoded = !text.is_valid && std::str::from_utf8(&text.bytes).is_ok();
+    let is_undamaged = |line: &[u8]| {
+        let line = std::str::from_utf8(line);
+        line.is_ok_and(|line| !is_decoded || !line.contains(char::REPLACEMENT_CHARACTER))
+    };
     for line in text.bytes.split(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let line = Text {
@@ -96,11 +102,6 @@ fn auto(text: &Text<'_>, builder: &mut EnvelopeBuilder<'_>) -> Result<(), Decode
 
 fn is_blank(text: &[u8]) -> bool {
     skip_white_space(text, 0) == text.len()
-}
-
-/// Whether a line of a damaged text is not itself damaged.
-fn is_undamaged(line: &[u8]) -> bool {
-    std::str::from_utf8(line).is_ok_and(|line| !line.contains(char::REPLACEMENT_CHARACTER))
 }
 
 /// The text with U+FFFD for each bad sequence.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::Arrival;
 use super::enrich::headers;
 use super::enrich::template::{Group, Meeting, Template, copy_key, copy_member, for_each_member};
-use super::fields::{Fields, Found, Value, is_named};
+use super::fields::{Fields, Found, Value, is_named, unescape};
 use super::json::{Members, push_string};
 use super::scan::{Kind, Member, Scanned, Span};
 use super::timestamp::is_iso_8601;
@@ -128,10 +128,8 @@ impl<'a> Additions<'a> {
     }
 
     fn timestamp_is_bad(&self, event: EventText<'_>) -> bool {
-        event.found.get(self.slots.timestamp).is_some_and(|value| {
-            let text = value.span.of(event.text);
-            value.kind != Kind::String || !is_iso_8601(&text[1..text.len() - 1])
-        })
+        let value = event.found.get(self.slots.timestamp);
+        value.is_some_and(|value| !is_time(event.text, value))
     }
 
     /// Whether the event can stay as it is, but for what is added at its end.
@@ -345,6 +343,21 @@ fn push_errors(out: &mut Vec<u8>, base: Option<&[u8]>, violations: &[Violation])
     }
     violations::push_json(object.key("errors"), violations);
     object.close(b'}');
+}
+
+/// Whether a value is an ISO 8601 time in a string, however it is escaped (some writers spell `+` as `\u002B`).
+fn is_time(text: &[u8], value: Value) -> bool {
+    if value.kind != Kind::String {
+        return false;
+    }
+    let inside = Span {
+        start: value.span.start + 1,
+        end: value.span.end - 1,
+    };
+    let raw = inside.of(text);
+    is_iso_8601(raw)
+        || (raw.contains(&b'\\')
+            && unescape(text, inside).is_some_and(|time| is_iso_8601(time.as_bytes())))
 }
 
 /// Inside valid JSON a newline is white space, so it may as well be a space: each event is one line.

@@ -1,0 +1,123 @@
+//! The limits on a whole request: exact at their edges, and nothing is kept beyond them.
+
+use super::{Api, DecodeError, Sent};
+
+const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+
+#[test]
+fn as_many_events_as_allowed_and_no_more() {
+    let toml = "[ingest]\nmax_events_per_request = 3";
+    for (api, body, is_taken) in [
+        (Api::Events, "{}{}{}", true),
+        (Api::Events, "[{},{},{},{}]", false),
+        (Api::Events, "[{},5,{},5]", false),
+        (Api::Events, "{\"events\":[1,2,3]}", true),
+        (Api::Logstash, "[{},5,{}]", true),
+        (Api::Logstash, "[{},5,{}]{}", false),
+        (Api::Logstash, "{}{}{} oops", true),
+    ] {
+        let sent = Sent {
+            api,
+            toml,
+            headers: JSON,
+            ..Sent::default()
+        };
+        match sent.decode(body) {
+            Ok(_) => assert!(is_taken, "{body}"),
+            Err(error) => {
+                assert_eq!(error, DecodeError::TooManyEvents { max_events: 3 });
+                assert!(!is_taken, "{body}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_envelope_that_is_too_large_is_refused_whatever_made_it_large() {
+    let toml = "[ingest]\nmax_envelope_bytes = '64KiB'\nmax_event_bytes = '32KiB'";
+    let long = "v".repeat(2000);
+    let headers = [JSON[0], ("x-long", long.as_str())];
+    let sent = Sent::to_logstash(toml, &headers);
+    assert!(sent.decode("{}".repeat(10)).is_ok());
+    let controls = "\u{1}".repeat(12_000);
+    for body in [
+        "{}".repeat(100),
+        "5 ".repeat(100),
+        format!("{{\"a\":\"{}\"}}", "x".repeat(20_000)).repeat(4),
+        controls,
+    ] {
+        let error = sent.decode(&body).unwrap_err();
+        assert_eq!(
+            error,
+            DecodeError::EnvelopeTooLarge {
+                max_bytes: 64 * 1024
+            },
+            "{:.40}",
+            body
+        );
+    }
+}
+
+#[test]
+fn a_budget_that_is_used_up_refuses_and_one_byte_less_never_panics() {
+    let bodies = [
+        ("application/json", "{\"a\":1}".repeat(50)),
+        (
+            "application/json",
+            "[5,{\"@timestamp\":\"bad\"}]".repeat(20),
+        ),
+        ("application/json", "not json ".repeat(40)),
+        ("text/plain; charset=iso-8859-1", "\u{7f}".repeat(300)),
+    ];
+    for (content_type, body) in &bodies {
+        let headers = [("content-type", *content_type)];
+        let mut was_refused = false;
+        for budget in (body.len()..60_000).step_by(97) {
+            let sent = Sent {
+                budget,
+                ..Sent::to_logstash("", &headers)
+            };
+            match sent.decode(body) {
+                Ok(_) => {}
+                Err(DecodeError::NoRoom | DecodeError::NeverRoom) => was_refused = true,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!(was_refused, "{content_type}");
+        let sent = Sent {
+            budget: 1024 * 1024,
+            ..Sent::to_logstash("", &headers)
+        };
+        assert!(sent.decode(body).is_ok(), "{content_type}");
+    }
+}
+
+#[test]
+fn depth_is_counted_from_the_event_and_any_depth_is_survived() {
+    let nested = |depth: usize| {
+        format!(
+            "{}{}",
+            "{\"a\":".repeat(depth - 1) + "{}",
+            "}".repeat(depth - 1)
+        )
+    };
+    let sent = Sent::default();
+    for (depth, is_taken) in [(1, true), (64, true), (65, false), (100_000, false)] {
+        for body in [
+            nested(depth),
+            format!("[{}]", nested(depth)),
+            format!("{{\"logs\":[{}]}}", nested(depth)),
+        ] {
+            let decoded = sent.decode(body).unwrap();
+            assert_eq!(decoded.envelope.live.count == 1, is_taken, "{depth}");
+            assert_eq!(decoded.rejected.len() == 1, !is_taken, "{depth}");
+        }
+    }
+    for body in ["[".repeat(1_000_000), "{\"a\":".repeat(300_000)] {
+        assert!(matches!(
+            sent.decode(&body),
+            Err(DecodeError::Malformed { .. })
+        ));
+        assert_eq!(Sent::to_logstash("", JSON).events(&body).len(), 1);
+    }
+}
