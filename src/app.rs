@@ -98,6 +98,8 @@ impl App {
     }
 
     fn listen(&self, public: TcpListener, admin: Option<TcpListener>, config: Config) {
+        // The listeners take connections from the moment that they are bound.
+        self.server.lifecycle.enter(Phase::Serving);
         self.server.announce();
         let server = Arc::clone(&self.server);
         self.serving
@@ -111,7 +113,6 @@ impl App {
         self.background.spawn(async move {
             server.lifecycle.unless_stopped(server.upkeep()).await;
         });
-        self.server.lifecycle.enter(Phase::Serving);
     }
 
     /// The public listener's address, as bound.

@@ -9,7 +9,7 @@ use super::fields::Found;
 use super::json::{Members, push_string, string_len};
 use super::letter;
 use super::scan::{Kind, Scanned, Scanner};
-use super::source_key::LastSource;
+use super::source_key::RecentSources;
 use super::splice::{EventText, Marks};
 use super::validate;
 use super::{DecodeError, Rejected};
@@ -37,7 +37,7 @@ pub(super) struct EnvelopeBuilder<'a> {
     rejected: Vec<Rejected>,
     /// The source of each event that is not rejected.
     sources: Vec<usize>,
-    last_source: LastSource,
+    recent_sources: RecentSources,
 }
 
 /// How far an envelope had come, to go back to.
@@ -64,7 +64,7 @@ impl<'a> EnvelopeBuilder<'a> {
             dead_count: 0,
             rejected: Vec::new(),
             sources: Vec::new(),
-            last_source: LastSource::default(),
+            recent_sources: RecentSources::default(),
         }
     }
 
@@ -325,7 +325,7 @@ impl<'a> EnvelopeBuilder<'a> {
             text,
             &self.found,
             &mut self.scanner,
-            &mut self.last_source,
+            &mut self.recent_sources,
             sources,
         );
         self.sources.push(source);

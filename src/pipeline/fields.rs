@@ -7,8 +7,9 @@ use crate::units::FieldReference;
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     names: Vec<String>,
-    /// The slots of the names that are so many bytes long; most keys end their look-up here.
-    by_length: Vec<Vec<usize>>,
+    /// The last byte and the slot of each name, by the length of the name. Every key of every event is looked up, and
+    /// most are none of these: comparing bytes to find that out took 12 % of the time of an array of a hundred.
+    by_length: Vec<Vec<(u8, usize)>>,
 }
 
 /// Where the last member of each name stands in one event.
@@ -39,7 +40,8 @@ impl Fields {
         if self.by_length.len() <= name.len() {
             self.by_length.resize(name.len() + 1, vec![]);
         }
-        self.by_length[name.len()].push(slot);
+        let last = name.bytes().next_back().unwrap_or_default();
+        self.by_length[name.len()].push((last, slot));
         slot
     }
 
@@ -50,10 +52,11 @@ impl Fields {
             return self.names.iter().position(|known| *known == name);
         }
         let key = member.key.of(text);
-        let mut slots = self.by_length.get(key.len())?.iter();
-        slots
-            .find(|slot| self.names[**slot].as_bytes() == key)
-            .copied()
+        let last = key.last().copied().unwrap_or_default();
+        let mut candidates = self.by_length.get(key.len())?.iter();
+        candidates
+            .find(|(end, slot)| *end == last && self.names[*slot].as_bytes() == key)
+            .map(|(_, slot)| *slot)
     }
 }
 

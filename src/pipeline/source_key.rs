@@ -10,13 +10,15 @@ pub(super) struct SourceKey {
     fields: Vec<FieldPath>,
 }
 
-/// The spelling of the last event's source: the events of one request mostly have one source.
+/// The sources of the last events: those of one request mostly have one source, or a few.
 #[derive(Debug, Default)]
-pub(super) struct LastSource {
-    spelling: Vec<u8>,
+pub(super) struct RecentSources {
     scratch: Vec<u8>,
-    number: Option<usize>,
+    known: Vec<(Vec<u8>, usize)>,
 }
+
+/// Beyond this many the shared memo is asked each time.
+const MAX_RECENT: usize = 8;
 
 /// Separates spellings: no JSON text holds this byte.
 const SEPARATOR: u8 = 0xff;
@@ -37,10 +39,10 @@ impl SourceKey {
         text: &[u8],
         found: &Found,
         scanner: &mut Scanner,
-        last: &mut LastSource,
+        recent: &mut RecentSources,
         sources: &Sources,
     ) -> usize {
-        let spelling = &mut last.scratch;
+        let spelling = &mut recent.scratch;
         spelling.clear();
         for field in &self.fields {
             if let Some(value) = field.value(text, found, scanner) {
@@ -48,18 +50,20 @@ impl SourceKey {
             }
             spelling.push(SEPARATOR);
         }
-        if let Some(number) = last.number.filter(|_| last.scratch == last.spelling) {
-            return number;
+        let known = recent.known.iter().find(|(known, _)| known == spelling);
+        if let Some((_, number)) = known {
+            return *number;
         }
-        std::mem::swap(&mut last.scratch, &mut last.spelling);
-        let number = sources.number(&last.spelling, || {
+        let number = sources.number(spelling, || {
             let value = |field: &FieldPath| field.value(text, found, scanner);
             let values = self.fields.iter().map(value);
             values
                 .map(|value| value.map_or_else(String::new, |value| label(text, value)))
                 .collect()
         });
-        last.number = Some(number);
+        if recent.known.len() < MAX_RECENT {
+            recent.known.push((spelling.clone(), number));
+        }
         number
     }
 

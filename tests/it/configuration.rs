@@ -155,7 +155,7 @@ async fn a_second_signal_stops_at_once() {
     crate::support::eventually("the drain to begin", async || {
         let mut probe = Connection::open(program.public).await;
         let answer = probe.request("GET", "/health", &[], "").await;
-        (answer.status == 503).then_some(())
+        (answer.json()["status"] == "draining").then_some(())
     })
     .await;
     program.signal("TERM");

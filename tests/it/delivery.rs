@@ -51,7 +51,7 @@ async fn each_format_has_its_body_and_its_media_type() {
             match format {
                 "json_batch" => assert!(text.starts_with("[{") && text.ends_with("}]"), "{text}"),
                 "json_lines" => {
-                    assert!(text.lines().count() == 3 && text.ends_with("}\n"), "{text}")
+                    assert!(text.lines().count() == 3 && text.ends_with("}\n"), "{text}");
                 }
                 _ => assert!(text.starts_with('{') && text.ends_with('}'), "{text}"),
             }

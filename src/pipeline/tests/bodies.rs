@@ -38,14 +38,14 @@ fn what_json_allows_leaves_as_it_came() {
         ("{\"é\":\"日本 \u{2028}\"}", "{\"é\":\"日本 \u{2028}\","),
     ] {
         let line = format!("{kept}{ADDED}");
-        assert_eq!(Sent::default().lines(body), [line.clone()], "{body:?}");
+        assert_eq!(Sent::default().lines(body), [line.as_str()], "{body:?}");
         assert_eq!(
             Sent::to_logstash(BARE, JSON).lines(body),
-            [line.clone()],
+            [line.as_str()],
             "{body:?}"
         );
         let array = format!("[{}]", body.trim_start_matches('\u{feff}'));
-        assert_eq!(Sent::default().lines(array), [line], "{body:?}");
+        assert_eq!(Sent::default().lines(array), [line.as_str()], "{body:?}");
     }
 }
 

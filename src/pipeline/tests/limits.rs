@@ -52,8 +52,7 @@ fn an_envelope_that_is_too_large_is_refused_whatever_made_it_large() {
             DecodeError::EnvelopeTooLarge {
                 max_bytes: 64 * 1024
             },
-            "{:.40}",
-            body
+            "{body:.40}"
         );
     }
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use serde_json::Value;
 
@@ -83,8 +83,12 @@ impl Program {
     pub(crate) fn end(mut self) -> (Option<i32>, String, Vec<String>) {
         let mut log = Vec::new();
         // The log ends with the process.
-        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
-            log.push(line);
+        loop {
+            match self.log.recv_timeout(PATIENCE) {
+                Ok(line) => log.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {log:#?}"),
+            }
         }
         let mut output = String::new();
         let mut stdout = self.child.stdout.take().unwrap();
