@@ -67,7 +67,7 @@ fn router(admin: Admin) -> Router {
         .route("/status", get(status))
         .layer(
             ServiceBuilder::new()
-                // A scraper that hangs must not hold a connection for ever.
+                // All answers are made from memory; one that takes long is a fault, and is told.
                 .layer(TimeoutLayer::with_status_code(
                     StatusCode::SERVICE_UNAVAILABLE,
                     TIMEOUT,

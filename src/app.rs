@@ -251,7 +251,8 @@ fn telemetry(config: &Config) -> Telemetry {
 fn spool(config: &Config, telemetry: Arc<Telemetry>) -> Spool {
     let acknowledge = match config.ingest.durability {
         Durability::Memory => Acknowledge::Queued,
-        Durability::Broker | Durability::Disk => Acknowledge::Delivered,
+        Durability::Broker => Acknowledge::Delivered,
+        Durability::Disk => unreachable!("the configuration refuses it in this version"),
     };
     Spool::in_memory(config.spool.memory_bytes.as_usize(), acknowledge, telemetry)
 }

@@ -1,4 +1,4 @@
-//! The phases of the server's life, the drain, and the group that owns every task. Knows nothing of
+//! The phases of the server's life, and the group that owns every task. Knows nothing of
 //! what the tasks do.
 
 use std::future::Future;
@@ -37,13 +37,13 @@ impl Phase {
     }
 
     fn from_number(number: u8) -> Self {
-        [
-            Self::Starting,
-            Self::Serving,
-            Self::Draining,
-            Self::Closing,
-            Self::Stopped,
-        ][usize::from(number)]
+        match number {
+            0 => Self::Starting,
+            1 => Self::Serving,
+            2 => Self::Draining,
+            3 => Self::Closing,
+            _ => Self::Stopped,
+        }
     }
 }
 
@@ -130,15 +130,21 @@ impl TaskGroup {
         self.tracker.close();
         self.tracker.wait().await;
     }
+}
 
-    /// Tasks that run now.
-    pub fn len(&self) -> usize {
-        self.tracker.len()
-    }
-
-    /// Whether no task runs.
-    pub fn is_empty(&self) -> bool {
-        self.tracker.is_empty()
+/// Runs work that blocks, on a thread where it may, and gives what it gives. A panic in it goes on here.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where blocking work is spawned"
+)]
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going down, and this task with it.
+            Err(_cancelled) => std::future::pending().await,
+        },
     }
 }
 

@@ -75,7 +75,7 @@ impl Output {
 pub enum DeathReason {
     /// It broke a rule on arrival; the first one that it broke.
     Violation(ViolationCode),
-    /// A Broker refused it with one of `broker.rejected_codes`.
+    /// A Broker rejected it with one of `broker.rejected_codes`.
     RejectedByBroker,
 }
 

@@ -74,6 +74,10 @@ fn rooms_used(text: &str) -> Vec<String> {
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"));
     let code: String = code.collect::<Vec<_>>().join("\n");
+    assert!(
+        !code.contains("crate::{"),
+        "name each room on a line of its own: `use crate::room::…`"
+    );
     code.split("crate::")
         .skip(1)
         .map(|rest| {
@@ -128,7 +132,10 @@ fn no_file_is_long() {
 fn every_room_has_its_floor() {
     for (file, _) in files() {
         let room = room_of(&file);
-        assert!(room == "lib" || floor_of(room) < FLOORS.len());
+        if room != "lib" {
+            // Panics where there is none.
+            floor_of(room);
+        }
     }
     let page = fs::read_to_string(source().join("../docs/ARCHITECTURE.md")).unwrap();
     for room in FLOORS.iter().flat_map(|rooms| rooms.iter()) {

@@ -1,5 +1,6 @@
 //! The admin listener's accept loop. Scrapers that hang are cut off, and none of them holds up the end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -7,14 +8,22 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::lifecycle::{Lifecycle, TaskGroup};
+use crate::telemetry::events::AcceptFailed;
 
 /// Longest time from one answer to the end of the next request's head, the wait between two scrapes included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// Longest life of a connection, so that one whose answers are not read ends too; a scraper connects again.
+const LIFE: Duration = Duration::from_secs(600);
+
+/// More connections than any set of scrapers and people needs.
+const MAX_CONNECTIONS: usize = 64;
+
 /// The pause after a connection could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts for ever.
 pub(super) async fn accept(
@@ -26,17 +35,25 @@ pub(super) async fn accept(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT);
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
+        let permit = Arc::clone(&room).acquire_owned().await;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                AcceptFailed { reason: &error }.emit();
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
         };
         let service = TowerToHyperService::new(router.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let lifecycle = lifecycle.clone();
         tasks.spawn(async move {
             // A scraper that went away is no news.
+            let connection = tokio::time::timeout(LIFE, connection);
             let _served = lifecycle.unless_stopped(connection).await;
+            drop(permit);
         });
     }
 }

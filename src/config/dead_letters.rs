@@ -14,7 +14,7 @@ pub struct DeadLetters {
     /// The folder.
     #[validate(custom(function = checks::folder))]
     pub dir: PathBuf,
-    /// The most for those that died on arrival, and as much again for those that a Broker refused.
+    /// The most for those that died on arrival, and as much again for those that a Broker rejected.
     #[validate(custom(function = checks::size_limit))]
     pub max_bytes: ByteSize,
 }

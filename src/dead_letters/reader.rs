@@ -18,7 +18,7 @@ pub struct KeptLetter {
     pub at: String,
     /// Why, in one word.
     pub reason: String,
-    /// The Broker's status, where a Broker refused it.
+    /// The Broker's status, where a Broker rejected it.
     #[serde(default)]
     pub status: Option<u16>,
     /// The letter as it lies in its file: a JSON object.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::telemetry::events::DeadLettersDropped;
+use crate::telemetry::events::{DeadLettersDropped, DeadLettersFailed};
 
 /// A shelf is a row of this many files, so that making room drops about a sixteenth.
 const FILES: u64 = 16;
@@ -21,7 +21,6 @@ pub(super) struct Shelf {
 
 struct Current {
     file: File,
-    number: u64,
     bytes: u64,
     /// Of all files before this one: number and bytes, oldest first.
     full: Vec<(u64, u64)>,
@@ -38,12 +37,15 @@ impl Shelf {
 
     /// Appends lines, all or none, and gives the number of letters that were dropped to make room.
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<u64> {
-        let folder = self.folder.clone();
-        let in_folder = |error: io::Error| {
-            io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
-        };
-        self.write(lines).map_err(in_folder)?;
-        self.make_room().map_err(in_folder)
+        self.write(lines).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", self.folder.display()))
+        })?;
+        let (dropped, outcome) = self.make_room();
+        if let Err(error) = outcome {
+            // The letters are kept; room is made with the next ones.
+            DeadLettersFailed { reason: &error }.emit();
+        }
+        Ok(dropped)
     }
 
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
@@ -55,7 +57,10 @@ impl Shelf {
         if needs_next {
             self.open_next()?;
         }
-        let current = self.current.as_mut().expect("a file was opened");
+        let current = self
+            .current
+            .as_mut()
+            .expect("open_next has opened one where there was none");
         if let Err(error) = current.file.write_all(lines) {
             // Part of it may be in the file; without the rest it would spoil the next letter.
             if current.file.set_len(current.bytes).is_err() {
@@ -77,43 +82,43 @@ impl Shelf {
             .open(path(&self.folder, number))?;
         self.current = Some(Current {
             file,
-            number,
             bytes: 0,
             full,
         });
         Ok(())
     }
 
-    fn make_room(&mut self) -> io::Result<u64> {
+    /// Drops the oldest files until the quota is kept; how many letters that were, and why it ended early.
+    fn make_room(&mut self) -> (u64, io::Result<()>) {
+        let mut dropped = 0;
         let Some(current) = &mut self.current else {
-            return Ok(0);
+            return (dropped, Ok(()));
         };
         let mut bytes = current.bytes + current.full.iter().map(|(_, bytes)| bytes).sum::<u64>();
-        let mut dropped = 0;
         while bytes > self.max_bytes && !current.full.is_empty() {
-            let (number, freed) = current.full.remove(0);
-            debug_assert!(number < current.number);
+            let (number, freed) = current.full[0];
             let path = path(&self.folder, number);
-            let letters = match fs::read(&path) {
-                Ok(text) => memchr::memchr_iter(b'\n', &text).count() as u64,
-                // Someone else made the room.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    bytes -= freed;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            fs::remove_file(&path)?;
-            DeadLettersDropped {
-                path: &path,
-                letters,
+            match remove(&path) {
+                Ok(letters) => dropped += letters,
+                Err(error) => return (dropped, Err(error)),
             }
-            .emit();
-            dropped += letters;
+            current.full.remove(0);
             bytes -= freed;
         }
-        Ok(dropped)
+        (dropped, Ok(()))
     }
+}
+
+/// Removes a file of letters; how many they were. One that is gone already held none.
+fn remove(path: &Path) -> io::Result<u64> {
+    let letters = match fs::read(path) {
+        Ok(text) => memchr::memchr_iter(b'\n', &text).count() as u64,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    fs::remove_file(path)?;
+    DeadLettersDropped { path, letters }.emit();
+    Ok(letters)
 }
 
 impl Current {

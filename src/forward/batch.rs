@@ -1,5 +1,7 @@
 //! A batch: events that are delivered together and stay together until they are.
 
+use bytes::Bytes;
+
 use crate::event::Position;
 use crate::spool::Part;
 
@@ -16,9 +18,12 @@ impl Batch {
     }
 
     /// The one event and its position, if the batch is down to one.
-    pub(super) fn single(&self) -> Option<(Position, &[u8])> {
+    pub(super) fn single(&self) -> Option<(Position, Bytes)> {
         match self.parts.as_slice() {
-            [only] if only.lines.count == 1 => Some((only.first, only.lines.iter().next()?)),
+            [only] if only.lines.count == 1 => {
+                let event = only.lines.iter().next()?;
+                Some((only.first, only.lines.bytes.slice_ref(event)))
+            }
             _ => None,
         }
     }

@@ -43,7 +43,11 @@ impl Batches {
             }
             tokio::select! {
                 () = self.was_returned.notified() => {}
-                parts = self.spool.lease(self.limits) => return Batch { parts },
+                parts = self.spool.lease(self.limits) => {
+                    // The notice of what was put off may have been taken by this worker, which has other work now.
+                    self.wake_for_returned();
+                    return Batch { parts };
+                }
             }
         }
     }
@@ -78,14 +82,20 @@ impl Batches {
     fn take_returned(&self) -> Option<Batch> {
         let mut returned = self.returned();
         let batch = match returned.first.pop_front() {
-            Some(batch) => Some(batch),
-            None if self.spool.has_events_to_lease() => None,
-            None => returned.last.pop_front(),
+            Some(batch) => batch,
+            None if self.spool.has_events_to_lease() => return None,
+            None => returned.last.pop_front()?,
         };
+        drop(returned);
+        self.wake_for_returned();
+        Some(batch)
+    }
+
+    fn wake_for_returned(&self) {
+        let returned = self.returned();
         if !returned.first.is_empty() || !returned.last.is_empty() {
             self.was_returned.notify_one();
         }
-        batch
     }
 
     fn returned(&self) -> MutexGuard<'_, Returned> {

@@ -119,7 +119,8 @@ fn basic(config: &config::Broker) -> Option<HeaderValue> {
     }
     let credentials = format!("{}:{}", config.user, config.password.expose());
     let encoded = base64::engine::general_purpose::STANDARD.encode(credentials);
-    let mut value = HeaderValue::try_from(format!("Basic {encoded}")).ok()?;
+    let mut value =
+        HeaderValue::try_from(format!("Basic {encoded}")).expect("base64 is visible ASCII");
     value.set_sensitive(true);
     Some(value)
 }
@@ -127,7 +128,11 @@ fn basic(config: &config::Broker) -> Option<HeaderValue> {
 /// What went wrong, from the innermost error, which tells most.
 fn reason(error: &reqwest::Error) -> String {
     let what = if error.is_timeout() {
-        return "it did not answer in time (broker.connect_timeout, broker.request_timeout)".into();
+        return if error.is_connect() {
+            "no connection in time (broker.connect_timeout)".into()
+        } else {
+            "it did not answer in time (broker.request_timeout)".into()
+        };
     } else if error.is_connect() {
         "no connection"
     } else {

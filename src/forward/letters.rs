@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
+use crate::lifecycle::blocking;
 use crate::telemetry::events::DeadLettersFailed;
 
 /// The pause before a letter that could not be written is tried again.
@@ -26,16 +27,13 @@ pub(super) async fn until_kept(write: impl Fn() -> io::Result<()> + Send + Sync 
     let mut has_failed = false;
     loop {
         let write = Arc::clone(&write);
-        match tokio::task::spawn_blocking(move || write()).await {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => {
-                if !has_failed {
-                    DeadLettersFailed { reason: &error }.emit();
-                    has_failed = true;
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        let Err(error) = blocking(move || write()).await else {
+            return;
+        };
+        if !has_failed {
+            DeadLettersFailed { reason: &error }.emit();
+            has_failed = true;
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }

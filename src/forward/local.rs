@@ -11,6 +11,7 @@ use super::encode::json_lines;
 use super::file::FileOutput;
 use super::stdout::StdoutOutput;
 use super::{LOCAL_LIMITS, Shared};
+use crate::lifecycle::blocking;
 use crate::telemetry::events::{OutputFailed, OutputRecovered};
 
 const BACKOFF: Backoff = Backoff {
@@ -58,17 +59,12 @@ async fn until_written(output: LocalOutput, lines: Bytes) -> LocalOutput {
     let mut failures = 0;
     loop {
         let lines = lines.clone();
-        let writing = tokio::task::spawn_blocking(move || {
+        let outcome;
+        (output, outcome) = blocking(move || {
             let outcome = output.write(&lines);
             (output, outcome)
-        });
-        let outcome = match writing.await {
-            Ok((back, outcome)) => {
-                output = back;
-                outcome
-            }
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        };
+        })
+        .await;
         let target = output.target();
         match outcome {
             Ok(()) => {

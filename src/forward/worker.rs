@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Shared;
@@ -13,7 +14,8 @@ use super::encode::encode;
 use super::letters::until_kept;
 use super::outcome::Outcome;
 use crate::config::{self, BrokerFormat};
-use crate::dead_letters::RefusedEvent;
+use crate::dead_letters::RejectedEvent;
+use crate::event::Position;
 
 /// One slot.
 pub(super) struct Worker {
@@ -84,12 +86,15 @@ impl Worker {
                         return;
                     }
                     self.broker.works();
-                    if batch.single().is_some() {
-                        self.bury(batch, status, answer).await;
-                    } else {
-                        let (left, right) = batch.halve();
-                        to_send.push(right);
-                        to_send.push(left);
+                    match batch.single() {
+                        Some((position, event)) => {
+                            self.bury(position, event, status, answer).await;
+                            self.shared.spool.ack(&batch.parts);
+                        }
+                        None => {
+                            let (left, right) = batch.halve();
+                            to_send.extend([right, left]);
+                        }
                     }
                 }
             }
@@ -108,22 +113,17 @@ impl Worker {
     }
 
     /// The one event that the Broker does not want becomes a dead letter.
-    async fn bury(&self, batch: Batch, status: u16, answer: String) {
+    async fn bury(&self, position: Position, event: Bytes, status: u16, answer: String) {
         let (dead_letters, broker) = (self.shared.dead_letters.clone(), Arc::clone(&self.broker));
-        let parts = batch.parts.clone();
         until_kept(move || {
-            let Some((position, event)) = batch.single() else {
-                return Ok(());
-            };
-            dead_letters.keep_refused(&RefusedEvent {
+            dead_letters.keep_rejected(&RejectedEvent {
                 position,
-                event,
+                event: &event,
                 broker: &broker.address,
                 status,
                 answer: &answer,
             })
         })
         .await;
-        self.shared.spool.ack(&parts);
     }
 }

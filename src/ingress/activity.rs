@@ -61,11 +61,12 @@ impl TimeLimits {
     }
 }
 
-/// A connection's state. What it does and since when are one word, so that they change together.
+/// A connection's state.
 #[derive(Debug)]
 pub(super) struct Activity {
     opened: Instant,
-    /// Milliseconds since `opened`, shifted by two, and [`Doing`] in the low bits.
+    /// Milliseconds since `opened`, shifted by two, and [`Doing`] in the low bits: one word, so that they change
+    /// together.
     state: AtomicU64,
     /// Requests being served: at most one with HTTP/1.
     requests: AtomicUsize,
@@ -121,14 +122,22 @@ impl Activity {
             .store(millis << 2 | doing as u64, Ordering::Relaxed);
     }
 
+    /// What the connection is doing. Streams of HTTP/2 end on other threads, so while there is a request the word may
+    /// lag behind, and the count decides.
     pub(super) fn doing(&self) -> Doing {
-        doing(self.state.load(Ordering::Relaxed))
+        if self.requests.load(Ordering::Relaxed) > 0 {
+            return Doing::Serving;
+        }
+        match doing(self.state.load(Ordering::Relaxed)) {
+            Doing::Serving if self.is_multiplexed => Doing::Idle,
+            doing => doing,
+        }
     }
 
     /// When what it does now has taken too long, if there is a limit to it.
     pub(super) fn deadline(&self, limits: &TimeLimits) -> Option<Instant> {
         let state = self.state.load(Ordering::Relaxed);
-        let limit = match doing(state) {
+        let limit = match self.doing() {
             Doing::Idle => limits.idle,
             Doing::Head => limits.head,
             Doing::Answering => limits.answer,

@@ -15,6 +15,7 @@ use super::gate::Gate;
 use super::refusal::{Code, Refusal};
 use crate::budget::Reservation;
 use crate::event::Origin;
+use crate::lifecycle::blocking;
 use crate::pipeline::{self, Api, Arrival, DecodeError, Decoded, Rejected};
 use crate::units::timestamp;
 
@@ -113,15 +114,12 @@ impl Gate {
                 )
             })?;
         let gate = Arc::clone(self);
-        let decoding = tokio::task::spawn_blocking(move || {
+        let decoded = blocking(move || {
             // Held here, so that a client that goes away does not make room for more work than there are cores.
             let _turn = turn;
             gate.decode(request)
         });
-        match decoding.await {
-            Ok(outcome) => Ok(outcome?),
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        Ok(decoded.await?)
     }
 
     fn count_rejected(&self, rejected: &[Rejected]) {

@@ -189,7 +189,7 @@ impl<'a> EnvelopeBuilder<'a> {
         marks: Marks<'_>,
     ) -> Result<(), DecodeError> {
         let added = self.context.additions.size();
-        self.guess_size(scanned.span.len(), added)?;
+        self.guess_size(scanned.span.len(), added);
         let size = scanned.span.len() + added + LETTER_ROOM * marks.violations.len();
         make_room(
             &mut self.live,
@@ -272,8 +272,9 @@ impl<'a> EnvelopeBuilder<'a> {
         original_bytes: usize,
         violations: &[Violation],
     ) -> Result<(), DecodeError> {
-        let mut event = Vec::with_capacity(cut.len() + 64);
-        self.reserve_scratch(cut.len())?;
+        let scratch = string_len(cut) + MESSAGE_ROOM;
+        self.reserve_scratch(scratch)?;
+        let mut event = Vec::with_capacity(scratch);
         let mut object = Members::open(&mut event, b'{');
         push_string(object.key("message"), cut);
         object
@@ -286,7 +287,7 @@ impl<'a> EnvelopeBuilder<'a> {
             violations,
         };
         let outcome = self.write_live(&event, &scanned, marks);
-        self.reservation.shrink(cut.len());
+        self.reservation.shrink(scratch);
         outcome
     }
 
@@ -333,9 +334,9 @@ impl<'a> EnvelopeBuilder<'a> {
 
     /// Reserves, at the first event, what the whole envelope will take if the others are like it: growing by
     /// doubling would copy everything again and again.
-    fn guess_size(&mut self, event_bytes: usize, added: usize) -> Result<(), DecodeError> {
+    fn guess_size(&mut self, event_bytes: usize, added: usize) {
         if self.live.capacity() > 0 {
-            return Ok(());
+            return;
         }
         let events = self.context.body_bytes / event_bytes.max(1) + 1;
         let events = events.min(self.context.limits.max_events);
@@ -351,7 +352,6 @@ impl<'a> EnvelopeBuilder<'a> {
             max_bytes,
             self.reservation,
         );
-        Ok(())
     }
 
     fn reserve_scratch(&mut self, bytes: usize) -> Result<(), DecodeError> {

@@ -3,7 +3,7 @@
 
 mod brotli_reader;
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
@@ -131,7 +131,6 @@ fn read_all(
                 break Err(DecodeError::BodyTooLarge { max_bytes });
             }
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => break Err(DecodeError::BadCoding),
         }
     };

@@ -5,7 +5,7 @@ mod lane;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -29,8 +29,8 @@ pub(super) struct Queue {
 
 struct State {
     next: Position,
-    /// By position. Done ones stay until all before them are done.
-    entries: VecDeque<Entry>,
+    /// By the position of the first event; an entry goes when its last event is acked.
+    entries: BTreeMap<Position, Entry>,
     events: Lane,
     letters: Lane,
     unacked_events: usize,
@@ -40,7 +40,6 @@ struct State {
 }
 
 struct Entry {
-    first: Position,
     /// Events that are not withdrawn.
     events: usize,
     unacked: usize,
@@ -71,7 +70,7 @@ impl Queue {
             telemetry,
             state: Mutex::new(State {
                 next: Position::try_from(micros).unwrap_or_default(),
-                entries: VecDeque::new(),
+                entries: BTreeMap::new(),
                 events: Lane::default(),
                 letters: Lane::default(),
                 unacked_events: 0,
@@ -117,8 +116,7 @@ impl Queue {
         state.next += events as Position;
         state.unacked_events += events;
         state.bytes += bytes;
-        state.entries.push_back(Entry {
-            first,
+        let entry = Entry {
             events,
             unacked: events,
             bytes,
@@ -126,7 +124,8 @@ impl Queue {
             origin: envelope.origin,
             sources: envelope.sources,
             watched,
-        });
+        };
+        state.entries.insert(first, entry);
         let first_letter = first + envelope.live.count as Position;
         if state.events.push(first, envelope.live) {
             self.events_arrived.notify_one();
@@ -184,63 +183,55 @@ impl Queue {
 
     pub(super) fn ack(&self, first: Position, events: usize) {
         let mut state = self.lock();
-        let index = state.entry_of(first);
-        let entry = &mut state.entries[index];
+        let mut before = state.entries.range_mut(..=first);
+        let (first, entry) = before
+            .next_back()
+            .map(|(first, entry)| (*first, entry))
+            .expect("what is leased and not acked has its entry");
         entry.unacked -= events;
         state.unacked_events -= events;
-        self.finish_if_done(state, index);
+        self.finish_if_done(state, first);
     }
 
     /// Takes back what of the envelope at `first` is not leased yet. The rest counts as accepted now: it
-    /// is under way. An envelope that is done is left as it is.
+    /// is under way. An envelope that is done is gone already.
     pub(super) fn withdraw(&self, first: Position) -> Withdrawn {
-        let mut state = self.lock();
-        let found = state
-            .entries
-            .binary_search_by_key(&first, |entry| entry.first);
-        let Some(index) = found.ok().filter(|index| state.entries[*index].unacked > 0) else {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let Some(entry) = state.entries.get_mut(&first) else {
             return Withdrawn::NothingLeft;
         };
-        let end = first + state.entries[index].events as Position;
+        let end = first + entry.events as Position;
         let withdrawn = state.events.withdraw(first..end) + state.letters.withdraw(first..end);
         state.unacked_events -= withdrawn;
-        let entry = &mut state.entries[index];
         entry.unacked -= withdrawn;
         entry.events -= withdrawn;
         entry.watched = None;
         let (origin, under_way) = (entry.origin, entry.events);
         let sources = std::mem::take(&mut entry.sources);
-        self.finish_if_done(state, index);
+        self.finish_if_done(guard, first);
         if under_way > 0 {
             self.count_accepted(origin, under_way, &sources);
         }
         Withdrawn::WhatWasLeft
     }
 
-    fn finish_if_done(&self, mut state: MutexGuard<'_, State>, index: usize) {
-        let entry = &mut state.entries[index];
-        if entry.unacked > 0 {
-            return;
-        }
-        let bytes = std::mem::take(&mut entry.bytes);
-        let watched = entry.watched.take();
-        let (origin, events) = (entry.origin, entry.events);
-        let sources = std::mem::take(&mut entry.sources);
-        state.bytes -= bytes;
-        while state
+    fn finish_if_done(&self, mut state: MutexGuard<'_, State>, first: Position) {
+        let is_done = state
             .entries
-            .front()
-            .is_some_and(|entry| entry.unacked == 0)
-        {
-            state.entries.pop_front();
-        }
-        let empty = state.unacked_events == 0;
+            .get(&first)
+            .is_some_and(|entry| entry.unacked == 0);
+        let Some(done) = is_done.then(|| state.entries.remove(&first)).flatten() else {
+            return;
+        };
+        state.bytes -= done.bytes;
+        let is_empty = state.unacked_events == 0;
         drop(state);
-        if empty {
+        if is_empty {
             self.all_acked.notify_waiters();
         }
-        if let Some(delivered) = watched {
-            self.count_accepted(origin, events, &sources);
+        if let Some(delivered) = done.watched {
+            self.count_accepted(done.origin, done.events, &done.sources);
             // The client may have gone away in this moment; its events are delivered all the same.
             let _gone = delivered.send(());
         }
@@ -253,11 +244,11 @@ impl Queue {
 
     pub(super) fn status(&self) -> SpoolStatus {
         let state = self.lock();
-        let oldest = state.entries.front();
+        let oldest = state.entries.first_key_value();
         SpoolStatus {
             bytes: state.bytes,
             events: state.unacked_events,
-            oldest_age: oldest.map_or_else(Default::default, |entry| entry.appended.elapsed()),
+            oldest_age: oldest.map_or_else(Default::default, |(_, entry)| entry.appended.elapsed()),
             full: state
                 .refused_bytes
                 .is_some_and(|bytes| state.bytes + bytes > self.max_bytes),
@@ -276,17 +267,13 @@ impl Queue {
         }
     }
 
+    /// Envelopes that are kept.
+    #[cfg(test)]
+    fn entries(&self) -> usize {
+        self.lock().entries.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Index of the entry that the event at `position` belongs to.
-    fn entry_of(&self, position: Position) -> usize {
-        self.entries
-            .partition_point(|entry| entry.first <= position)
-            .checked_sub(1)
-            .expect("only events that are leased are acked, and their entries are there")
     }
 }

@@ -240,3 +240,25 @@ async fn an_ack_at_the_deadline_is_a_delivery_and_counts_once() {
         assert!(matches!(answer, Ok(()) | Err(AppendError::NotDelivered)));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn withdrawn_envelopes_leave_nothing_behind_while_an_older_one_is_leased() {
+    let (spool, _) = spool(1000, Acknowledge::Delivered);
+    let older = spool.append(
+        envelope(&["0"], &[]),
+        Instant::now() + Duration::from_secs(3600),
+    );
+    let withdrawn = async {
+        let leased = spool.lease(limits(10, 100)).await;
+        for _ in 0..100 {
+            let soon = Instant::now() + Duration::from_secs(1);
+            let answer = spool.append(envelope(&["1"], &[]), soon).await;
+            assert_eq!(answer, Err(AppendError::NotDelivered));
+        }
+        assert_eq!(spool.queue.entries(), 1);
+        spool.ack(&leased);
+    };
+    let (older, ()) = tokio::join!(older, withdrawn);
+    assert_eq!(older, Ok(()));
+    assert_eq!(spool.queue.entries(), 0);
+}
