@@ -121,6 +121,13 @@ pub struct Rejected {
     pub violations: Vec<Violation>,
 }
 
+impl Rejected {
+    /// Bytes that it takes here and in an answer, about.
+    pub fn answer_bytes(&self) -> usize {
+        256 * (1 + self.violations.len())
+    }
+}
+
 /// Why a body was refused as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {

@@ -3,11 +3,15 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use super::batch::Batch;
 use crate::spool::{LeaseLimits, Spool};
+
+/// What was put off is looked for again this often while there is any.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The source of batches, shared by all workers of all Brokers.
 pub(super) struct Batches {
@@ -41,8 +45,11 @@ impl Batches {
             if let Some(batch) = self.take_returned() {
                 return batch;
             }
+            let is_put_off = !self.returned().last.is_empty();
             tokio::select! {
                 () = self.was_returned.notified() => {}
+                // What the spool had may be withdrawn while a lease waits for more.
+                () = tokio::time::sleep(LOOK_AGAIN), if is_put_off => {}
                 parts = self.spool.lease(self.limits) => {
                     // The notice of what was put off may have been taken by this worker, which has other work now.
                     self.wake_for_returned();
@@ -100,5 +107,87 @@ impl Batches {
 
     fn returned(&self) -> MutexGuard<'_, Returned> {
         self.returned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::event::{Envelope, Lines, Origin};
+    use crate::spool::{Acknowledge, Part};
+    use crate::telemetry::{Output, Telemetry};
+
+    fn lines(text: &'static str) -> Lines {
+        Lines {
+            count: 1,
+            bytes: text.into(),
+        }
+    }
+
+    fn envelope(text: &'static str) -> Envelope {
+        Envelope {
+            origin: Origin::Json,
+            live: lines(text),
+            dead: Lines::default(),
+            sources: vec![],
+        }
+    }
+
+    fn put_off() -> Batch {
+        let part = Part {
+            first: 0,
+            lines: lines("{\"old\":1},\n"),
+        };
+        Batch { parts: vec![part] }
+    }
+
+    fn batches(acknowledge: Acknowledge) -> (Batches, Spool) {
+        let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));
+        let spool = Spool::in_memory(1000, acknowledge, telemetry);
+        let limits = LeaseLimits {
+            max_events: 1000,
+            max_bytes: 1000,
+            linger: Duration::from_millis(5),
+        };
+        (Batches::new(spool.clone(), limits), spool)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_events_come_before_what_was_put_off() {
+        let (batches, spool) = batches(Acknowledge::Queued);
+        batches.put_off([put_off()].into_iter());
+        let soon = Instant::now() + Duration::from_secs(1);
+        spool
+            .append(envelope("{\"new\":1},\n"), soon)
+            .await
+            .unwrap();
+        let begun = Instant::now();
+        assert_eq!(
+            &batches.next().await.single().unwrap().1[..],
+            b"{\"new\":1}"
+        );
+        assert!(
+            begun.elapsed() < Duration::from_secs(1),
+            "the linger was not begun again and again"
+        );
+        assert_eq!(
+            &batches.next().await.single().unwrap().1[..],
+            b"{\"old\":1}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_put_off_comes_even_if_the_new_events_are_withdrawn() {
+        let (batches, spool) = batches(Acknowledge::Delivered);
+        batches.put_off([put_off()].into_iter());
+        let soon = Instant::now() + Duration::from_millis(1);
+        let append = spool.append(envelope("{\"new\":1},\n"), soon);
+        let (refused, batch) = tokio::join!(append, batches.next());
+        assert!(refused.is_err());
+        assert_eq!(&batch.single().unwrap().1[..], b"{\"old\":1}");
     }
 }

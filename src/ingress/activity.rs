@@ -22,7 +22,7 @@ pub(super) enum Doing {
 }
 
 /// A connection of the reserve that says nothing for so long makes room for one that does.
-const RESERVE_SILENCE: Duration = Duration::from_secs(5);
+const RESERVE_SILENCE: Duration = Duration::from_secs(1);
 
 /// The time limits that a connection's task keeps.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +70,8 @@ pub(super) struct Activity {
     state: AtomicU64,
     /// Requests being served: at most one with HTTP/1.
     requests: AtomicUsize,
+    /// Milliseconds since `opened` of the last write; only with HTTP/2, where answers can be long under way.
+    written: AtomicU64,
     /// With HTTP/2 the streams come and go within one head or body of the connection.
     is_multiplexed: bool,
 }
@@ -81,6 +83,7 @@ impl Activity {
             opened: Instant::now(),
             state: AtomicU64::new(first as u64),
             requests: AtomicUsize::new(0),
+            written: AtomicU64::new(0),
             is_multiplexed,
         }
     }
@@ -90,6 +93,20 @@ impl Activity {
         if self.doing() == Doing::Idle && !self.is_multiplexed {
             self.begin(Doing::Head);
         }
+    }
+
+    /// Bytes go out.
+    pub(super) fn bytes_went(&self) {
+        if self.is_multiplexed {
+            self.written.store(self.millis(), Ordering::Relaxed);
+        }
+    }
+
+    /// When something was last under way, as far as it is known.
+    pub(super) fn last_sign(&self) -> Instant {
+        let since = self.state.load(Ordering::Relaxed) >> 2;
+        let written = self.written.load(Ordering::Relaxed);
+        self.opened + Duration::from_millis(since.max(written))
     }
 
     /// Everything written so far went out.
@@ -117,9 +134,12 @@ impl Activity {
     }
 
     fn begin(&self, doing: Doing) {
-        let millis = self.opened.elapsed().as_millis() as u64;
         self.state
-            .store(millis << 2 | doing as u64, Ordering::Relaxed);
+            .store(self.millis() << 2 | doing as u64, Ordering::Relaxed);
+    }
+
+    fn millis(&self) -> u64 {
+        self.opened.elapsed().as_millis() as u64
     }
 
     /// What the connection is doing. Streams of HTTP/2 end on other threads, so while there is a request the word may

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::held_body::HeldBody;
+use super::held_body::held_body;
 use super::refusal::push_rejected;
 use crate::budget::Reservation;
 use crate::config::{Durability, Ingest};
@@ -69,13 +69,12 @@ impl Answers {
         &self,
         accepted: usize,
         rejected: &[Rejected],
-        reservation: Reservation,
+        reservation: Arc<Reservation>,
     ) -> Response {
         let mut body = format!("{{\"accepted\":{accepted},\"rejected\":").into_bytes();
         push_rejected(&mut body, rejected);
         body.push(b'}');
-        let body = Body::new(HeldBody::new(body, Arc::new(reservation)));
-        json(StatusCode::MULTI_STATUS, body)
+        json(StatusCode::MULTI_STATUS, held_body(body, reservation))
     }
 }
 

@@ -27,6 +27,9 @@ use crate::lifecycle::{Lifecycle, Phase};
 /// How long a connection that was told to end may idle, so that a request that is on its way still gets its answer.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// Longest such wait, for a client that goes on talking without a request.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
+
 /// A timer far enough away to mean never.
 const FAR: Duration = Duration::from_secs(24 * 3600);
 
@@ -279,7 +282,10 @@ async fn supervise(
             }
             let doing = activity.doing();
             let deadline = match (doing, closing_since) {
-                (Doing::Idle, Some(since)) => Some(since + GOODBYE),
+                (Doing::Idle, Some(since)) => {
+                    let goodbye = since.max(activity.last_sign()) + GOODBYE;
+                    Some(goodbye.min(since + LONGEST_GOODBYE))
+                }
                 _ => activity.deadline(&limits),
             };
             match (is_overdue(timer.as_mut(), deadline, cx), closing_since) {

@@ -1,48 +1,29 @@
-//! An answer's body that keeps the request's part of the byte budget until it is sent: a client that does not read its
+//! An answer's body that keeps its part of the byte budget until the last byte is sent: a client that does not read its
 //! answer holds memory like one that does not send its body.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
+use axum::body::Body;
 use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
 
 use crate::budget::Reservation;
 
-/// The body in one piece.
-pub(super) struct HeldBody {
-    piece: Option<Bytes>,
+/// The text of a body, and what counts it. It lives as long as any slice of the text, wherever that waits.
+struct Held {
+    text: Vec<u8>,
     _reservation: Arc<Reservation>,
 }
 
-impl HeldBody {
-    pub(super) fn new(body: Vec<u8>, reservation: Arc<Reservation>) -> Self {
-        Self {
-            piece: Some(body.into()),
-            _reservation: reservation,
-        }
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
     }
 }
 
-impl Body for HeldBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let piece = self.get_mut().piece.take();
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.piece.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.piece.as_ref().map_or(0, |piece| piece.len() as u64))
-    }
+/// A body whose text stays counted until it is sent.
+pub(super) fn held_body(text: Vec<u8>, reservation: Arc<Reservation>) -> Body {
+    Body::from(Bytes::from_owner(Held {
+        text,
+        _reservation: reservation,
+    }))
 }

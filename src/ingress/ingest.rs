@@ -54,16 +54,18 @@ impl Gate {
         let accepted = decoded.envelope.events();
         if accepted == 0 && !decoded.rejected.is_empty() {
             self.count_rejected(&decoded.rejected);
-            return Err(Refusal::invalid_events(decoded.rejected, reservation));
+            let held = for_answer(reservation, &decoded.rejected);
+            return Err(Refusal::invalid_events(decoded.rejected, held));
         }
         self.spool.append(decoded.envelope, deadline).await?;
         self.count_rejected(&decoded.rejected);
         Ok(match api {
             Api::Logstash => self.answers.logstash(),
             Api::Events if decoded.rejected.is_empty() => self.answers.accepted(accepted),
-            Api::Events => self
-                .answers
-                .partly(accepted, &decoded.rejected, reservation),
+            Api::Events => {
+                let held = for_answer(reservation, &decoded.rejected);
+                self.answers.partly(accepted, &decoded.rejected, held)
+            }
         })
     }
 
@@ -138,6 +140,13 @@ struct IngestRequest {
     key: Option<usize>,
     bytes: Bytes,
     reservation: Reservation,
+}
+
+/// What a request still holds of the budget while its answer tells of rejected events; the rest is given back.
+fn for_answer(mut reservation: Reservation, rejected: &[Rejected]) -> Arc<Reservation> {
+    let needed: usize = rejected.iter().map(Rejected::answer_bytes).sum();
+    reservation.shrink(reservation.bytes().saturating_sub(needed));
+    Arc::new(reservation)
 }
 
 /// `Host`, or with HTTP/2 the authority.

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
-use super::held_body::HeldBody;
+use super::held_body::held_body;
 use crate::budget::Reservation;
 use crate::pipeline::{DecodeError, Rejected, push_violations};
 use crate::spool::AppendError;
@@ -205,9 +205,9 @@ impl Refusal {
     }
 
     /// 422.
-    pub(super) fn invalid_events(rejected: Vec<Rejected>, reservation: Reservation) -> Self {
+    pub(super) fn invalid_events(rejected: Vec<Rejected>, reservation: Arc<Reservation>) -> Self {
         Self {
-            more: More::Rejected(rejected, Arc::new(reservation)),
+            more: More::Rejected(rejected, reservation),
             ..Self::new(
                 Code::InvalidEvents,
                 "No event was kept; `rejected` tells what is wrong with each.",
@@ -252,7 +252,7 @@ impl Refusal {
             text.extend_from_slice(b",\"rejected\":");
             push_rejected(&mut text, rejected);
             text.push(b'}');
-            Body::new(HeldBody::new(text, Arc::clone(reservation)))
+            held_body(text, Arc::clone(reservation))
         } else {
             Body::from(text)
         };

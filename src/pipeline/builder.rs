@@ -293,12 +293,12 @@ impl<'a> EnvelopeBuilder<'a> {
 
     fn reject(&mut self, violations: Vec<Violation>) -> Result<(), DecodeError> {
         self.check_count()?;
-        // What an entry of the answer takes, about.
-        self.reserve_scratch(LETTER_ROOM * (1 + violations.len()))?;
-        self.rejected.push(Rejected {
+        let rejected = Rejected {
             index: self.count(),
             violations,
-        });
+        };
+        self.reserve_scratch(rejected.answer_bytes())?;
+        self.rejected.push(rejected);
         Ok(())
     }
 

@@ -209,7 +209,7 @@ impl Rewrite<'_> {
         }
         let group = self.group(slot);
         match group.map(|group| (group, group.meets(member.kind))) {
-            _ if slot == slots.moved_timestamp && self.timestamp_is_bad => {}
+            _ if slot == slots.moved_timestamp && self.moves_timestamp() => {}
             Some((_, Meeting::Replace)) => {}
             _ if slot == slots.timestamp && self.timestamp_is_bad => {
                 if is_last {
@@ -237,6 +237,7 @@ impl Rewrite<'_> {
             let rendered = self.additions.rendered(index);
             let is_added = match self.event.found.get(group.slot) {
                 _ if self.is_written_apart(group.slot) => false,
+                _ if group.slot == slots.moved_timestamp && self.moves_timestamp() => false,
                 None => true,
                 Some(own) if group.meets(own.kind) == Meeting::Replace => true,
                 Some(_) => group.slot == slots.timestamp && self.timestamp_is_bad,
@@ -256,6 +257,17 @@ impl Rewrite<'_> {
             let base = self.base(slots.headgate);
             push_errors(object.key("headgate"), base.as_deref(), self.violations);
         }
+    }
+
+    /// Whether the event's own timestamp is written as `_@timestamp`: it is bad, and nothing replaces it.
+    fn moves_timestamp(&self) -> bool {
+        let slot = self.additions.slots.timestamp;
+        let own = self.event.found.get(slot).filter(|_| self.timestamp_is_bad);
+        let replaces = |own: Value| {
+            let group = self.group(slot);
+            group.is_some_and(|group| group.meets(own.kind) == Meeting::Replace)
+        };
+        own.is_some_and(|own| !replaces(own))
     }
 
     /// Whether a member is written at the end, with what is added to its value.

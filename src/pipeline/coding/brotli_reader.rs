@@ -30,7 +30,8 @@ impl<'a> BrotliReader<'a> {
 }
 
 fn new_state() -> Box<State> {
-    Box::new(BrotliState::new(
+    // Strict: without the large windows that RFC 7932 does not have.
+    Box::new(BrotliState::new_strict(
         StandardAlloc::default(),
         StandardAlloc::default(),
         StandardAlloc::default(),
