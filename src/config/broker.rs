@@ -13,7 +13,7 @@ use crate::units::{self, ByteSize, Secret};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, validator::Validate)]
 #[serde(deny_unknown_fields)]
 pub struct Broker {
-    /// One or several; `http` or `https`, a host, no user information, no fragment.
+    /// One or several; `http`, a host, no user information, no fragment.
     #[serde(deserialize_with = "broker_url::list")]
     pub urls: Vec<Url>,
     /// How a batch is written.

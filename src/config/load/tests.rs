@@ -30,7 +30,7 @@ fn a_right_file_is_taken_as_it_stands() {
         "[ingest]\ncodecs = { 'Text/JSON' = 'auto' }\nresponse_headers = { X-Served-By = 'gate' }\n",
         "[enrich]\necs_compatibility = 'v8'\ndrop_headers = ['X-Custom']\nremote_host_target_field = '[client][ip]'\n",
         "fields = { '[cloud][region]' = 'eu', n = 1 }\n",
-        "[broker]\nurls = ['https://a/x', 'http://b:1']\nuser = 'u'\npassword = 'p:w'\n",
+        "[broker]\nurls = ['http://a/x', 'http://b:1']\nuser = 'u'\npassword = 'p:w'\n",
     ));
     assert_eq!(config.server.listen, "[::1]:0".parse().unwrap());
     assert_eq!(config.admin.listen, None);
@@ -46,7 +46,7 @@ fn a_right_file_is_taken_as_it_stands() {
         ["client", "ip"]
     );
     assert_eq!(config.enrich.fields.to_json()["cloud"]["region"], "eu");
-    assert_eq!(config.broker.urls[0].as_str(), "https://a/x");
+    assert_eq!(config.broker.urls[0].as_str(), "http://a/x");
     assert_eq!(config.broker.password.expose(), "p:w");
 }
 
