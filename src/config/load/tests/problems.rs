@@ -57,7 +57,7 @@ spool.dir = '' => the path of a folder
 output.type = 'kafka' => kafka | http | file | stdout | or ""
 output.type = 5 => = 5: | http | file | stdout
 output.file = 'x' => x | a table: [output.file]
-broker.urls = ['not a url'] => not a url | http or https
+broker.urls = ['not a url'] => not a url | with the scheme http
 broker.urls = 'http://a/' => http://a/ | a list
 broker.urls = ['http://a', 'http://a/'] => each one once
 broker.format = 'csv' => csv | json_batch | json_lines | json
