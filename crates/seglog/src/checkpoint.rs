@@ -1,0 +1,178 @@
+//! The checkpoint: which events are done, made durable. Two files take turns, so that a write that is cut anywhere
+//! leaves the one before it.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use crate::Position;
+use crate::acked::Acked;
+use crate::bytes::{Block, u32_at, u64_at};
+use crate::folder::{File, Folder, Mode, read_full_at, write_all_at};
+use crate::layout::{CHECKPOINTS, Kind, put_preamble, version_in};
+
+/// Bytes before the ranges.
+const HEAD_BYTES: usize = 56;
+const RANGE_BYTES: usize = 16;
+const CHECKSUM_BYTES: usize = 4;
+
+/// What a checkpoint says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The events that are done.
+    pub acked: Acked,
+    /// Everything below was durable in the log.
+    pub synced: Position,
+    /// When it was written: milliseconds since the Unix epoch.
+    pub written_at: u64,
+}
+
+/// The two files.
+#[derive(Debug)]
+pub struct Checkpoints {
+    folder: Arc<dyn Folder>,
+    /// Of the last one that was written or found; the next one is written to the file that does not hold it.
+    sequence: u64,
+    next_file: usize,
+    files: [Option<Box<dyn File>>; 2],
+}
+
+impl Checkpoints {
+    /// The files of a folder, and the newest sound checkpoint in them. Changes nothing.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn find(folder: Arc<dyn Folder>) -> io::Result<(Self, Option<Checkpoint>)> {
+        let mut newest: Option<(u64, usize, Checkpoint)> = None;
+        for (index, name) in CHECKPOINTS.into_iter().enumerate() {
+            if let Some((sequence, checkpoint)) = read(&*folder, name)?
+                && newest.as_ref().is_none_or(|(best, ..)| sequence > *best)
+            {
+                newest = Some((sequence, index, checkpoint));
+            }
+        }
+        let (sequence, next_file) = newest
+            .as_ref()
+            .map_or((0, 0), |(sequence, index, _)| (*sequence, 1 - index));
+        let checkpoints = Self {
+            folder,
+            sequence,
+            next_file,
+            files: [None, None],
+        };
+        Ok((checkpoints, newest.map(|(.., checkpoint)| checkpoint)))
+    }
+
+    /// Writes a checkpoint and makes it durable.
+    ///
+    /// # Errors
+    /// The system's. The one before it still holds then.
+    pub fn write(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
+        let bytes = encode(checkpoint, self.sequence + 1);
+        let index = self.next_file;
+        let is_new = self.files[index].is_none();
+        let file = match self.files[index].take() {
+            Some(file) => file,
+            None => self.folder.open(CHECKPOINTS[index], Mode::Create)?,
+        };
+        write_all_at(&*file, &mut [IoSlice::new(&bytes)], 0)?;
+        file.sync()?;
+        if is_new {
+            self.folder.sync()?;
+        }
+        self.files[index] = Some(file);
+        self.sequence += 1;
+        self.next_file = 1 - index;
+        Ok(())
+    }
+}
+
+fn encode(checkpoint: &Checkpoint, sequence: u64) -> Vec<u8> {
+    let ranges = checkpoint.acked.ranges();
+    let count = ranges.len();
+    let mut head = Block::<HEAD_BYTES>::zeroed();
+    put_preamble(&mut head, Kind::Checkpoint);
+    head.put(16, &sequence.to_le_bytes());
+    head.put(24, &checkpoint.written_at.to_le_bytes());
+    head.put(32, &checkpoint.synced.to_le_bytes());
+    head.put(40, &checkpoint.acked.low().to_le_bytes());
+    head.put(48, &(count as u64).to_le_bytes());
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + count * RANGE_BYTES + CHECKSUM_BYTES);
+    bytes.extend_from_slice(&head.into_bytes());
+    for range in ranges {
+        bytes.extend_from_slice(&range.start.to_le_bytes());
+        bytes.extend_from_slice(&range.end.to_le_bytes());
+    }
+    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+    bytes
+}
+
+/// The checkpoint in a file, with its sequence; none where the file is not there or holds no whole and sound one.
+fn read(folder: &dyn Folder, name: &str) -> io::Result<Option<(u64, Checkpoint)>> {
+    let file = match folder.open(name, Mode::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = vec![0; usize::try_from(file.bytes()?).unwrap_or_default()];
+    let read = read_full_at(&*file, &mut bytes, 0)?;
+    Ok(decode(&bytes[..read]))
+}
+
+fn decode(bytes: &[u8]) -> Option<(u64, Checkpoint)> {
+    let head = bytes.get(..HEAD_BYTES)?;
+    version_in(head, Kind::Checkpoint)?;
+    let count = usize::try_from(u64_at(head, 48)).ok()?;
+    // What is longer than its ranges need is left over from an earlier one.
+    let end = count.checked_mul(RANGE_BYTES)?.checked_add(HEAD_BYTES)?;
+    let sum = bytes.get(end..end.checked_add(CHECKSUM_BYTES)?)?;
+    if u32_at(sum, 0) != crc32fast::hash(&bytes[..end]) {
+        return None;
+    }
+    let mut acked = Acked::below(u64_at(head, 40));
+    for range in bytes[HEAD_BYTES..end].chunks_exact(RANGE_BYTES) {
+        acked.ack(u64_at(range, 0)..u64_at(range, 8));
+    }
+    let checkpoint = Checkpoint {
+        acked,
+        synced: u64_at(head, 32),
+        written_at: u64_at(head, 24),
+    };
+    Some((u64_at(head, 16), checkpoint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint() -> Checkpoint {
+        let mut acked = Acked::below(10);
+        acked.ack(12..15);
+        acked.ack(20..21);
+        Checkpoint {
+            acked,
+            synced: 30,
+            written_at: 1_700_000_000_000,
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_is_read_as_it_was_written_whatever_follows_it() {
+        let mut bytes = encode(&checkpoint(), 7);
+        assert_eq!(decode(&bytes), Some((7, checkpoint())));
+        bytes.extend_from_slice(b"of an earlier and longer one");
+        assert_eq!(decode(&bytes), Some((7, checkpoint())));
+    }
+
+    #[test]
+    fn every_cut_and_every_damaged_byte_is_noticed() {
+        let sound = encode(&checkpoint(), 7);
+        for cut in 0..sound.len() {
+            assert_eq!(decode(&sound[..cut]), None, "cut at {cut}");
+        }
+        for at in 0..sound.len() {
+            let mut bad = sound.clone();
+            bad[at] ^= 0x40;
+            assert_eq!(decode(&bad), None, "byte {at}");
+        }
+    }
+}

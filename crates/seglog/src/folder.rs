@@ -1,0 +1,246 @@
+//! The seam between the log and the file system: one folder with flat names. Tests put their own in its place.
+
+use std::fmt::Debug;
+use std::fs::{self, OpenOptions};
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// One name in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The file's name, without the folder.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// To be read; it is there.
+    Read,
+    /// To be read and written; it is there.
+    Write,
+    /// To be read and written; made if it is not there.
+    Create,
+}
+
+/// A folder of files. Names are plain file names.
+pub trait Folder: Debug + Send + Sync {
+    /// Where it is, for messages.
+    fn path(&self) -> &Path;
+
+    /// Makes the folder and those above it, where they are not there.
+    ///
+    /// # Errors
+    /// The system's.
+    fn make(&self) -> io::Result<()>;
+
+    /// All files, in any order.
+    ///
+    /// # Errors
+    /// The system's.
+    fn list(&self) -> io::Result<Vec<Entry>>;
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// The system's.
+    fn open(&self, name: &str, mode: Mode) -> io::Result<Box<dyn File>>;
+
+    /// Gives a file another name, in place of what had it.
+    ///
+    /// # Errors
+    /// The system's.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// The system's.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes the names durable.
+    ///
+    /// # Errors
+    /// The system's.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// An open file.
+pub trait File: Debug + Send + Sync {
+    /// Its length.
+    ///
+    /// # Errors
+    /// The system's.
+    fn bytes(&self) -> io::Result<u64>;
+
+    /// Reads at an offset; 0 at the end.
+    ///
+    /// # Errors
+    /// The system's.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes some of the pieces at an offset; how many bytes that were. Only one thread writes a file.
+    ///
+    /// # Errors
+    /// The system's.
+    fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
+
+    /// Cuts or lengthens it.
+    ///
+    /// # Errors
+    /// The system's.
+    fn set_bytes(&self, bytes: u64) -> io::Result<()>;
+
+    /// Makes its contents durable (fdatasync).
+    ///
+    /// # Errors
+    /// The system's. Whether the contents are durable is unknown then, and stays so.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Keeps other processes from locking it, as long as it is open.
+    ///
+    /// # Errors
+    /// `WouldBlock` when another process has it locked; else the system's.
+    fn lock(&self) -> io::Result<()>;
+}
+
+/// Writes all of the pieces at an offset.
+pub(crate) fn write_all_at(
+    file: &dyn File,
+    mut pieces: &mut [IoSlice<'_>],
+    offset: u64,
+) -> io::Result<()> {
+    let mut at = offset;
+    // Also leaves out pieces that are empty from the start.
+    IoSlice::advance_slices(&mut pieces, 0);
+    while !pieces.is_empty() {
+        match file.write_at(pieces, at) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                at += written as u64;
+                IoSlice::advance_slices(&mut pieces, written);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Reads as much as there is, up to the length of the buffer; how much that was.
+pub(crate) fn read_full_at(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// A folder of the file system.
+#[derive(Debug)]
+pub struct DiskFolder {
+    path: PathBuf,
+}
+
+impl DiskFolder {
+    /// The folder at a path. Nothing is looked at or made.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+}
+
+impl Folder for DiskFolder {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn make(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.path)
+    }
+
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let metadata = match entry.metadata() {
+                Ok(metadata) => metadata,
+                // Removed since by the process that has the log open.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            if let (true, Ok(name)) = (metadata.is_file(), entry.file_name().into_string()) {
+                entries.push(Entry {
+                    name,
+                    bytes: metadata.len(),
+                });
+            }
+        }
+        Ok(entries)
+    }
+
+    fn open(&self, name: &str, mode: Mode) -> io::Result<Box<dyn File>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(mode != Mode::Read)
+            .create(mode == Mode::Create)
+            .truncate(false)
+            .open(self.path.join(name))?;
+        Ok(Box::new(DiskFile { file }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        fs::File::open(&self.path)?.sync_all()
+    }
+}
+
+#[derive(Debug)]
+struct DiskFile {
+    file: fs::File,
+}
+
+impl File for DiskFile {
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(offset))?;
+        file.write_vectored(pieces)
+    }
+
+    fn set_bytes(&self, bytes: u64) -> io::Result<()> {
+        self.file.set_len(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn lock(&self) -> io::Result<()> {
+        self.file.try_lock().map_err(|error| match error {
+            fs::TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+            fs::TryLockError::Error(error) => error,
+        })
+    }
+}

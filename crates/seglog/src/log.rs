@@ -1,0 +1,319 @@
+//! The log as its one writer has it: append, sync, rotate, purge.
+
+mod active;
+mod open;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use crate::Position;
+use crate::error::Failed;
+use crate::folder::{File, Folder, Mode};
+use crate::layout::SPARE;
+use crate::record::Record;
+use crate::room::Room;
+use crate::segment::{HEADER_BYTES, Header, Segment};
+use active::{Active, is_full};
+pub use open::Opened;
+
+/// How a log is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Length of a segment; a record that is longer gets one of its own.
+    pub segment_bytes: u64,
+    /// The most that the segments may take together.
+    pub max_bytes: u64,
+    /// Position of the first event of a log that is new.
+    pub first_position: Position,
+    /// Now: milliseconds since the Unix epoch.
+    pub now: u64,
+}
+
+/// Where a record was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its segment.
+    pub generation: u64,
+    /// Where it begins in it.
+    pub offset: u64,
+    /// Position of its first event.
+    pub first: Position,
+}
+
+/// A record was not appended; nothing of it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no room now: the limit is reached, or the disk is full.
+    Full,
+    /// It is longer than the log may ever be.
+    TooLarge,
+}
+
+/// A log that is open for writing, and locked.
+#[derive(Debug)]
+pub struct Log {
+    folder: Arc<dyn Folder>,
+    options: Options,
+    /// Oldest first.
+    sealed: VecDeque<Segment>,
+    active: Option<Active>,
+    /// Length of the file that is kept to become a segment.
+    spare_bytes: Option<u64>,
+    /// Of the newest segment.
+    generation: u64,
+    next: Position,
+    synced: Position,
+    room: Room,
+    has_failed: bool,
+    _lock: Box<dyn File>,
+}
+
+impl Log {
+    /// Appends records in this order, each whole or not at all, and says of each where it was put. They count when
+    /// [`Self::sync`] has returned.
+    ///
+    /// # Errors
+    /// [`Failed`] when a write failed: the log takes nothing more.
+    pub fn append(
+        &mut self,
+        records: &[Record<'_>],
+        now: u64,
+    ) -> Result<Vec<Result<Place, Refused>>, Failed> {
+        self.refuse_if_failed()?;
+        let mut placed = Vec::with_capacity(records.len());
+        let mut rest = records;
+        while let Some(record) = rest.first() {
+            let run = match self.find_room(record.bytes(), now)? {
+                Ok(()) => self.run_that_fits(rest),
+                Err(refused) => {
+                    placed.push(Err(refused));
+                    rest = &rest[1..];
+                    continue;
+                }
+            };
+            self.write_run(&rest[..run], &mut placed)?;
+            rest = &rest[run..];
+        }
+        Ok(placed)
+    }
+
+    /// Makes durable what was appended.
+    ///
+    /// # Errors
+    /// [`Failed`]: what was appended since the last sync must not be acknowledged, and the log takes nothing more.
+    pub fn sync(&mut self) -> Result<(), Failed> {
+        self.refuse_if_failed()?;
+        if let (Some(active), true) = (&self.active, self.synced < self.next) {
+            let outcome = active.file.sync();
+            let name = active.segment.name();
+            outcome.map_err(|source| self.fail(&name, source))?;
+        }
+        self.synced = self.next;
+        Ok(())
+    }
+
+    /// The position after the last event that was appended.
+    pub fn next(&self) -> Position {
+        self.next
+    }
+
+    /// Everything below is durable.
+    pub fn synced(&self) -> Position {
+        self.synced
+    }
+
+    /// By how much the files may still grow.
+    pub fn room(&self) -> u64 {
+        self.room.left()
+    }
+
+    /// All segments, oldest first.
+    pub fn segments(&self) -> Vec<Segment> {
+        let active = self.active.iter().map(|active| &active.segment);
+        self.sealed.iter().chain(active).cloned().collect()
+    }
+
+    /// Gives back the space of sealed segments whose events are all below `position`, which must be durably so.
+    ///
+    /// # Errors
+    /// The system's; what could be given back was.
+    pub fn purge(&mut self, position: Position) -> io::Result<()> {
+        while let Some(oldest) = self.sealed.front() {
+            if self.end_of_oldest() > position {
+                break;
+            }
+            let name = oldest.name();
+            if self.spare_bytes.is_none() && oldest.file_bytes == self.options.segment_bytes {
+                self.folder.rename(&name, SPARE)?;
+                self.spare_bytes = Some(oldest.file_bytes);
+            } else {
+                self.folder.remove(&name)?;
+                self.room.replace(oldest.file_bytes, 0);
+            }
+            self.sealed.pop_front();
+        }
+        Ok(())
+    }
+
+    fn end_of_oldest(&self) -> Position {
+        let active = self.active.as_ref().map(|active| &active.segment);
+        let next = self.sealed.get(1).or(active);
+        next.map_or(self.next, |next| next.first)
+    }
+
+    /// Sees to it that the active segment can take a record of so many bytes.
+    fn find_room(&mut self, bytes: u64, now: u64) -> Result<Result<(), Refused>, Failed> {
+        let alone = HEADER_BYTES as u64 + bytes;
+        if alone > self.options.max_bytes || bytes > u64::from(u32::MAX) {
+            return Ok(Err(Refused::TooLarge));
+        }
+        let growth = match &self.active {
+            Some(active) if active.takes(bytes, self.options.segment_bytes) => active.growth(bytes),
+            _ => {
+                let growth = alone.saturating_sub(self.spare_bytes.unwrap_or_default());
+                if growth > self.room.left() {
+                    return Ok(Err(Refused::Full));
+                }
+                return self.rotate(now);
+            }
+        };
+        if growth > self.room.left() {
+            self.give_up_spare()?;
+        }
+        Ok(if growth <= self.room.left() {
+            Ok(())
+        } else {
+            Err(Refused::Full)
+        })
+    }
+
+    fn give_up_spare(&mut self) -> Result<(), Failed> {
+        if let Some(bytes) = self.spare_bytes {
+            let outcome = self.folder.remove(SPARE);
+            outcome.map_err(|source| self.fail(SPARE, source))?;
+            self.spare_bytes = None;
+            self.room.replace(bytes, 0);
+        }
+        Ok(())
+    }
+
+    /// How many of these the active segment, in which the first one fits, can take in one write.
+    fn run_that_fits(&self, records: &[Record<'_>]) -> usize {
+        let active = self.active.as_ref().expect("room was found in it");
+        let left = self.room.left();
+        let mut bytes = 0;
+        let fits = |record: &&Record<'_>| {
+            bytes += record.bytes();
+            active.takes(bytes, self.options.segment_bytes) && active.growth(bytes) <= left
+        };
+        records.iter().take_while(fits).count()
+    }
+
+    fn write_run(
+        &mut self,
+        records: &[Record<'_>],
+        placed: &mut Vec<Result<Place, Refused>>,
+    ) -> Result<(), Failed> {
+        let active = self.active.as_mut().expect("room was found in it");
+        let before = active.segment.file_bytes;
+        let outcome = active.write(records, self.next, self.synced);
+        let name = active.segment.name();
+        self.room.replace(before, active.segment.file_bytes);
+        match outcome {
+            Ok(places) => {
+                placed.extend(places.into_iter().map(Ok));
+                self.next += records
+                    .iter()
+                    .map(|one| Position::from(one.events))
+                    .sum::<u64>();
+                self.write_ahead()
+            }
+            Err(error) if is_full(&error) => {
+                placed.extend(records.iter().map(|_| Err(Refused::Full)));
+                Ok(())
+            }
+            Err(source) => Err(self.fail(&name, source)),
+        }
+    }
+
+    /// Writes zeros behind what was written, so that the next syncs move no metadata.
+    fn write_ahead(&mut self) -> Result<(), Failed> {
+        let active = self.active.as_mut().expect("it was just written to");
+        let before = active.segment.file_bytes;
+        let outcome = active.write_ahead(self.options.segment_bytes, self.room.left());
+        let name = active.segment.name();
+        self.room.replace(before, active.segment.file_bytes);
+        match outcome {
+            Err(source) if !is_full(&source) => Err(self.fail(&name, source)),
+            _written_or_no_room => Ok(()),
+        }
+    }
+
+    /// Seals the active segment and begins a new one.
+    fn rotate(&mut self, now: u64) -> Result<Result<(), Refused>, Failed> {
+        self.sync()?;
+        if let Some(active) = self.active.take() {
+            self.sealed.push_back(active.segment);
+        }
+        let header = Header {
+            generation: self.generation + 1,
+            first: self.next,
+            made_at: now,
+        };
+        match self.begin_segment(header) {
+            Ok(active) => {
+                let spare = self.spare_bytes.take().unwrap_or_default();
+                self.room.replace(spare, active.segment.file_bytes);
+                self.generation = header.generation;
+                self.active = Some(active);
+                Ok(Ok(()))
+            }
+            Err(error) if is_full(&error) => Ok(Err(Refused::Full)),
+            Err(source) => {
+                let name = crate::layout::segment_name(header.generation);
+                Err(self.fail(&name, source))
+            }
+        }
+    }
+
+    /// Makes a segment, of the spare file where there is one, and makes its name durable.
+    fn begin_segment(&self, header: Header) -> io::Result<Active> {
+        let name = crate::layout::segment_name(header.generation);
+        let from = if self.spare_bytes.is_some() {
+            SPARE
+        } else {
+            &name
+        };
+        let file = self.folder.open(from, Mode::Create)?;
+        let active = Active::begin(file, header).inspect_err(|_| {
+            if from != SPARE {
+                // Nothing is in it; should this fail too, the next start removes it.
+                let _removed = self.folder.remove(from);
+            }
+        })?;
+        if from == SPARE {
+            self.folder.rename(SPARE, &name)?;
+        }
+        self.folder.sync()?;
+        Ok(active)
+    }
+
+    fn refuse_if_failed(&self) -> Result<(), Failed> {
+        if self.has_failed {
+            return Err(Failed {
+                path: self.folder.path().to_owned(),
+                source: io::Error::other("an earlier write or sync failed"),
+            });
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, name: &str, source: io::Error) -> Failed {
+        self.has_failed = true;
+        Failed {
+            path: self.folder.path().join(name),
+            source,
+        }
+    }
+}

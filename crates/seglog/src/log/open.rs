@@ -1,0 +1,155 @@
+//! Opens a log: what a survey finds is mended as far as it must be, so that writing can go on.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use super::{Log, Options};
+use crate::Position;
+use crate::acked::Acked;
+use crate::bytes::Block;
+use crate::checkpoint::Checkpoints;
+use crate::error::OpenError;
+use crate::folder::{File, Folder, Mode, write_all_at};
+use crate::layout::{Kind, LOCK, PREAMBLE_BYTES, SPARE, damage_name, generation_of, put_preamble};
+use crate::room::Room;
+use crate::survey::{Survey, survey};
+
+/// A log that was opened, and what was found.
+#[derive(Debug)]
+pub struct Opened {
+    /// The log.
+    pub log: Log,
+    /// Where its checkpoints are written.
+    pub checkpoints: Checkpoints,
+    /// The events that are done.
+    pub acked: Acked,
+    /// When the checkpoint that says so was written: milliseconds since the Unix epoch; none where there is none.
+    pub checkpoint_written_at: Option<u64>,
+    /// Bytes of a torn tail that were cut off.
+    pub torn_bytes: u64,
+    /// Files of segments that were set aside whole, because nothing in them can be read.
+    pub unreadable: Vec<String>,
+}
+
+impl Log {
+    /// Opens the log of a folder; makes it where there is none. Each opening begins a new segment at its first append,
+    /// so that nothing is ever written behind a torn tail.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(folder: &Arc<dyn Folder>, options: Options) -> Result<Opened, OpenError> {
+        let at = |source| OpenError::Io {
+            path: folder.path().to_owned(),
+            source,
+        };
+        folder.make().map_err(at)?;
+        // Before the lock is made: a newer program's folder is not even locked.
+        survey(folder)?;
+        let lock = lock(&**folder)?;
+        let survey = survey(folder)?;
+        let unreadable = mend(&**folder, &survey).map_err(at)?;
+        let acked = survey.acked();
+        let end = survey.end.unwrap_or(options.first_position);
+        let mut log = Self {
+            room: Room::new(options.max_bytes),
+            options,
+            sealed: survey.segments.into(),
+            active: None,
+            spare_bytes: survey.spare.map(|entry| entry.bytes),
+            generation: survey.generation,
+            next: end,
+            synced: end,
+            has_failed: false,
+            _lock: lock,
+            folder: Arc::clone(folder),
+        };
+        log.trim_newest().map_err(at)?;
+        log.keep_spare_if_useful().map_err(at)?;
+        let acked = acked.unwrap_or_else(|| Acked::below(log.next));
+        log.count_files();
+        log.purge(acked.low()).map_err(at)?;
+        folder.sync().map_err(at)?;
+        Ok(Opened {
+            log,
+            checkpoints: survey.checkpoints,
+            acked,
+            checkpoint_written_at: survey.checkpoint.map(|known| known.written_at),
+            torn_bytes: survey.torn_bytes,
+            unreadable,
+        })
+    }
+
+    /// Cuts what follows the last record of the newest segment, and makes durable what was found: it counts from now
+    /// on, whoever wrote it last.
+    fn trim_newest(&mut self) -> io::Result<()> {
+        let Some(newest) = self.sealed.back_mut() else {
+            return Ok(());
+        };
+        let file = self.folder.open(&newest.name(), Mode::Write)?;
+        if newest.used_bytes < newest.file_bytes {
+            file.set_bytes(newest.used_bytes)?;
+            newest.file_bytes = newest.used_bytes;
+        }
+        file.sync()
+    }
+
+    /// The length of segments may be configured anew.
+    fn keep_spare_if_useful(&mut self) -> io::Result<()> {
+        if self
+            .spare_bytes
+            .is_some_and(|bytes| bytes != self.options.segment_bytes)
+        {
+            self.folder.remove(SPARE)?;
+            self.spare_bytes = None;
+        }
+        Ok(())
+    }
+
+    fn count_files(&mut self) {
+        let segments: u64 = self.sealed.iter().map(|segment| segment.file_bytes).sum();
+        let spare = self.spare_bytes.unwrap_or_default();
+        self.room.replace(0, segments + spare);
+    }
+}
+
+fn lock(folder: &dyn Folder) -> Result<Box<dyn File>, OpenError> {
+    let at = |source| OpenError::Io {
+        path: folder.path().join(LOCK),
+        source,
+    };
+    let file = folder.open(LOCK, Mode::Create).map_err(at)?;
+    file.lock().map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::Locked {
+            folder: folder.path().to_owned(),
+        },
+        _ => at(error),
+    })?;
+    let mut preamble = Block::<PREAMBLE_BYTES>::zeroed();
+    put_preamble(&mut preamble, Kind::Lock);
+    write_all_at(&*file, &mut [IoSlice::new(&preamble.into_bytes())], 0).map_err(at)?;
+    Ok(file)
+}
+
+/// Removes segments in which nothing ever was, and sets aside those in which nothing can be read; their new names.
+fn mend(folder: &dyn Folder, survey: &Survey) -> io::Result<Vec<String>> {
+    for name in &survey.empty {
+        folder.remove(name)?;
+    }
+    let mut set_aside = Vec::new();
+    for name in &survey.unreadable {
+        let generation = generation_of(name).expect("segments are found by their names");
+        let new = damage_name(generation, 0);
+        folder.rename(name, &new)?;
+        set_aside.push(new);
+    }
+    Ok(set_aside)
+}
+
+impl Opened {
+    /// How many events are not done.
+    pub fn open_events(&self) -> u64 {
+        let positions: std::ops::Range<Position> =
+            self.acked.low()..self.log.next().max(self.acked.low());
+        (positions.end - positions.start) - self.acked.count_in(positions)
+    }
+}

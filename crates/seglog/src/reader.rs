@@ -1,0 +1,226 @@
+//! Reads a log's records in order, segment after segment, beside the log that is being written.
+
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::Position;
+use crate::folder::{Folder, Mode, write_all_at};
+use crate::layout::{damage_name, segment_name};
+use crate::record::StoredRecord;
+use crate::segment::{HEADER_BYTES, Segment};
+use crate::segment_reader::{Damage, Found, SegmentReader};
+use crate::window::WINDOW_BYTES;
+
+/// Where a reader stands: before a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The segment.
+    pub generation: u64,
+    /// The byte in it.
+    pub offset: u64,
+    /// The position of the event that comes next.
+    pub position: Position,
+}
+
+impl Cursor {
+    /// Before the first record of a segment.
+    pub fn at_start_of(segment: &Segment) -> Self {
+        Self {
+            generation: segment.generation,
+            offset: HEADER_BYTES as u64,
+            position: segment.first,
+        }
+    }
+}
+
+/// Reads records in order. Bounded in memory, whatever the records' size.
+#[derive(Debug)]
+pub struct Reader {
+    folder: Arc<dyn Folder>,
+    cursor: Cursor,
+    open: Option<SegmentReader>,
+    /// Up to where the log was known to reach at the last call.
+    end: Position,
+}
+
+impl Reader {
+    /// The most of a payload that [`Self::payload`] gives at once.
+    pub const PIECE_BYTES: usize = WINDOW_BYTES;
+
+    /// A reader of the log from a position on; it begins with the record that holds it, or what is missing there.
+    pub fn from(folder: Arc<dyn Folder>, segments: &[Segment], position: Position) -> Self {
+        let after = segments.partition_point(|segment| segment.first <= position);
+        let cursor = match after.checked_sub(1) {
+            Some(at) => Cursor::at_start_of(&segments[at]),
+            None => Cursor {
+                generation: 0,
+                offset: 0,
+                position,
+            },
+        };
+        Self::new(folder, cursor)
+    }
+
+    /// A reader that stands at a cursor.
+    pub fn new(folder: Arc<dyn Folder>, cursor: Cursor) -> Self {
+        Self {
+            folder,
+            cursor,
+            open: None,
+            end: 0,
+        }
+    }
+
+    /// Where it stands.
+    pub fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    /// What comes next and lies below `end`, and steps over it. `segments` are the log's, oldest first.
+    ///
+    /// The payload of the record that this gives can be read with [`Self::payload`] until the next call.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn next(&mut self, segments: &[Segment], end: Position) -> io::Result<Found> {
+        if self.end != end {
+            self.end = end;
+            // What was read ahead may have been written since.
+            if let Some(open) = &mut self.open {
+                open.forget();
+            }
+        }
+        loop {
+            if self.cursor.position >= end {
+                return Ok(Found::End);
+            }
+            let at =
+                segments.partition_point(|segment| segment.generation < self.cursor.generation);
+            if segments
+                .get(at)
+                .is_none_or(|segment| segment.generation != self.cursor.generation)
+            {
+                match segments.get(at) {
+                    Some(next) => {
+                        if let Some(gap) = self.enter(next) {
+                            return Ok(Found::Damage(gap));
+                        }
+                        continue;
+                    }
+                    None => return Ok(self.missing(end)),
+                }
+            }
+            let segment_end = segments.get(at + 1).map_or(end, |next| next.first.min(end));
+            let (offset, position) = (self.cursor.offset, self.cursor.position);
+            let found = self.segment()?.next(offset, position, Some(segment_end))?;
+            match &found {
+                Found::Record(record) => {
+                    self.cursor.offset = record.end_offset();
+                    self.cursor.position = record.end();
+                }
+                Found::Damage(damage) => {
+                    self.cursor.offset = damage.bytes.end;
+                    self.cursor.position = damage.positions.end;
+                }
+                Found::End => {
+                    let Some(next) = segments.get(at + 1) else {
+                        return Ok(Found::End);
+                    };
+                    if let Some(gap) = self.enter(next) {
+                        return Ok(Found::Damage(gap));
+                    }
+                    continue;
+                }
+            }
+            return Ok(found);
+        }
+    }
+
+    /// Goes to the beginning of a segment; what is missing before it.
+    fn enter(&mut self, segment: &Segment) -> Option<Damage> {
+        let expected = self.cursor.position;
+        self.cursor = Cursor::at_start_of(segment);
+        self.open = None;
+        (expected < segment.first).then_some(Damage {
+            generation: segment.generation,
+            bytes: 0..0,
+            positions: expected..segment.first,
+        })
+    }
+
+    /// There is no segment any more that could hold what is expected.
+    fn missing(&mut self, end: Position) -> Found {
+        let expected = std::mem::replace(&mut self.cursor.position, end);
+        Found::Damage(Damage {
+            generation: self.cursor.generation,
+            bytes: 0..0,
+            positions: expected..end,
+        })
+    }
+
+    fn segment(&mut self) -> io::Result<&mut SegmentReader> {
+        let generation = self.cursor.generation;
+        let open = match self.open.take() {
+            Some(open) if open.generation() == generation => open,
+            _ => SegmentReader::open(&*self.folder, generation)?,
+        };
+        Ok(self.open.insert(open))
+    }
+
+    /// A range of the payload of the record that was read last, at most [`Self::PIECE_BYTES`] long.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn payload(&mut self, record: &StoredRecord, range: Range<u64>) -> io::Result<&[u8]> {
+        match &mut self.open {
+            Some(open) => open.payload(record, range),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// Whether the segment that it stands in has become another one's file meanwhile: its events are done, and what
+    /// was read of it last means nothing. Happens only to readers that the log does not know of.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn has_been_recycled(&mut self) -> io::Result<bool> {
+        let generation = self.cursor.generation;
+        Ok(match &mut self.open {
+            Some(open) => open
+                .header()?
+                .is_some_and(|header| header.generation != generation),
+            None => false,
+        })
+    }
+
+    /// Copies a damaged stretch into a file of its own, for a person to look at; its name. None where there are no
+    /// bytes to keep.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_aside(&self, damage: &Damage) -> io::Result<Option<String>> {
+        if damage.bytes.is_empty() {
+            return Ok(None);
+        }
+        let name = damage_name(damage.generation, damage.bytes.start);
+        let from = self
+            .folder
+            .open(&segment_name(damage.generation), Mode::Read)?;
+        let to = self.folder.open(&name, Mode::Create)?;
+        let mut piece = vec![0; WINDOW_BYTES];
+        let mut at = damage.bytes.start;
+        while at < damage.bytes.end {
+            let wanted = piece.len().min((damage.bytes.end - at) as usize);
+            let read = crate::folder::read_full_at(&*from, &mut piece[..wanted], at)?;
+            if read == 0 {
+                break;
+            }
+            let pieces = &mut [IoSlice::new(&piece[..read])];
+            write_all_at(&*to, pieces, at - damage.bytes.start)?;
+            at += read as u64;
+        }
+        to.sync()?;
+        Ok(Some(name))
+    }
+}

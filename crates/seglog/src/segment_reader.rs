@@ -1,0 +1,203 @@
+//! Reads one segment record by record, and says of every stretch that it cannot read where it is and what it held.
+
+use std::io;
+use std::ops::Range;
+
+use crate::Position;
+use crate::folder::{File, Folder, Mode};
+use crate::layout::segment_name;
+use crate::record::{Checksum, HEAD_BYTES, Head, MAGIC, StoredRecord};
+use crate::segment::{HEADER_BYTES, Header};
+use crate::window::{WINDOW_BYTES, Window};
+
+/// A stretch that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment that it is in, or should be in.
+    pub generation: u64,
+    /// Which bytes of it; empty when nothing but a gap tells that there was something.
+    pub bytes: Range<u64>,
+    /// The events that it held.
+    pub positions: Range<Position>,
+}
+
+/// What comes next in a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A sound record; its payload's checksum holds.
+    Record(StoredRecord),
+    /// A stretch that cannot be read. What is asked for next begins after it.
+    Damage(Damage),
+    /// Nothing more.
+    End,
+}
+
+/// Reads one segment.
+#[derive(Debug)]
+pub(crate) struct SegmentReader {
+    file: Box<dyn File>,
+    generation: u64,
+    window: Window,
+}
+
+impl SegmentReader {
+    pub(crate) fn open(folder: &dyn Folder, generation: u64) -> io::Result<Self> {
+        Ok(Self {
+            file: folder.open(&segment_name(generation), Mode::Read)?,
+            generation,
+            window: Window::default(),
+        })
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Forgets what it has read ahead.
+    pub(crate) fn forget(&mut self) {
+        self.window.clear();
+    }
+
+    /// Length of the file now.
+    pub(crate) fn file_bytes(&self) -> io::Result<u64> {
+        self.file.bytes()
+    }
+
+    /// The header, as it is in the file now.
+    pub(crate) fn header(&mut self) -> io::Result<Option<Header>> {
+        self.window.clear();
+        let bytes = self.window.get(&*self.file, 0, HEADER_BYTES)?;
+        Ok(Header::decode(bytes))
+    }
+
+    /// What stands where the header should.
+    pub(crate) fn beginning(&mut self) -> io::Result<&[u8]> {
+        self.window.get(&*self.file, 0, HEADER_BYTES)
+    }
+
+    /// Bytes of a record at `offset` that was cut while it was written: its head is whole, its payload is not.
+    pub(crate) fn cut_bytes_at(&mut self, offset: u64) -> io::Result<u64> {
+        let file_bytes = self.file_bytes()?;
+        let bytes = self.window.get(&*self.file, offset, HEAD_BYTES)?;
+        let head = Head::decode(bytes).filter(|head| head.generation == self.generation);
+        Ok(head.map_or(0, |head| {
+            StoredRecord::new(&head, offset)
+                .end_offset()
+                .min(file_bytes)
+                - offset
+        }))
+    }
+
+    /// What comes at `offset`, where the event at `position` is expected. `end`: the position after the segment's last
+    /// event, as far as it is known.
+    pub(crate) fn next(
+        &mut self,
+        offset: u64,
+        position: Position,
+        end: Option<Position>,
+    ) -> io::Result<Found> {
+        if end.is_some_and(|end| position >= end) {
+            return Ok(Found::End);
+        }
+        let fits = |head: &Head| head.first == position;
+        match self.head_at(offset, fits, end)? {
+            Some(record) if self.is_sound(&record)? => Ok(Found::Record(record)),
+            // Its head tells where the next one begins.
+            Some(record) => Ok(self.damage(offset..record.end_offset(), position..record.end())),
+            None => self.search(offset, position, end),
+        }
+    }
+
+    /// Looks for the next record after bytes that are none.
+    fn search(
+        &mut self,
+        offset: u64,
+        position: Position,
+        end: Option<Position>,
+    ) -> io::Result<Found> {
+        let fits = |head: &Head| head.first >= position;
+        let mut at = offset;
+        while let Some(candidate) = self.find_magic(at)? {
+            if let Some(record) = self.head_at(candidate, fits, end)? {
+                return Ok(self.damage(offset..candidate, position..record.first));
+            }
+            at = candidate + 1;
+        }
+        Ok(match end {
+            Some(end) => self.damage(offset..self.file_bytes()?.max(offset), position..end),
+            None => Found::End,
+        })
+    }
+
+    fn damage(&self, bytes: Range<u64>, positions: Range<Position>) -> Found {
+        Found::Damage(Damage {
+            generation: self.generation,
+            bytes,
+            positions,
+        })
+    }
+
+    /// The record at an offset, if there is a head of this segment's life that `fits`, and room for what it tells.
+    fn head_at(
+        &mut self,
+        offset: u64,
+        fits: impl Fn(&Head) -> bool,
+        end: Option<Position>,
+    ) -> io::Result<Option<StoredRecord>> {
+        let bytes = self.window.get(&*self.file, offset, HEAD_BYTES)?;
+        let Some(head) = Head::decode(bytes) else {
+            return Ok(None);
+        };
+        let record = StoredRecord::new(&head, offset);
+        let belongs = head.generation == self.generation
+            && fits(&head)
+            && end.is_none_or(|end| record.end() <= end)
+            && record.end_offset() <= self.file_bytes()?;
+        Ok(belongs.then_some(record))
+    }
+
+    fn is_sound(&mut self, record: &StoredRecord) -> io::Result<bool> {
+        let mut hasher = crc32fast::Hasher::new();
+        let mut at = 0;
+        while at < record.payload_bytes {
+            let to = record.payload_bytes.min(at + WINDOW_BYTES as u64);
+            hasher.update(self.payload(record, at..to)?);
+            at = to;
+        }
+        Ok(Checksum(hasher.finalize()) == record.checksum)
+    }
+
+    /// A range of a record's payload, at most [`WINDOW_BYTES`] long.
+    ///
+    /// # Errors
+    /// The system's; `UnexpectedEof` when the file has become shorter.
+    pub(crate) fn payload(
+        &mut self,
+        record: &StoredRecord,
+        range: Range<u64>,
+    ) -> io::Result<&[u8]> {
+        let wanted = (range.end - range.start) as usize;
+        let offset = record.payload_offset() + range.start;
+        let bytes = self.window.get(&*self.file, offset, wanted)?;
+        if bytes.len() < wanted {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(bytes)
+    }
+
+    /// Where the next magic of a record begins, at or after an offset.
+    fn find_magic(&mut self, offset: u64) -> io::Result<Option<u64>> {
+        let overlap = MAGIC.len() as u64 - 1;
+        let mut at = offset;
+        loop {
+            let piece = self.window.get(&*self.file, at, WINDOW_BYTES)?;
+            if let Some(found) = memchr::memmem::find(piece, &MAGIC) {
+                return Ok(Some(at + found as u64));
+            }
+            if piece.len() < WINDOW_BYTES {
+                return Ok(None);
+            }
+            at += piece.len() as u64 - overlap;
+        }
+    }
+}

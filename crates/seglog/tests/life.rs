@@ -1,0 +1,240 @@
+//! One life of a log: what is appended and synced is read again, in order, with its bytes.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+
+use seglog::testing::MemoryFolder;
+use seglog::{
+    Checkpoint, Checksum, Folder, Found, Log, OpenError, Opened, Options, Reader, Record, Refused,
+};
+
+const OPTIONS: Options = Options {
+    segment_bytes: 1000,
+    max_bytes: 20_000,
+    first_position: 100,
+    now: 0,
+};
+
+fn try_open(folder: &MemoryFolder) -> Result<Opened, OpenError> {
+    let folder: Arc<dyn Folder> = Arc::new(folder.clone());
+    Log::open(&folder, OPTIONS)
+}
+
+fn open(folder: &MemoryFolder) -> Opened {
+    try_open(folder).unwrap()
+}
+
+fn append(log: &mut Log, events: u32, payload: &[u8]) -> Result<u64, Refused> {
+    let record = Record {
+        events,
+        made_at: 7,
+        pieces: &[payload],
+        checksum: Checksum::of(&[payload]),
+    };
+    let placed = log.append(&[record], 0).unwrap();
+    placed[0].map(|place| place.first)
+}
+
+fn read_all(folder: &MemoryFolder, log: &Log, from: u64) -> Vec<(u64, Vec<u8>)> {
+    let segments = log.segments();
+    let folder: Arc<dyn Folder> = Arc::new(folder.clone());
+    let mut reader = Reader::from(folder, &segments, from);
+    let mut records = Vec::new();
+    loop {
+        match reader.next(&segments, log.synced()).unwrap() {
+            Found::Record(record) => {
+                let payload = reader.payload(&record, 0..record.payload_bytes).unwrap();
+                records.push((record.first, payload.to_vec()));
+            }
+            Found::Damage(damage) => panic!("{damage:?}"),
+            Found::End => return records,
+        }
+    }
+}
+
+#[test]
+fn records_are_read_as_they_were_appended_over_restarts_and_segments() {
+    let folder = MemoryFolder::default();
+    let mut expected = Vec::new();
+    for round in 0..4_u8 {
+        let mut opened = open(&folder);
+        for number in 0..10_u8 {
+            let payload = vec![round * 10 + number; 200];
+            let first = append(&mut opened.log, 3, &payload).unwrap();
+            expected.push((first, payload));
+        }
+        opened.log.sync().unwrap();
+        assert_eq!(read_all(&folder, &opened.log, 100), expected);
+        folder.kill();
+    }
+    let positions: Vec<u64> = expected.iter().map(|(first, _)| *first).collect();
+    assert_eq!(
+        positions,
+        (0..40).map(|number| 100 + 3 * number).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_record_longer_than_a_segment_gets_one_of_its_own() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    for bytes in [10, 3000, 20] {
+        append(&mut opened.log, 1, &vec![1; bytes]).unwrap();
+    }
+    opened.log.sync().unwrap();
+    assert_eq!(opened.log.segments().len(), 3);
+    let lengths: Vec<usize> = read_all(&folder, &opened.log, 100)
+        .iter()
+        .map(|(_, payload)| payload.len())
+        .collect();
+    assert_eq!(lengths, [10, 3000, 20]);
+    assert_eq!(
+        append(&mut opened.log, 1, &vec![1; 20_000]),
+        Err(Refused::TooLarge)
+    );
+}
+
+#[test]
+fn the_files_never_take_more_than_the_limit_and_purging_makes_room() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    let taken = |folder: &MemoryFolder| -> u64 {
+        let entries = folder.list().unwrap();
+        let segments = entries
+            .iter()
+            .filter(|entry| entry.name.ends_with(".seg") || entry.name == "spare");
+        segments.map(|entry| entry.bytes).sum()
+    };
+    for round in 0..5 {
+        let mut last = 0;
+        loop {
+            match append(&mut opened.log, 1, &[round; 200]) {
+                Ok(first) => last = first,
+                Err(refused) => {
+                    assert_eq!(refused, Refused::Full);
+                    break;
+                }
+            }
+            assert!(taken(&folder) <= OPTIONS.max_bytes);
+        }
+        assert!(last >= 100 + 59, "only {last} fit");
+        opened.log.sync().unwrap();
+        opened.log.purge(opened.log.synced()).unwrap();
+        assert!(
+            taken(&folder) <= 2 * OPTIONS.segment_bytes,
+            "space comes back"
+        );
+    }
+}
+
+#[test]
+fn a_purged_segment_is_written_again_and_its_old_records_are_dead() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    for _ in 0..4 {
+        append(&mut opened.log, 1, &[1; 300]).unwrap();
+    }
+    opened.log.sync().unwrap();
+    opened.log.purge(103).unwrap();
+    assert!(
+        folder
+            .list()
+            .unwrap()
+            .iter()
+            .any(|entry| entry.name == "spare")
+    );
+    for _ in 0..3 {
+        append(&mut opened.log, 1, &[2; 300]).unwrap();
+    }
+    opened.log.sync().unwrap();
+    assert!(
+        !folder
+            .list()
+            .unwrap()
+            .iter()
+            .any(|entry| entry.name == "spare")
+    );
+    let held = read_all(&folder, &opened.log, 103);
+    assert_eq!(held.len(), 5);
+    opened
+        .checkpoints
+        .write(&Checkpoint {
+            acked: seglog::Acked::below(103),
+            synced: 107,
+            written_at: 0,
+        })
+        .unwrap();
+    folder.kill();
+    let opened = open(&folder);
+    assert_eq!(read_all(&folder, &opened.log, 103), held);
+    assert_eq!(opened.log.next(), 107);
+}
+
+#[test]
+fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    append(&mut opened.log, 1, &[1; 200]).unwrap();
+    folder.limit_to(Some(1500));
+    let mut taken = 1;
+    while append(&mut opened.log, 1, &[2; 200]).is_ok() {
+        taken += 1;
+    }
+    assert!(taken >= 3);
+    opened.log.sync().unwrap();
+    folder.limit_to(None);
+    append(&mut opened.log, 1, &[3; 200]).unwrap();
+    opened.log.sync().unwrap();
+    assert_eq!(read_all(&folder, &opened.log, 100).len(), taken + 1);
+}
+
+#[test]
+fn a_second_process_is_kept_out_and_a_newer_format_untouched() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    append(&mut opened.log, 1, &[1; 200]).unwrap();
+    opened.log.sync().unwrap();
+    let again = try_open(&folder);
+    assert!(matches!(again, Err(OpenError::Locked { .. })), "{again:?}");
+    drop(again);
+    folder.kill();
+    let name = opened.log.segments()[0].name();
+    folder.damage(&name, |bytes| {
+        bytes[8] = 2;
+        let checksum = crc32fast::hash(&bytes[..12]);
+        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+    });
+    let (names, before) = (folder.list().unwrap(), folder.contents(&name));
+    let newer = try_open(&folder);
+    assert!(
+        matches!(newer, Err(OpenError::Newer { version: 2, .. })),
+        "{newer:?}"
+    );
+    assert_eq!(
+        (folder.list().unwrap(), folder.contents(&name)),
+        (names, before)
+    );
+}
+
+#[test]
+fn nothing_is_taken_after_a_sync_that_failed() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    append(&mut opened.log, 1, &[1; 20]).unwrap();
+    opened.log.sync().unwrap();
+    append(&mut opened.log, 1, &[2; 20]).unwrap();
+    folder.fail_syncs_after(0);
+    opened.log.sync().unwrap_err();
+    folder.fail_syncs_after(100);
+    opened.log.sync().unwrap_err();
+    assert_eq!(opened.log.synced(), 101);
+    let payload = [3; 20];
+    let record = Record {
+        events: 1,
+        made_at: 0,
+        pieces: &[&payload],
+        checksum: Checksum::of(&[&payload]),
+    };
+    opened.log.append(&[record], 0).unwrap_err();
+}
