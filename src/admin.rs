@@ -93,13 +93,15 @@ async fn status(State(admin): State<Admin>) -> Json<Status> {
 
 /// The public listener's `/health`, with everything that an operator wants to know next.
 async fn health(State(admin): State<Admin>) -> Response {
-    let is_healthy = admin.lifecycle.phase() == Phase::Serving;
-    (code(is_healthy), Json(admin.operated.status())).into_response()
+    let status = admin.operated.status();
+    let is_healthy = admin.lifecycle.phase() == Phase::Serving && !status.spool.failed;
+    (code(is_healthy), Json(status)).into_response()
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
     let status = admin.operated.status();
-    let is_ready = admin.lifecycle.phase() == Phase::Serving && !status.spool.full;
+    let spool = &status.spool;
+    let is_ready = admin.lifecycle.phase() == Phase::Serving && !spool.full && !spool.failed;
     (code(is_ready), Json(status)).into_response()
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use seglog::{DiskFolder, Folder};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -14,9 +15,9 @@ use crate::config::{Config, Durability, OutputType};
 use crate::dead_letters::DeadLetters;
 use crate::forward::Forward;
 use crate::ingress::Ingress;
-use crate::lifecycle::{Lifecycle, Phase, TaskGroup};
-use crate::spool::{Acknowledge, Spool};
-use crate::telemetry::events::{DrainBegins, DrainEnded, Listening};
+use crate::lifecycle::{Lifecycle, Phase, TaskGroup, blocking};
+use crate::spool::{Acknowledge, Spool, SpoolOptions};
+use crate::telemetry::events::{DrainBegins, DrainEnded, EndsForSpool, Listening};
 use crate::telemetry::{Gauges, Output, Telemetry};
 
 /// Histograms are tidied this often.
@@ -53,10 +54,21 @@ impl App {
     /// # Errors
     /// An address that cannot be bound, a folder that cannot be written.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let folder = DiskFolder::new(&config.spool.dir);
+        Self::start_in(config, Arc::new(folder)).await
+    }
+
+    /// Starts a server whose spool on disk, if it has one, lies in this folder.
+    ///
+    /// # Errors
+    /// See [`Self::start`].
+    pub async fn start_in(config: Config, folder: Arc<dyn Folder>) -> anyhow::Result<Self> {
         let lifecycle = Lifecycle::new();
         let background = TaskGroup::default();
         let telemetry = Arc::new(telemetry(&config));
-        let spool = spool(&config, Arc::clone(&telemetry));
+        let spool = spool(&config, folder, Arc::clone(&telemetry))
+            .await
+            .context("spool.dir")?;
         DeadLetters::check(&config.dead_letters.dir).context("dead_letters.dir")?;
         let dead_letters = DeadLetters::new(&config.dead_letters, Arc::clone(&telemetry));
         let public = bind(config.server.listen, "server.listen").await?;
@@ -153,6 +165,22 @@ impl App {
         .emit();
     }
 
+    /// Resolves when the spool has failed. The server goes on refusing then, so that its clients know.
+    pub async fn failed(&self) {
+        self.server.spool.failed().await;
+    }
+
+    /// The end after the spool has failed: what was acknowledged is delivered, for at most `drain_timeout`.
+    pub async fn end_failed(&self) {
+        let spool = &self.server.spool;
+        let _done_or_out_of_time = tokio::time::timeout(self.drain_timeout, spool.drained()).await;
+        self.stop().await;
+        EndsForSpool {
+            events_left: spool.status().events,
+        }
+        .emit();
+    }
+
     /// The end at once: what is in flight is cut.
     pub async fn stop(&self) {
         self.server.lifecycle.enter(Phase::Stopped);
@@ -162,6 +190,8 @@ impl App {
         };
         // Every task looks for the end; should one be stuck, the process ends without it.
         let _all_or_out_of_patience = tokio::time::timeout(PATIENCE, ended).await;
+        let closed = self.server.spool.close();
+        let _closed_or_out_of_patience = tokio::time::timeout(PATIENCE, closed).await;
     }
 }
 
@@ -248,13 +278,22 @@ fn telemetry(config: &Config) -> Telemetry {
     )
 }
 
-fn spool(config: &Config, telemetry: Arc<Telemetry>) -> Spool {
+async fn spool(
+    config: &Config,
+    folder: Arc<dyn Folder>,
+    telemetry: Arc<Telemetry>,
+) -> anyhow::Result<Spool> {
     let acknowledge = match config.ingest.durability {
         Durability::Memory => Acknowledge::Queued,
         Durability::Broker => Acknowledge::Delivered,
-        Durability::Disk => unreachable!("the configuration refuses it in this version"),
+        Durability::Disk => {
+            let options = SpoolOptions::from(&config.spool);
+            let opening = blocking(move || Spool::on_disk(&folder, options, telemetry));
+            return Ok(opening.await?.0);
+        }
     };
-    Spool::in_memory(config.spool.memory_bytes.as_usize(), acknowledge, telemetry)
+    let max_bytes = config.spool.memory_bytes.as_usize();
+    Ok(Spool::in_memory(max_bytes, acknowledge, telemetry))
 }
 
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {

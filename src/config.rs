@@ -43,7 +43,7 @@ pub use metrics::Metrics;
 pub use output::{FileOutput, Output, OutputType};
 pub use problem::{ConfigErrors, Origin, Problem};
 pub use server::Server;
-pub use spool::Spool;
+pub use spool::{Spool, SpoolSync};
 pub use static_fields::{StaticFields, StaticFieldsError};
 pub use validate::{OnInvalid, Validate};
 

@@ -1,22 +1,30 @@
 //! The queue between ingress and forward, and the only place where they meet. This is its async face; what
-//! it keeps envelopes in is behind it. Knows nothing of HTTP and never parses an event.
+//! it keeps envelopes in, memory or disk, is behind it. Knows nothing of HTTP and never parses an event.
 //!
 //! Events are leased for delivery and acked when the output has them, out of order or not. What was leased
 //! and not acked is delivered again after a crash, as far as the spool survives one.
 
+mod ages;
+mod disk;
+mod drain_rate;
+mod envelope;
+mod lane;
 mod memory;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use seglog::{Folder, OpenError};
 use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::event::{Envelope, Lines, Position};
 use crate::telemetry::Telemetry;
+use disk::DiskSpool;
+pub use disk::{OpenedSpool, SpoolOptions};
 use memory::{Queue, Withdrawn};
 
-/// When an append is answered.
+/// When an append to the spool in memory is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acknowledge {
     /// Once the envelope is in the queue (`ingest.durability = "memory"`).
@@ -25,23 +33,38 @@ pub enum Acknowledge {
     Delivered,
 }
 
+/// What a client is told when the spool in memory is full, which a Broker empties in no time or not at all.
+const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// Why an envelope was not taken, or not confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum AppendError {
     /// No room now. Nothing was kept.
     #[error("the spool is full")]
-    Full,
+    Full {
+        /// When there may be room again.
+        retry_after: Duration,
+    },
     /// More than the spool can ever hold. Nothing was kept.
-    #[error("{bytes} bytes once enriched; the spool holds at most {max_bytes}")]
+    #[error("{bytes} bytes once enriched; the spool holds at most {max_bytes} ({key})")]
     TooLarge {
         /// Size of the envelope.
         bytes: usize,
-        /// `spool.memory_bytes`.
+        /// The limit.
         max_bytes: usize,
+        /// The configuration's key that sets it.
+        key: &'static str,
     },
     /// Not delivered in time: what was not under way was withdrawn, the rest may still arrive.
     #[error("no output took the events in time")]
     NotDelivered,
+    /// Not synced in time: the events may be kept all the same.
+    #[error("the disk did not take the events in time")]
+    NotSynced,
+    /// A write or a sync of the spool failed, now or before. The events are not acknowledged; whether they are kept is
+    /// unknown.
+    #[error("the spool has failed")]
+    Failed,
 }
 
 /// Events in a row, from one envelope.
@@ -67,23 +90,36 @@ pub struct LeaseLimits {
 /// What lies in the spool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SpoolStatus {
-    /// Bytes, until the last event of an envelope is acked.
+    /// Bytes of what is not acked, as stored; on disk to about a segment.
     pub bytes: usize,
     /// Events not yet acked.
     pub events: usize,
     /// Age of the oldest of them; zero when there is none.
     pub oldest_age: Duration,
-    /// Whether appends are refused for lack of room.
+    /// Whether appends are refused for lack of room, or soon will be.
     pub full: bool,
+    /// Whether a write or a sync has failed, so that nothing is taken any more.
+    pub failed: bool,
 }
 
 /// A handle to the spool; clones share it.
 #[derive(Clone)]
 pub struct Spool {
-    queue: Arc<Queue>,
+    store: Store,
+}
+
+/// What envelopes are kept in.
+#[derive(Clone)]
+enum Store {
+    Memory(Arc<MemorySpool>),
+    Disk(Arc<DiskSpool>),
+}
+
+struct MemorySpool {
+    queue: Queue,
     acknowledge: Acknowledge,
     /// Only one lease of events gathers a batch at a time; the others wait their turn.
-    gathering: Arc<tokio::sync::Mutex<()>>,
+    gathering: tokio::sync::Mutex<()>,
 }
 
 impl Spool {
@@ -94,10 +130,27 @@ impl Spool {
         telemetry: Arc<Telemetry>,
     ) -> Self {
         Self {
-            queue: Arc::new(Queue::new(max_bytes, telemetry)),
-            acknowledge,
-            gathering: Arc::default(),
+            store: Store::Memory(Arc::new(MemorySpool {
+                queue: Queue::new(max_bytes, telemetry),
+                acknowledge,
+                gathering: tokio::sync::Mutex::default(),
+            })),
         }
+    }
+
+    /// The spool on disk in a folder, with what an earlier run left in it. An append is answered once its envelope is as
+    /// durable as `options.sync` says.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn on_disk(
+        folder: &Arc<dyn Folder>,
+        options: SpoolOptions,
+        telemetry: Arc<Telemetry>,
+    ) -> Result<(Self, OpenedSpool), OpenError> {
+        let (spool, opened) = DiskSpool::open(folder, options, telemetry)?;
+        let store = Store::Disk(Arc::new(spool));
+        Ok((Self { store }, opened))
     }
 
     /// Appends an envelope and resolves when it is acknowledged, or at `deadline`.
@@ -111,6 +164,94 @@ impl Spool {
         if envelope.events() == 0 {
             return Ok(());
         }
+        match &self.store {
+            Store::Memory(memory) => memory.append(envelope, deadline).await,
+            Store::Disk(disk) => disk.append(envelope, deadline).await,
+        }
+    }
+
+    /// Why a request with a body of so many bytes would be refused now, as far as that can be told before it is read.
+    pub fn refuses(&self, body_bytes: u64) -> Option<AppendError> {
+        match &self.store {
+            Store::Memory(_) => None,
+            Store::Disk(disk) => disk.refuses(body_bytes),
+        }
+    }
+
+    /// Waits for events and leases as many as `limits` allow, oldest first; at least one.
+    pub async fn lease(&self, limits: LeaseLimits) -> Vec<Part> {
+        match &self.store {
+            Store::Memory(memory) => memory.lease(limits).await,
+            Store::Disk(disk) => disk.lease(limits).await,
+        }
+    }
+
+    /// Whether a lease would find events now.
+    pub fn has_events_to_lease(&self) -> bool {
+        match &self.store {
+            Store::Memory(memory) => memory.queue.has_events_to_lease(),
+            Store::Disk(disk) => disk.has_events_to_lease(),
+        }
+    }
+
+    /// Waits for dead letters and leases as many as `limits` allow, oldest first; at least one.
+    pub async fn lease_letters(&self, limits: LeaseLimits) -> Vec<Part> {
+        match &self.store {
+            Store::Memory(memory) => memory.queue.lease_letters(limits).await,
+            Store::Disk(disk) => disk.lease_letters(limits).await,
+        }
+    }
+
+    /// The output has these events (or they are dead letters): they are done.
+    pub fn ack(&self, parts: &[Part]) {
+        for part in parts {
+            match &self.store {
+                Store::Memory(memory) => memory.queue.ack(part.first, part.lines.count),
+                Store::Disk(disk) => disk.ack(part.first, part.lines.count),
+            }
+        }
+    }
+
+    /// What lies in the spool now.
+    pub fn status(&self) -> SpoolStatus {
+        match &self.store {
+            Store::Memory(memory) => memory.queue.status(),
+            Store::Disk(disk) => disk.status(),
+        }
+    }
+
+    /// Whether events are lost when the process ends.
+    pub fn is_volatile(&self) -> bool {
+        matches!(self.store, Store::Memory(_))
+    }
+
+    /// Resolves when every event is acked.
+    pub async fn drained(&self) {
+        match &self.store {
+            Store::Memory(memory) => memory.queue.drained().await,
+            Store::Disk(disk) => disk.drained().await,
+        }
+    }
+
+    /// Resolves when a write or a sync has failed: nothing more is taken, what was acknowledged can still be leased.
+    pub async fn failed(&self) {
+        match &self.store {
+            Store::Memory(_) => std::future::pending().await,
+            Store::Disk(disk) => disk.failed().await,
+        }
+    }
+
+    /// Commits what still waits and makes durable what is acked. Nothing is taken afterwards.
+    pub async fn close(&self) {
+        match &self.store {
+            Store::Memory(_) => {}
+            Store::Disk(disk) => disk.close().await,
+        }
+    }
+}
+
+impl MemorySpool {
+    async fn append(&self, envelope: Envelope, deadline: Instant) -> Result<(), AppendError> {
         match self.acknowledge {
             Acknowledge::Queued => self.queue.append(envelope).map(drop),
             Acknowledge::Delivered => {
@@ -128,8 +269,7 @@ impl Spool {
         }
     }
 
-    /// Waits for events and leases as many as `limits` allow, oldest first; at least one.
-    pub async fn lease(&self, limits: LeaseLimits) -> Vec<Part> {
+    async fn lease(&self, limits: LeaseLimits) -> Vec<Part> {
         let _turn = self.gathering.lock().await;
         loop {
             self.queue.events_waiting(1, 1).await;
@@ -145,38 +285,6 @@ impl Spool {
                 return parts;
             }
         }
-    }
-
-    /// Whether a lease would find events now.
-    pub fn has_events_to_lease(&self) -> bool {
-        self.queue.has_events_to_lease()
-    }
-
-    /// Waits for dead letters and leases those of one envelope.
-    pub async fn lease_dead(&self) -> Part {
-        self.queue.lease_dead().await
-    }
-
-    /// The output has these events (or they are dead letters): they are done.
-    pub fn ack(&self, parts: &[Part]) {
-        for part in parts {
-            self.queue.ack(part.first, part.lines.count);
-        }
-    }
-
-    /// What lies in the spool now.
-    pub fn status(&self) -> SpoolStatus {
-        self.queue.status()
-    }
-
-    /// Whether events are lost when the process ends.
-    pub fn is_volatile(&self) -> bool {
-        true
-    }
-
-    /// Resolves when every event is acked.
-    pub async fn drained(&self) {
-        self.queue.drained().await;
     }
 }
 

@@ -13,6 +13,7 @@ mod sources;
 mod tests;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Label};
@@ -113,6 +114,10 @@ pub struct Books {
     pub delivered: u64,
     /// Events kept as dead letters.
     pub dead_lettered: u64,
+    /// Events that lay in the spool at the start.
+    pub spooled_at_start: u64,
+    /// Events that were in the spool and cannot be read any more.
+    pub lost: u64,
 }
 
 /// What is read off other rooms when metrics are asked for.
@@ -140,6 +145,7 @@ pub struct Telemetry {
     dead_lettered: Family,
     delivered: Family,
     letters_dropped: Counter,
+    spool: SpoolMetrics,
     gauges: GaugeHandles,
     /// Events by source, see `metrics.source_fields`.
     pub sources: Sources,
@@ -149,6 +155,14 @@ struct RouteMetrics {
     statuses: Vec<OnceLock<Counter>>,
     duration: Histogram,
     body_bytes: Counter,
+}
+
+struct SpoolMetrics {
+    at_start: AtomicU64,
+    at_start_gauge: Gauge,
+    sync_duration: Histogram,
+    corrupt_records: Counter,
+    lost: Family,
 }
 
 struct GaugeHandles {
@@ -188,6 +202,13 @@ impl Telemetry {
                 &[output.as_str()],
             ),
             letters_dropped: counter(&recorder, &names::DEAD_LETTERS_DROPPED, vec![]),
+            spool: SpoolMetrics {
+                at_start: AtomicU64::new(0),
+                at_start_gauge: gauge(&recorder, &names::SPOOL_EVENTS_AT_START, vec![]),
+                sync_duration: histogram(&recorder, &names::SPOOL_SYNC_DURATION, vec![]),
+                corrupt_records: counter(&recorder, &names::SPOOL_CORRUPT_RECORDS, vec![]),
+                lost: Family::unlabelled(&recorder, &names::SPOOL_LOST_EVENTS),
+            },
             gauges: GaugeHandles {
                 spool_bytes: gauge(&recorder, &names::SPOOL_BYTES, vec![]),
                 spool_events: gauge(&recorder, &names::SPOOL_EVENTS, vec![]),
@@ -261,6 +282,23 @@ impl Telemetry {
         self.delivered.add(0, events);
     }
 
+    /// So many events lay in the spool at the start.
+    pub fn spool_opened(&self, events: u64) {
+        self.spool.at_start.store(events, Ordering::Relaxed);
+        self.spool.at_start_gauge.set(events as f64);
+    }
+
+    /// The spool was synced.
+    pub fn spool_synced(&self, took: Duration) {
+        self.spool.sync_duration.record(took.as_secs_f64());
+    }
+
+    /// A stretch of the spool cannot be read; so many events that were not delivered yet were in it.
+    pub fn spool_lost(&self, events: u64) {
+        self.spool.corrupt_records.increment(1);
+        self.spool.lost.add(0, events);
+    }
+
     /// The handles of one Broker; `address` is its label.
     pub fn broker(&self, address: &str) -> BrokerMetrics {
         let label = |name, value: &str| Label::new(name, value.to_owned());
@@ -290,6 +328,8 @@ impl Telemetry {
             rejected: self.rejected.sum(),
             delivered: self.delivered.sum(),
             dead_lettered: self.dead_lettered.sum(),
+            spooled_at_start: self.spool.at_start.load(Ordering::Relaxed),
+            lost: self.spool.lost.sum(),
         }
     }
 

@@ -53,6 +53,8 @@ pub struct SpoolSummary {
     pub oldest_event_age_seconds: f64,
     /// Whether appends are refused for lack of room.
     pub full: bool,
+    /// Whether a write or a sync failed, so that nothing is taken any more.
+    pub failed: bool,
 }
 
 impl From<SpoolStatus> for SpoolSummary {
@@ -62,6 +64,7 @@ impl From<SpoolStatus> for SpoolSummary {
             events: status.events,
             oldest_event_age_seconds: status.oldest_age.as_secs_f64(),
             full: status.full,
+            failed: status.failed,
         }
     }
 }
@@ -81,6 +84,10 @@ pub struct Books {
     pub dead_lettered: u64,
     /// Events in the spool.
     pub spooled: u64,
+    /// Events that lay in the spool on disk at the start.
+    pub spooled_at_start: u64,
+    /// Events that were in the spool and cannot be read any more.
+    pub lost: u64,
     /// Whether the counts add up. While events are under way it may be false for a moment.
     pub balanced: bool,
 }
@@ -90,7 +97,8 @@ impl Books {
     pub fn new(books: telemetry::Books, spooled: usize) -> Self {
         let spooled = spooled as u64;
         let is_balanced = books.received == books.accepted + books.rejected
-            && books.accepted == books.delivered + books.dead_lettered + spooled;
+            && books.accepted + books.spooled_at_start
+                == books.delivered + books.dead_lettered + spooled + books.lost;
         Self {
             received: books.received,
             accepted: books.accepted,
@@ -98,6 +106,8 @@ impl Books {
             delivered: books.delivered,
             dead_lettered: books.dead_lettered,
             spooled,
+            spooled_at_start: books.spooled_at_start,
+            lost: books.lost,
             balanced: is_balanced,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use futures_util::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -42,7 +43,8 @@ pub(super) fn run(loaded: Loaded) -> ExitCode {
     // A write to a pipe or a disk that hangs must not hold the process.
     runtime.shutdown_background();
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Ended::Drained) => ExitCode::SUCCESS,
+        Ok(Ended::Failed) => ExitCode::from(FAULT),
         Err(error) => {
             StartFailed {
                 reason: &format!("{error:#}"),
@@ -53,18 +55,29 @@ pub(super) fn run(loaded: Loaded) -> ExitCode {
     }
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+/// How a server ended.
+enum Ended {
+    /// A stop was asked for.
+    Drained,
+    /// The spool has failed.
+    Failed,
+}
+
+async fn serve(config: Config) -> anyhow::Result<Ended> {
     let mut signals = Signals::new()?;
     let app = App::start(config).await?;
-    signals.stop().await;
+    let (ended, end) = tokio::select! {
+        () = signals.stop() => (Ended::Drained, app.drain().boxed()),
+        () = app.failed() => (Ended::Failed, app.end_failed().boxed()),
+    };
     tokio::select! {
-        () = app.drain() => {}
+        () = end => {}
         () = signals.stop() => {
             StoppedAtOnce.emit();
             app.stop().await;
         }
     }
-    Ok(())
+    Ok(ended)
 }
 
 /// The signals that a server obeys.

@@ -26,6 +26,11 @@ pub(super) fn size_limit(size: &ByteSize) -> Result<(), ValidationError> {
     require(size.bytes() > 0, "a size of at least 1B")
 }
 
+/// The length of a segment: short ones make a folder of files that hold next to nothing.
+pub(super) fn segment_size(size: &ByteSize) -> Result<(), ValidationError> {
+    require(size.bytes() >= 4096, "a size of at least 4KiB")
+}
+
 /// The path of a folder.
 pub(super) fn folder(path: &Path) -> Result<(), ValidationError> {
     require(!path.as_os_str().is_empty(), "the path of a folder")

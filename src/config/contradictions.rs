@@ -6,7 +6,7 @@ use serde_json::Value;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 use crate::config::merge::Merge;
-use crate::config::{Config, Durability, OutputType};
+use crate::config::{Config, OutputType};
 
 /// Notes every value out of its range and every contradiction.
 pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
@@ -18,7 +18,6 @@ pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
             merge.refuse(&key, allowed);
         }
     }
-    refuse_disk(config, merge);
     check_listeners(config, merge);
     check_limits(config, merge);
     check_broker(config, merge);
@@ -55,14 +54,6 @@ fn allowed(error: &ValidationError) -> String {
             .map_or_else(String::new, Value::to_string)
     };
     format!("a whole number from {} to {}", bound("min"), bound("max"))
-}
-
-/// The spool on disk is not in this version.
-fn refuse_disk(config: &Config, merge: &mut Merge<'_>) {
-    if config.ingest.durability == Durability::Disk {
-        let allowed = "`broker` or `memory`: the spool on disk is not there yet in this version";
-        merge.refuse("ingest.durability", allowed.to_owned());
-    }
 }
 
 fn check_listeners(config: &Config, merge: &mut Merge<'_>) {

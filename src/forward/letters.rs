@@ -6,18 +6,28 @@ use std::time::Duration;
 
 use super::Shared;
 use crate::lifecycle::blocking;
+use crate::spool::LeaseLimits;
 use crate::telemetry::events::DeadLettersFailed;
 
 /// The pause before a letter that could not be written is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Letters that are written together share a sync.
+const LIMITS: LeaseLimits = LeaseLimits {
+    max_events: 10_000,
+    max_bytes: 1024 * 1024,
+    linger: Duration::ZERO,
+};
+
 /// Files letters for ever.
 pub(super) async fn file_letters(shared: Shared) {
     loop {
-        let part = shared.spool.lease_dead().await;
-        let (dead_letters, letters) = (shared.dead_letters.clone(), part.clone());
-        until_kept(move || dead_letters.keep_arrived(letters.first, &letters.lines)).await;
-        shared.spool.ack(&[part]);
+        let parts = shared.spool.lease_letters(LIMITS).await;
+        for part in &parts {
+            let (dead_letters, letters) = (shared.dead_letters.clone(), part.clone());
+            until_kept(move || dead_letters.keep_arrived(letters.first, &letters.lines)).await;
+        }
+        shared.spool.ack(&parts);
     }
 }
 

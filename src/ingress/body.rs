@@ -47,13 +47,18 @@ impl RequestBody {
         }
     }
 
+    /// The least that the body has, by its declared length.
+    pub(super) fn declared_bytes(&self) -> u64 {
+        self.incoming.size_hint().lower()
+    }
+
     /// Refuses by the declared length what cannot be taken, before a byte of it is read.
     pub(super) fn check_length(
         &self,
         limits: &BodyLimits,
         budget: &ByteBudget,
     ) -> Result<(), Refusal> {
-        let declared = self.incoming.size_hint().lower();
+        let declared = self.declared_bytes();
         if declared > limits.max_bytes as u64 {
             return Err(too_large(limits));
         }

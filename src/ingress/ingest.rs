@@ -33,6 +33,9 @@ impl Gate {
     ) -> Result<Response, Refusal> {
         let sender = self.auth.check(&parts.headers)?;
         body.check_length(&self.body_limits, &self.budget)?;
+        if let Some(refused) = self.spool.refuses(body.declared_bytes()) {
+            return Err(refused.into());
+        }
         let is_packed = !pipeline::content_codings(&parts.headers)?.is_empty();
         let mut reservation = self.budget.reservation();
         let bytes = body.read(&self.body_limits, &mut reservation).await?;

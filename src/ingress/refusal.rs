@@ -1,5 +1,7 @@
 //! Every refusal of a request: one closed list, and the one place that makes an answer of it (RFC 9457).
 
+mod code;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -11,140 +13,7 @@ use super::held_body::held_body;
 use crate::budget::Reservation;
 use crate::pipeline::{DecodeError, Rejected, push_violations};
 use crate::spool::AppendError;
-
-/// Why a request is refused; the words are part of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Code {
-    MalformedBody,
-    BadContentEncoding,
-    Unauthenticated,
-    NotFound,
-    MethodNotAllowed,
-    BodyTimeout,
-    BodyTooLarge,
-    TooManyEvents,
-    UnsupportedContentEncoding,
-    InvalidEvents,
-    HeadersTooLarge,
-    Overloaded,
-    SpoolFull,
-    Draining,
-    BrokerUnavailable,
-    Timeout,
-}
-
-impl Code {
-    /// Every code.
-    pub(super) const ALL: [Self; 16] = [
-        Self::MalformedBody,
-        Self::BadContentEncoding,
-        Self::Unauthenticated,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::BodyTimeout,
-        Self::BodyTooLarge,
-        Self::TooManyEvents,
-        Self::UnsupportedContentEncoding,
-        Self::InvalidEvents,
-        Self::HeadersTooLarge,
-        Self::Overloaded,
-        Self::SpoolFull,
-        Self::Draining,
-        Self::BrokerUnavailable,
-        Self::Timeout,
-    ];
-
-    /// Status, code and title. `overloaded` may be configured to another status.
-    pub(super) const fn describe(self) -> (StatusCode, &'static str, &'static str) {
-        match self {
-            Self::MalformedBody => (
-                StatusCode::BAD_REQUEST,
-                "malformed_body",
-                "The body cannot be read",
-            ),
-            Self::BadContentEncoding => (
-                StatusCode::BAD_REQUEST,
-                "bad_content_encoding",
-                "The body does not inflate",
-            ),
-            Self::Unauthenticated => (
-                StatusCode::UNAUTHORIZED,
-                "unauthenticated",
-                "Credentials are needed",
-            ),
-            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is nothing here"),
-            Self::MethodNotAllowed => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "The method is not allowed here",
-            ),
-            Self::BodyTimeout => (
-                StatusCode::REQUEST_TIMEOUT,
-                "body_timeout",
-                "The body took too long",
-            ),
-            Self::BodyTooLarge => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                "The body is too large",
-            ),
-            Self::TooManyEvents => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_many_events",
-                "The body holds too many events",
-            ),
-            Self::UnsupportedContentEncoding => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_content_encoding",
-                "The content coding is not supported",
-            ),
-            Self::InvalidEvents => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "invalid_events",
-                "No event is valid",
-            ),
-            Self::HeadersTooLarge => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "headers_too_large",
-                "There are too many headers",
-            ),
-            Self::Overloaded => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "overloaded",
-                "Too much is under way",
-            ),
-            Self::SpoolFull => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "spool_full",
-                "The spool is full",
-            ),
-            Self::Draining => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "draining",
-                "The server is stopping",
-            ),
-            Self::BrokerUnavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "broker_unavailable",
-                "No output took the events in time",
-            ),
-            Self::Timeout => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "timeout",
-                "The server was too slow",
-            ),
-        }
-    }
-
-    /// Seconds after which another try is worth it.
-    const fn retry_after(self) -> Option<u64> {
-        match self {
-            Self::Overloaded | Self::Draining | Self::Timeout => Some(1),
-            Self::SpoolFull | Self::BrokerUnavailable => Some(5),
-            _ => None,
-        }
-    }
-}
+pub(super) use code::Code;
 
 /// A refused request.
 #[derive(Clone, Debug)]
@@ -169,6 +38,8 @@ enum More {
     },
     /// Which events, and why; and what keeps their memory counted until the answer is sent.
     Rejected(Vec<Rejected>, Arc<Reservation>),
+    /// When to come back, in seconds, where that was measured.
+    RetryAfter(u64),
     /// Where its body begins and ends is doubtful, so nothing more is read from the connection.
     Close,
 }
@@ -263,7 +134,11 @@ impl Refusal {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if let Some(seconds) = self.code.retry_after() {
+        let seconds = match self.more {
+            More::RetryAfter(seconds) => Some(seconds),
+            _ => self.code.retry_after(),
+        };
+        if let Some(seconds) = seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         match self.more {
@@ -274,7 +149,11 @@ impl Refusal {
                 let basic = HeaderValue::from_static(r#"Basic realm="headgate""#);
                 headers.insert(header::WWW_AUTHENTICATE, basic);
             }
-            More::Nothing | More::At { .. } | More::Rejected(..) | More::Close => {}
+            More::Nothing
+            | More::At { .. }
+            | More::Rejected(..)
+            | More::RetryAfter(_)
+            | More::Close => {}
         }
         response
     }
@@ -315,13 +194,24 @@ impl From<DecodeError> for Refusal {
 impl From<AppendError> for Refusal {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Full => Self::new(
-                Code::SpoolFull,
-                "The spool is full; nothing of this request was kept. Send it again later.",
-            ),
+            AppendError::Full { retry_after } => Self {
+                more: More::RetryAfter(retry_after.as_secs().max(1)),
+                ..Self::new(
+                    Code::SpoolFull,
+                    "The spool is full; nothing of this request was kept. Send it again later.",
+                )
+            },
             AppendError::TooLarge { .. } => Self::new(
                 Code::BodyTooLarge,
-                sentence(&format!("the request takes {error} (spool.memory_bytes)")),
+                sentence(&format!("the request takes {error}")),
+            ),
+            AppendError::NotSynced => Self::new(
+                Code::Timeout,
+                "The disk was too slow. Whether the events were kept is not known; send the request again.",
+            ),
+            AppendError::Failed => Self::new(
+                Code::SpoolFailed,
+                "The server cannot write its spool and takes nothing more; send the request to another one.",
             ),
             AppendError::NotDelivered => Self::new(
                 Code::BrokerUnavailable,
@@ -369,6 +259,7 @@ mod tests {
         for code in [
             Code::Overloaded,
             Code::SpoolFull,
+            Code::SpoolFailed,
             Code::Draining,
             Code::BrokerUnavailable,
             Code::Timeout,

@@ -10,7 +10,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::refusal::{Code, Refusal};
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::spool::Spool;
+use crate::spool::{Spool, SpoolStatus};
 
 /// The description of the public listener's API.
 const OPENAPI: &str = include_str!("../../openapi.yaml");
@@ -51,12 +51,12 @@ async fn only_get() -> Refusal {
 /// For the load balancer: whether this node takes events. A Broker that is down, or a full spool, does not count:
 /// the node holds data that must not be terminated.
 async fn health(State(health): State<Health>) -> Response {
-    answer(&health.lifecycle, false)
+    answer(&health.lifecycle, health.spool.status(), false)
 }
 
 /// Also not ready while the spool is full.
 async fn ready(State(health): State<Health>) -> Response {
-    answer(&health.lifecycle, health.spool.status().full)
+    answer(&health.lifecycle, health.spool.status(), true)
 }
 
 /// As long as the process turns.
@@ -64,9 +64,12 @@ async fn live() -> Response {
     status(StatusCode::OK, "ok")
 }
 
-fn answer(lifecycle: &Lifecycle, is_full: bool) -> Response {
+fn answer(lifecycle: &Lifecycle, spool: SpoolStatus, must_have_room: bool) -> Response {
     match lifecycle.phase() {
-        Phase::Serving if is_full => status(StatusCode::SERVICE_UNAVAILABLE, "spool_full"),
+        Phase::Serving if spool.failed => status(StatusCode::SERVICE_UNAVAILABLE, "spool_failed"),
+        Phase::Serving if spool.full && must_have_room => {
+            status(StatusCode::SERVICE_UNAVAILABLE, "spool_full")
+        }
         Phase::Serving => status(StatusCode::OK, "ok"),
         phase => status(StatusCode::SERVICE_UNAVAILABLE, phase.as_str()),
     }

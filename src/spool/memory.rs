@@ -1,7 +1,6 @@
 //! The spool in memory: a bounded queue of envelopes with two lanes, one for events and one for dead letters.
 //! Nothing here survives the process.
 
-mod lane;
 #[cfg(test)]
 mod tests;
 
@@ -12,10 +11,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::{AppendError, LeaseLimits, Part, SpoolStatus};
+use super::lane::Lane;
+use super::{AppendError, FULL_RETRY_AFTER, LeaseLimits, Part, SpoolStatus};
 use crate::event::{Envelope, Origin, Position, SourceCount};
 use crate::telemetry::Telemetry;
-use lane::Lane;
 
 /// The queue behind a lock that is never held across a wait.
 pub(super) struct Queue {
@@ -141,11 +140,14 @@ impl Queue {
             return Err(AppendError::TooLarge {
                 bytes,
                 max_bytes: self.max_bytes,
+                key: "spool.memory_bytes",
             });
         }
         if state.bytes + bytes > self.max_bytes {
             state.refused_bytes = Some(bytes);
-            return Err(AppendError::Full);
+            return Err(AppendError::Full {
+                retry_after: FULL_RETRY_AFTER,
+            });
         }
         state.refused_bytes = None;
         Ok(())
@@ -168,12 +170,13 @@ impl Queue {
             .lease(limits.max_events, limits.max_bytes)
     }
 
-    pub(super) async fn lease_dead(&self) -> Part {
+    pub(super) async fn lease_letters(&self, limits: LeaseLimits) -> Vec<Part> {
         loop {
             {
                 let mut state = self.lock();
-                if let Some(part) = state.letters.lease_front() {
-                    return part;
+                let parts = state.letters.lease(limits.max_events, limits.max_bytes);
+                if !parts.is_empty() {
+                    return parts;
                 }
                 state.letters.has_or_will_wake_at(1, 1);
             }
@@ -252,6 +255,7 @@ impl Queue {
             full: state
                 .refused_bytes
                 .is_some_and(|bytes| state.bytes + bytes > self.max_bytes),
+            failed: false,
         }
     }
 

@@ -1,11 +1,18 @@
 //! Every log event: a struct whose `emit` writes the line. Bodies and secrets are never part of one.
 
+mod spool;
+
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use tracing::{error, info, warn};
+
+pub use spool::{
+    CheckpointFailed, EndsForSpool, SpoolDamaged, SpoolFailed, SpoolOpened, SpoolSegmentSetAside,
+    SpoolUnreadable, SpoolUnused,
+};
 
 /// A listener is bound; the address is the one really bound.
 pub struct Listening {
@@ -113,6 +120,12 @@ impl DrainEnded {
                 connections_cut = self.connections,
                 events_lost = self.events_left,
                 "stopped before everything was delivered; these events were only in memory and are lost"
+            );
+        } else if self.events_left > 0 {
+            info!(
+                connections_cut = self.connections,
+                events_left = self.events_left,
+                "stopped; these events are in the spool on disk and are delivered after the next start"
             );
         } else if self.connections > 0 {
             warn!(

@@ -155,6 +155,26 @@ pub(super) const SPOOL_OLDEST_AGE: Metric = gauge(
     &[],
     "Age of the oldest event in the spool; 0 when it is empty.",
 );
+pub(super) const SPOOL_EVENTS_AT_START: Metric = gauge(
+    "headgate_spool_events_at_start",
+    &[],
+    "Events that lay in the spool on disk when the program started.",
+);
+pub(super) const SPOOL_SYNC_DURATION: Metric = histogram(
+    "headgate_spool_sync_duration_seconds",
+    &[],
+    "Time that a sync of the spool on disk took.",
+);
+pub(super) const SPOOL_CORRUPT_RECORDS: Metric = counter(
+    "headgate_spool_corrupt_records_total",
+    &[],
+    "Stretches of the spool on disk that could not be read, and held events that were not delivered yet.",
+);
+pub(super) const SPOOL_LOST_EVENTS: Metric = counter(
+    "headgate_spool_lost_events_total",
+    &[],
+    "Events that were in these stretches.",
+);
 pub(super) const BROKER_REQUESTS: Metric = counter(
     "headgate_broker_requests_total",
     &[BROKER, ("outcome", "delivered, errored, rejected")],
@@ -201,6 +221,10 @@ pub const ALL: &[Metric] = &[
     SPOOL_BYTES,
     SPOOL_EVENTS,
     SPOOL_OLDEST_AGE,
+    SPOOL_EVENTS_AT_START,
+    SPOOL_SYNC_DURATION,
+    SPOOL_CORRUPT_RECORDS,
+    SPOOL_LOST_EVENTS,
     BROKER_REQUESTS,
     BROKER_REQUEST_DURATION,
     BROKER_UP,
@@ -232,6 +256,6 @@ pub fn as_markdown() -> String {
     }
     text += "\nThe books balance at rest:\n\n\
              - `received = accepted + rejected`\n\
-             - `accepted = delivered + dead_lettered + spooled`\n";
+             - `accepted + spooled at start = delivered + dead_lettered + spooled now + lost`\n";
     text
 }

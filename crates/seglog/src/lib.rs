@@ -36,7 +36,7 @@ pub use error::{Failed, OpenError};
 pub use folder::{DiskFolder, Entry, File, Folder, Mode};
 pub use layout::VERSION;
 pub use log::{Log, Opened, Options, Place, Refused};
-pub use reader::{Cursor, Reader};
+pub use reader::{Cursor, Reader, set_aside};
 pub use record::{Checksum, HEAD_BYTES, Record, StoredRecord};
 pub use segment::{HEADER_BYTES, Segment};
 pub use segment_reader::{Damage, Found};

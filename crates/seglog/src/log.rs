@@ -2,6 +2,7 @@
 
 mod active;
 mod open;
+mod outlook;
 
 use std::collections::VecDeque;
 use std::io;
@@ -121,11 +122,6 @@ impl Log {
     /// Everything below is durable.
     pub fn synced(&self) -> Position {
         self.synced
-    }
-
-    /// By how much the files may still grow.
-    pub fn room(&self) -> u64 {
-        self.room.left()
     }
 
     /// All segments, oldest first.

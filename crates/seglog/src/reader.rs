@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::Position;
-use crate::folder::{Folder, Mode, write_all_at};
+use crate::folder::{Folder, Mode, read_full_at, write_all_at};
 use crate::layout::{damage_name, segment_name};
 use crate::record::StoredRecord;
 use crate::segment::{HEADER_BYTES, Segment};
@@ -193,34 +193,32 @@ impl Reader {
             None => false,
         })
     }
+}
 
-    /// Copies a damaged stretch into a file of its own, for a person to look at; its name. None where there are no
-    /// bytes to keep.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn set_aside(&self, damage: &Damage) -> io::Result<Option<String>> {
-        if damage.bytes.is_empty() {
-            return Ok(None);
-        }
-        let name = damage_name(damage.generation, damage.bytes.start);
-        let from = self
-            .folder
-            .open(&segment_name(damage.generation), Mode::Read)?;
-        let to = self.folder.open(&name, Mode::Create)?;
-        let mut piece = vec![0; WINDOW_BYTES];
-        let mut at = damage.bytes.start;
-        while at < damage.bytes.end {
-            let wanted = piece.len().min((damage.bytes.end - at) as usize);
-            let read = crate::folder::read_full_at(&*from, &mut piece[..wanted], at)?;
-            if read == 0 {
-                break;
-            }
-            let pieces = &mut [IoSlice::new(&piece[..read])];
-            write_all_at(&*to, pieces, at - damage.bytes.start)?;
-            at += read as u64;
-        }
-        to.sync()?;
-        Ok(Some(name))
+/// Copies a damaged stretch into a file of its own, for a person to look at; its name. None where there are no bytes to
+/// keep.
+///
+/// # Errors
+/// The system's.
+pub fn set_aside(folder: &dyn Folder, damage: &Damage) -> io::Result<Option<String>> {
+    if damage.bytes.is_empty() {
+        return Ok(None);
     }
+    let name = damage_name(damage.generation, damage.bytes.start);
+    let from = folder.open(&segment_name(damage.generation), Mode::Read)?;
+    let to = folder.open(&name, Mode::Create)?;
+    let mut piece = vec![0; WINDOW_BYTES];
+    let mut at = damage.bytes.start;
+    while at < damage.bytes.end {
+        let wanted = piece.len().min((damage.bytes.end - at) as usize);
+        let read = read_full_at(&*from, &mut piece[..wanted], at)?;
+        if read == 0 {
+            break;
+        }
+        let pieces = &mut [IoSlice::new(&piece[..read])];
+        write_all_at(&*to, pieces, at - damage.bytes.start)?;
+        at += read as u64;
+    }
+    to.sync()?;
+    Ok(Some(name))
 }

@@ -1,4 +1,5 @@
-//! One lane of the memory spool: the parts that are not leased yet, in order of position.
+//! One lane of a spool, events or dead letters: the parts that are in memory and not leased yet, in order of
+//! position.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -47,12 +48,23 @@ impl Lane {
         has
     }
 
+    /// Bytes of text.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The position of the first event that waits.
+    pub(super) fn front(&self) -> Option<Position> {
+        self.parts.front().map(|part| part.first)
+    }
+
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
 
-    fn has(&self, events: usize, bytes: usize) -> bool {
+    /// Whether so many events or bytes are there.
+    pub(super) fn has(&self, events: usize, bytes: usize) -> bool {
         self.events >= events || self.bytes >= bytes
     }
 
@@ -82,14 +94,6 @@ impl Lane {
         self.events -= events;
         self.bytes -= bytes;
         leased
-    }
-
-    /// Takes the part at the front.
-    pub(super) fn lease_front(&mut self) -> Option<Part> {
-        let part = self.parts.pop_front()?;
-        self.events -= part.lines.count;
-        self.bytes -= part.lines.bytes.len();
-        Some(part)
     }
 
     /// Removes what is left of the events at these positions; how many they were.

@@ -1,0 +1,44 @@
+//! What a log says of the room that it has and will have.
+
+use super::Log;
+use crate::Position;
+use crate::segment::{HEADER_BYTES, Segment};
+
+impl Log {
+    /// The segment that is written to, if one was begun since the log was opened.
+    pub fn active_segment(&self) -> Option<&Segment> {
+        self.active.as_ref().map(|active| &active.segment)
+    }
+
+    /// Bytes of records that can still be taken, at most: what the files may grow, and what is free in them.
+    pub fn available_bytes(&self) -> u64 {
+        let free = self.active_segment().map_or(0, |active| {
+            active.file_bytes.saturating_sub(active.used_bytes)
+        });
+        self.room.left() + self.spare_bytes.unwrap_or_default() + free
+    }
+
+    /// Whether a record with a payload of so many bytes would be taken now.
+    pub fn has_room_for(&self, payload_bytes: u64) -> bool {
+        let bytes = crate::HEAD_BYTES as u64 + payload_bytes;
+        let spare = self.spare_bytes.unwrap_or_default();
+        match &self.active {
+            Some(active) if active.takes(bytes, self.options.segment_bytes) => {
+                active.growth(bytes) <= self.room.left() + spare
+            }
+            _ => HEADER_BYTES as u64 + bytes <= self.room.left() + spare,
+        }
+    }
+
+    /// The longest payload that can ever be taken.
+    pub fn max_payload_bytes(&self) -> u64 {
+        let heads = (HEADER_BYTES + crate::HEAD_BYTES) as u64;
+        let limit = self.options.max_bytes.saturating_sub(heads);
+        limit.min(u64::from(u32::MAX) - crate::HEAD_BYTES as u64)
+    }
+
+    /// The position that must be done for the oldest sealed segment to be given back; none where there is none.
+    pub fn next_purge_at(&self) -> Option<Position> {
+        (!self.sealed.is_empty()).then(|| self.end_of_oldest())
+    }
+}

@@ -1,0 +1,256 @@
+//! The spool on disk: one thread owns the log and commits in groups ([`writer`]); two feeds, one for events and one for
+//! dead letters, give out what is committed, from memory while they keep up and from the disk when they do not.
+//! What is acked goes into a checkpoint each second.
+
+mod feed;
+mod opening;
+mod pending;
+mod shared;
+mod source;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::{AppendError, LeaseLimits, Part, SpoolStatus};
+use crate::event::{Envelope, Position};
+use crate::lifecycle::blocking;
+use crate::telemetry::events::{SpoolDamaged, SpoolUnreadable};
+pub use opening::{OpenedSpool, SpoolOptions};
+use pending::{Pending, Request};
+use shared::Shared;
+use source::{Extent, Side, Source};
+
+/// The pause before a spool that cannot be read is read again.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
+/// So much is read from the disk at a time when a lease wants less.
+const PIECE_BYTES: usize = 1024 * 1024;
+
+/// The async face of the spool on disk.
+pub(super) struct DiskSpool {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    live: Outlet,
+    dead: Outlet,
+}
+
+/// Where one feed is read. Whoever holds the source has the turn; others wait for theirs.
+struct Outlet {
+    side: Side,
+    arrived: Arc<Notify>,
+    source: tokio::sync::Mutex<Option<Source>>,
+}
+
+impl Outlet {
+    fn new(side: Side, arrived: &Arc<Notify>) -> Self {
+        Self {
+            side,
+            arrived: Arc::clone(arrived),
+            source: tokio::sync::Mutex::default(),
+        }
+    }
+}
+
+impl DiskSpool {
+    /// Hands an envelope to the writer and waits for its commit. Dropping the future takes it back if the writer has
+    /// not taken it up yet.
+    pub(super) async fn append(
+        &self,
+        envelope: Envelope,
+        deadline: Instant,
+    ) -> Result<(), AppendError> {
+        if self.shared.has_failed() {
+            return Err(AppendError::Failed);
+        }
+        let (answer, answered) = oneshot::channel();
+        let ticket = self.shared.pending.push(Request::new(envelope, answer));
+        let _taken_back_when_dropped = TakeBack {
+            pending: &self.shared.pending,
+            ticket,
+        };
+        match tokio::time::timeout_at(deadline, answered).await {
+            Ok(Ok(outcome)) => outcome,
+            // The writer has ended.
+            Ok(Err(_)) => Err(AppendError::Failed),
+            Err(_) => Err(AppendError::NotSynced),
+        }
+    }
+
+    /// Why an envelope whose body has so many bytes would be refused now, as far as that can be told beforehand.
+    pub(super) fn refuses(&self, body_bytes: u64) -> Option<AppendError> {
+        self.shared.refuses(body_bytes)
+    }
+
+    pub(super) async fn lease(&self, limits: LeaseLimits) -> Vec<Part> {
+        self.lease_from(&self.live, limits).await
+    }
+
+    pub(super) async fn lease_letters(&self, limits: LeaseLimits) -> Vec<Part> {
+        self.lease_from(&self.dead, limits).await
+    }
+
+    async fn lease_from(&self, outlet: &Outlet, limits: LeaseLimits) -> Vec<Part> {
+        let mut source = outlet.source.lock().await;
+        loop {
+            self.wait(outlet, 1, 1).await;
+            self.read_from_disk(outlet, &mut source, limits).await;
+            if !limits.linger.is_zero() {
+                let full = self.wait(outlet, limits.max_events, limits.max_bytes);
+                let _full_or_time_is_up = tokio::time::timeout(limits.linger, full).await;
+                self.read_from_disk(outlet, &mut source, limits).await;
+            }
+            let parts = self.shared.lanes().feed(outlet.side).lease(limits);
+            // What was read may all have been done before.
+            if !parts.is_empty() {
+                return parts;
+            }
+        }
+    }
+
+    /// Resolves when so many events, or bytes of them, can be leased or read.
+    async fn wait(&self, outlet: &Outlet, events: usize, bytes: usize) {
+        while !self
+            .shared
+            .lanes()
+            .can_lease_or_will_wake(outlet.side, events, bytes)
+        {
+            outlet.arrived.notified().await;
+        }
+    }
+
+    /// Fills a lane from the disk while it holds less than a lease may take.
+    async fn read_from_disk(
+        &self,
+        outlet: &Outlet,
+        source: &mut Option<Source>,
+        limits: LeaseLimits,
+    ) {
+        let mut has_failed = false;
+        loop {
+            let Some((behind, extent)) = self.shared.lanes().to_read(outlet.side, limits) else {
+                return;
+            };
+            let reader = match source.take() {
+                Some(source) if source.stands_at(behind) => source,
+                _ => self.shared.source(outlet.side, behind),
+            };
+            match read_piece(reader, extent).await {
+                Ok((reader, piece)) => {
+                    for damage in piece.damages {
+                        self.step_over(damage).await;
+                    }
+                    let mut lanes = self.shared.lanes();
+                    let behind = reader.behind(lanes.committed());
+                    lanes.feed(outlet.side).refill(piece.parts, behind);
+                    drop(lanes);
+                    *source = Some(reader);
+                }
+                Err(error) => {
+                    if !has_failed {
+                        SpoolUnreadable { reason: &error }.emit();
+                        has_failed = true;
+                    }
+                    tokio::time::sleep(READ_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// Reports a damaged stretch and sets it aside, unless all that was in it is done.
+    async fn step_over(&self, damage: seglog::Damage) {
+        if self.shared.lanes().open_events(damage.positions.clone()) == 0 {
+            return;
+        }
+        let folder = Arc::clone(&self.shared.folder);
+        let copied = damage.clone();
+        let set_aside = blocking(move || seglog::set_aside(&*folder, &copied)).await;
+        let lost = self.shared.ack(damage.positions.clone());
+        if lost == 0 {
+            return;
+        }
+        self.shared.telemetry.spool_lost(lost);
+        SpoolDamaged {
+            segment: damage.generation,
+            bytes: damage.bytes,
+            positions: damage.positions,
+            lost,
+            set_aside: &match set_aside {
+                Ok(Some(file)) => file,
+                Ok(None) => "nothing is left of it".to_owned(),
+                Err(error) => format!("it could not be: {error}"),
+            },
+        }
+        .emit();
+    }
+
+    pub(super) fn has_events_to_lease(&self) -> bool {
+        self.shared.lanes().can_lease(Side::Live)
+    }
+
+    pub(super) fn ack(&self, first: Position, events: usize) {
+        self.shared.ack(first..first + events as Position);
+    }
+
+    pub(super) fn status(&self) -> SpoolStatus {
+        self.shared.status()
+    }
+
+    pub(super) async fn drained(&self) {
+        loop {
+            let acked = self.shared.all_acked.notified();
+            tokio::pin!(acked);
+            acked.as_mut().enable();
+            if self.shared.lanes().is_drained() {
+                return;
+            }
+            acked.await;
+        }
+    }
+
+    /// Resolves when a write or a sync has failed.
+    pub(super) async fn failed(&self) {
+        self.shared.failure.cancelled().await;
+    }
+
+    /// Commits what waits, writes a last checkpoint and ends the writer. Nothing is taken afterwards.
+    pub(super) async fn close(&self) {
+        self.shared.pending.close();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
+            // A panic of the writer was told on standard error; the requests that it held were refused.
+            let _ended = blocking(move || thread.join()).await;
+        }
+    }
+}
+
+async fn read_piece(source: Source, extent: Extent) -> std::io::Result<(Source, source::Piece)> {
+    blocking(move || {
+        let mut source = source;
+        let piece = source.read(&extent)?;
+        Ok((source, piece))
+    })
+    .await
+}
+
+/// Takes a request back that the writer has not taken up, when nobody waits for it any more.
+struct TakeBack<'a> {
+    pending: &'a Pending,
+    ticket: u64,
+}
+
+impl Drop for TakeBack<'_> {
+    fn drop(&mut self) {
+        self.pending.take_back(self.ticket);
+    }
+}

@@ -1,0 +1,165 @@
+//! Opens the spool on disk: finds what an earlier run left, and starts the writer.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use seglog::{Acked, Folder, Log, OpenError, Opened, Options, Reader};
+
+use super::feed::{Behind, Feed};
+use super::shared::{Lanes, Shared, now_millis};
+use super::source::Side;
+use super::writer::{Writer, outlook};
+use super::{DiskSpool, Outlet};
+use crate::config::{self, SpoolSync};
+use crate::event::Position;
+use crate::telemetry::Telemetry;
+use crate::telemetry::events::{SpoolOpened, SpoolSegmentSetAside};
+
+/// The most text of dead letters that waits in memory: they are filed as fast as they come, or not at all.
+const LETTERS_CAPACITY: usize = 1024 * 1024;
+
+/// How the spool on disk is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct SpoolOptions {
+    /// Length of a segment.
+    pub segment_bytes: u64,
+    /// The most that the segments may take together.
+    pub max_bytes: u64,
+    /// The most text of events that waits for delivery in memory.
+    pub tail_bytes: usize,
+    /// When it is synced.
+    pub sync: SpoolSync,
+}
+
+impl From<&config::Spool> for SpoolOptions {
+    fn from(config: &config::Spool) -> Self {
+        Self {
+            segment_bytes: config.segment_bytes.bytes(),
+            max_bytes: config.max_bytes.bytes(),
+            tail_bytes: config.tail_bytes.as_usize(),
+            sync: config.sync,
+        }
+    }
+}
+
+/// What an earlier run left.
+#[derive(Clone, Debug)]
+pub struct OpenedSpool {
+    /// The events that are done.
+    acked: Acked,
+    /// The position after the last event.
+    end: Position,
+    /// When the last checkpoint was written; none where there is none.
+    pub checkpoint_at: Option<SystemTime>,
+}
+
+impl OpenedSpool {
+    /// Whether the event at a position was in the spool and is given out again.
+    pub fn comes_again(&self, position: Position) -> bool {
+        position < self.end && !self.acked.contains(position)
+    }
+}
+
+impl DiskSpool {
+    /// Opens the spool in a folder, and says what was found.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub(in crate::spool) fn open(
+        folder: &Arc<dyn Folder>,
+        options: SpoolOptions,
+        telemetry: Arc<Telemetry>,
+    ) -> Result<(Self, OpenedSpool), OpenError> {
+        let opened = Log::open(
+            folder,
+            Options {
+                segment_bytes: options.segment_bytes,
+                max_bytes: options.max_bytes,
+                first_position: first_position(),
+                now: now_millis(),
+            },
+        )?;
+        report(folder.path(), &opened, &telemetry);
+        let found = OpenedSpool {
+            acked: opened.acked.clone(),
+            end: opened.log.next(),
+            checkpoint_at: opened
+                .checkpoint_written_at
+                .map(|millis| UNIX_EPOCH + Duration::from_millis(millis)),
+        };
+        let shared = Arc::new(Shared::new(
+            Arc::clone(folder),
+            telemetry,
+            lanes(folder, &opened, options.tail_bytes),
+            outlook(&opened.log, options.max_bytes, false),
+        ));
+        let writer = Writer::new(
+            opened.log,
+            opened.checkpoints,
+            Arc::clone(&shared),
+            options.sync,
+            options.max_bytes,
+        );
+        let thread = std::thread::Builder::new()
+            .name("headgate-spool".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|source| OpenError::Io {
+                path: folder.path().to_owned(),
+                source,
+            })?;
+        let spool = Self {
+            live: Outlet::new(Side::Live, &shared.live_arrived),
+            dead: Outlet::new(Side::Dead, &shared.dead_arrived),
+            shared,
+            thread: Mutex::new(Some(thread)),
+        };
+        Ok((spool, found))
+    }
+}
+
+fn report(folder: &Path, opened: &Opened, telemetry: &Telemetry) {
+    let events = opened.open_events();
+    telemetry.spool_opened(events);
+    for file in &opened.unreadable {
+        SpoolSegmentSetAside { file }.emit();
+    }
+    SpoolOpened {
+        folder,
+        events,
+        torn_bytes: opened.torn_bytes,
+        is_without_checkpoint: events > 0 && opened.checkpoint_written_at.is_none(),
+    }
+    .emit();
+}
+
+/// The lanes at the start: everything that is not done is on the disk.
+fn lanes(folder: &Arc<dyn Folder>, opened: &Opened, tail_bytes: usize) -> Lanes {
+    let segments = opened.log.segments();
+    let open = opened.open_events();
+    let behind = (open > 0).then(|| {
+        let low = opened.acked.low();
+        Behind {
+            cursor: Reader::from(Arc::clone(folder), &segments, low).cursor(),
+            taken: low,
+        }
+    });
+    Lanes::new(
+        [
+            Feed::new(tail_bytes, behind),
+            Feed::new(LETTERS_CAPACITY, behind),
+        ],
+        opened.acked.clone(),
+        open,
+        opened.log.next(),
+        segments,
+    )
+}
+
+/// Positions are the ids of dead letters, so those of a new spool begin above those of any before it.
+fn first_position() -> Position {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |elapsed| {
+        Position::try_from(elapsed.as_micros()).unwrap_or_default()
+    })
+}

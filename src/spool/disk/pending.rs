@@ -1,0 +1,136 @@
+//! What waits to be committed: the meeting point of many requests and the one writer.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use seglog::Checksum;
+use tokio::sync::oneshot;
+
+use crate::event::Envelope;
+use crate::spool::AppendError;
+use crate::spool::envelope::{self, EnvelopeHead};
+
+/// An envelope that is to be committed, ready to be written.
+pub(super) struct Request {
+    pub(super) envelope: Envelope,
+    pub(super) head: [u8; envelope::HEAD_BYTES],
+    /// Made by the request's own thread: the writer is one for all.
+    pub(super) checksum: Checksum,
+    pub(super) answer: oneshot::Sender<Result<(), AppendError>>,
+}
+
+impl Request {
+    pub(super) fn new(
+        envelope: Envelope,
+        answer: oneshot::Sender<Result<(), AppendError>>,
+    ) -> Self {
+        let head = EnvelopeHead::of(&envelope).encode();
+        Self {
+            checksum: Checksum::of(&[&head, &envelope.live.bytes, &envelope.dead.bytes]),
+            head,
+            envelope,
+            answer,
+        }
+    }
+
+    /// The payload of the record.
+    pub(super) fn pieces(&self) -> [&[u8]; 3] {
+        [
+            &self.head,
+            &self.envelope.live.bytes,
+            &self.envelope.dead.bytes,
+        ]
+    }
+}
+
+/// The queue in front of the writer.
+#[derive(Default)]
+pub(super) struct Pending {
+    state: Mutex<State>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    requests: VecDeque<(u64, Request)>,
+    next_ticket: u64,
+    is_writer_waiting: bool,
+    is_closed: bool,
+}
+
+/// What the writer finds when it looks.
+pub(super) enum Taken {
+    /// Requests, in order; none when the time is up.
+    Group(Vec<Request>),
+    /// Nothing waits, and nothing more comes.
+    Closed,
+}
+
+impl Pending {
+    /// Adds a request; the ticket takes it back.
+    pub(super) fn push(&self, request: Request) -> u64 {
+        let mut state = self.lock();
+        let ticket = state.next_ticket;
+        if state.is_closed {
+            // Dropping it tells whoever waits.
+            return ticket;
+        }
+        state.next_ticket += 1;
+        state.requests.push_back((ticket, request));
+        let wake = std::mem::take(&mut state.is_writer_waiting);
+        drop(state);
+        if wake {
+            self.arrived.notify_one();
+        }
+        ticket
+    }
+
+    /// Removes a request that was not taken up yet.
+    pub(super) fn take_back(&self, ticket: u64) {
+        let mut state = self.lock();
+        let found = state
+            .requests
+            .binary_search_by_key(&ticket, |(other, _)| *other);
+        let request = found.ok().and_then(|index| state.requests.remove(index));
+        drop(state);
+        drop(request);
+    }
+
+    /// Takes all that waits; waits for it, but not beyond `until`.
+    pub(super) fn take(&self, until: Instant) -> Taken {
+        let mut state = self.lock();
+        loop {
+            if !state.requests.is_empty() {
+                let requests = std::mem::take(&mut state.requests);
+                return Taken::Group(requests.into_iter().map(|(_, request)| request).collect());
+            }
+            if state.is_closed {
+                return Taken::Closed;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Taken::Group(Vec::new());
+            }
+            state = self.wait(state, left);
+        }
+    }
+
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
+        state.is_writer_waiting = true;
+        let outcome = self.arrived.wait_timeout(state, time);
+        let (mut state, _) = outcome.unwrap_or_else(PoisonError::into_inner);
+        state.is_writer_waiting = false;
+        state
+    }
+
+    /// Takes nothing more, and lets the writer end.
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+        self.arrived.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,1 @@
+//! What the spool on disk promises, step by step.

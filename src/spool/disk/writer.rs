@@ -1,0 +1,322 @@
+//! The thread that owns the log: takes what waits, appends it, syncs once, answers all. It never waits for more to come:
+//! the sync under way is what gathers the next group. Beside that it writes the checkpoint and gives space back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use seglog::{Checkpoint, Checkpoints, Failed, Log, Place, Record, Refused};
+
+use super::pending::{Request, Taken};
+use super::shared::{Outlook, Shared, now_millis};
+use crate::config::SpoolSync;
+use crate::spool::AppendError;
+use crate::telemetry::events::{CheckpointFailed, SpoolFailed};
+
+/// The checkpoint is written at least this often while anything is acked.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
+
+/// The spool counts as full when less than this part of it is left, so that a balancer turns away before requests are
+/// refused.
+const RESERVE_PART: u64 = 64;
+
+pub(super) struct Writer {
+    log: Log,
+    checkpoints: Checkpoints,
+    shared: Arc<Shared>,
+    sync: SpoolSync,
+    max_bytes: u64,
+    /// When what was appended is synced, with an interval.
+    sync_at: Option<Instant>,
+    checkpoint_at: Instant,
+    written: Option<Checkpoint>,
+    has_checkpoint_failed: bool,
+    /// Payload of the last record that found no room.
+    refused_bytes: Option<u64>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        log: Log,
+        checkpoints: Checkpoints,
+        shared: Arc<Shared>,
+        sync: SpoolSync,
+        max_bytes: u64,
+    ) -> Self {
+        Self {
+            log,
+            checkpoints,
+            shared,
+            sync,
+            max_bytes,
+            sync_at: None,
+            checkpoint_at: Instant::now() + CHECKPOINT_EVERY,
+            written: None,
+            has_checkpoint_failed: false,
+            refused_bytes: None,
+        }
+    }
+
+    /// Works until nothing more comes.
+    pub(super) fn run(mut self) {
+        loop {
+            let until = self
+                .sync_at
+                .map_or(self.checkpoint_at, |at| at.min(self.checkpoint_at));
+            match self.shared.pending.take(until) {
+                Taken::Group(group) => self.commit(group),
+                Taken::Closed => break,
+            }
+            self.sync_if_due();
+            if Instant::now() >= self.checkpoint_at {
+                self.tidy();
+                self.checkpoint_at = Instant::now() + CHECKPOINT_EVERY;
+            }
+        }
+        self.make_durable();
+        self.tidy();
+    }
+
+    /// Appends, syncs, answers.
+    fn commit(&mut self, group: Vec<Request>) {
+        if group.is_empty() {
+            return;
+        }
+        if self.shared.has_failed() {
+            refuse(group, AppendError::Failed);
+            return;
+        }
+        let (placed, no_room) = match self.append(group) {
+            Ok(outcome) => outcome,
+            Err(group) => return refuse(group, AppendError::Failed),
+        };
+        if !self.is_safe(&placed) {
+            let all = placed.into_iter().map(|(request, _)| request);
+            return refuse(all.chain(no_room), AppendError::Failed);
+        }
+        self.shared.publish(&placed, self.log.active_segment());
+        for (request, _) in placed {
+            self.accept(request);
+        }
+        if !no_room.is_empty() {
+            self.refuse_for_room(no_room);
+        }
+        self.look_out();
+    }
+
+    /// Appends what fits. What finds no room is tried once more when space can be given back.
+    fn append(
+        &mut self,
+        group: Vec<Request>,
+    ) -> Result<(Vec<(Request, Place)>, Vec<Request>), Vec<Request>> {
+        let (mut placed, mut no_room) = self.append_once(group)?;
+        if !no_room.is_empty() && self.can_purge() {
+            self.tidy();
+            match self.append_once(no_room) {
+                Ok((more, none)) => {
+                    placed.extend(more);
+                    no_room = none;
+                }
+                Err(rest) => {
+                    let all = placed.into_iter().map(|(request, _)| request);
+                    return Err(all.chain(rest).collect());
+                }
+            }
+        }
+        Ok((placed, no_room))
+    }
+
+    fn append_once(
+        &mut self,
+        group: Vec<Request>,
+    ) -> Result<(Vec<(Request, Place)>, Vec<Request>), Vec<Request>> {
+        let now = now_millis();
+        let pieces: Vec<[&[u8]; 3]> = group.iter().map(Request::pieces).collect();
+        let records: Vec<Record<'_>> = group
+            .iter()
+            .zip(&pieces)
+            .map(|(request, pieces)| record(request, pieces, now))
+            .collect();
+        match self.log.append(&records, now) {
+            Ok(places) => Ok(self.sort(group, places)),
+            Err(failed) => {
+                self.fail(&failed);
+                Err(group)
+            }
+        }
+    }
+
+    /// The requests that were placed, and those that found no room; what can never be taken is refused here.
+    fn sort(
+        &mut self,
+        group: Vec<Request>,
+        places: Vec<Result<Place, Refused>>,
+    ) -> (Vec<(Request, Place)>, Vec<Request>) {
+        let mut placed = Vec::with_capacity(group.len());
+        let mut no_room = Vec::new();
+        for (request, place) in group.into_iter().zip(places) {
+            match place {
+                Ok(place) => placed.push((request, place)),
+                Err(Refused::Full) => no_room.push(request),
+                Err(Refused::TooLarge) => {
+                    let error = AppendError::TooLarge {
+                        bytes: request.envelope.size(),
+                        max_bytes: usize::try_from(self.log.max_payload_bytes())
+                            .unwrap_or(usize::MAX),
+                        key: "spool.max_bytes",
+                    };
+                    refuse([request], error);
+                }
+            }
+        }
+        (placed, no_room)
+    }
+
+    /// Does what `spool.sync` asks for before an answer; false when it failed.
+    fn is_safe(&mut self, placed: &[(Request, Place)]) -> bool {
+        if placed.is_empty() {
+            return true;
+        }
+        match self.sync {
+            SpoolSync::Always => self.make_durable(),
+            SpoolSync::Every(time) => {
+                self.sync_at.get_or_insert_with(|| Instant::now() + time);
+                true
+            }
+            SpoolSync::Never => true,
+        }
+    }
+
+    fn sync_if_due(&mut self) {
+        if self.sync_at.is_some_and(|at| Instant::now() >= at) {
+            self.sync_at = None;
+            self.make_durable();
+        }
+    }
+
+    /// Syncs what is not; false when that failed, now or before.
+    fn make_durable(&mut self) -> bool {
+        if self.shared.has_failed() {
+            return false;
+        }
+        if self.log.synced() == self.log.next() {
+            return true;
+        }
+        let begun = Instant::now();
+        match self.log.sync() {
+            Ok(()) => {
+                self.shared.telemetry.spool_synced(begun.elapsed());
+                true
+            }
+            Err(failed) => {
+                self.fail(&failed);
+                false
+            }
+        }
+    }
+
+    /// Poisons the spool.
+    fn fail(&mut self, failed: &Failed) {
+        SpoolFailed { reason: failed }.emit();
+        self.shared.failure.cancel();
+    }
+
+    fn accept(&self, request: Request) {
+        let Request {
+            envelope, answer, ..
+        } = request;
+        let telemetry = &self.shared.telemetry;
+        telemetry.accepted(envelope.origin, envelope.events() as u64);
+        telemetry.source_events(&envelope.sources);
+        // The client may have gone away in this moment; its events are kept all the same.
+        let _gone = answer.send(Ok(()));
+    }
+
+    fn refuse_for_room(&mut self, no_room: Vec<Request>) {
+        let bytes = |request: &Request| {
+            request
+                .pieces()
+                .iter()
+                .map(|piece| piece.len() as u64)
+                .sum()
+        };
+        self.refused_bytes = no_room.iter().map(bytes).min();
+        let retry_after = self.shared.lanes().time_to_purge();
+        refuse(no_room, AppendError::Full { retry_after });
+    }
+
+    fn look_out(&mut self) {
+        if self
+            .refused_bytes
+            .is_some_and(|bytes| self.log.has_room_for(bytes))
+        {
+            self.refused_bytes = None;
+        }
+        let outlook = outlook(&self.log, self.max_bytes, self.refused_bytes.is_some());
+        self.shared.look_out(outlook);
+    }
+
+    fn can_purge(&self) -> bool {
+        let low = self.shared.lanes().acked().low();
+        self.log.next_purge_at().is_some_and(|end| end <= low)
+    }
+
+    /// Writes the checkpoint and gives back the space of what it covers.
+    fn tidy(&mut self) {
+        let checkpoint = self.next_checkpoint();
+        let is_new = self.written.as_ref().is_none_or(|written| {
+            (&written.acked, written.synced) != (&checkpoint.acked, checkpoint.synced)
+        });
+        if !is_new {
+            return;
+        }
+        let low = checkpoint.acked.low();
+        let outcome = self.checkpoints.write(&checkpoint).and_then(|()| {
+            self.written = Some(checkpoint);
+            self.log.purge(low)
+        });
+        self.shared.lanes().replace_segments(self.log.segments());
+        self.look_out();
+        if let Err(error) = &outcome
+            && !self.has_checkpoint_failed
+        {
+            CheckpointFailed { reason: error }.emit();
+        }
+        self.has_checkpoint_failed = outcome.is_err();
+    }
+
+    fn next_checkpoint(&self) -> Checkpoint {
+        let mut lanes = self.shared.lanes();
+        lanes.note_drain(tokio::time::Instant::now());
+        Checkpoint {
+            acked: lanes.acked().clone(),
+            synced: self.log.synced(),
+            written_at: now_millis(),
+        }
+    }
+}
+
+fn record<'a>(request: &Request, pieces: &'a [&'a [u8]], now: u64) -> Record<'a> {
+    let events = request.envelope.events();
+    Record {
+        events: u32::try_from(events).expect("a request has fewer events"),
+        made_at: now,
+        pieces,
+        checksum: request.checksum,
+    }
+}
+
+/// What a log can still take. `has_refused`: something that it could not take yet.
+pub(super) fn outlook(log: &Log, max_bytes: u64, has_refused: bool) -> Outlook {
+    let available_bytes = log.available_bytes();
+    Outlook {
+        available_bytes,
+        is_full: has_refused || available_bytes < max_bytes / RESERVE_PART,
+    }
+}
+
+fn refuse(requests: impl IntoIterator<Item = Request>, error: AppendError) {
+    for request in requests {
+        // The client may have gone away.
+        let _gone = request.answer.send(Err(error));
+    }
+}

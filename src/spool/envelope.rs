@@ -1,0 +1,118 @@
+//! An envelope as it lies in a record of the spool on disk: a head of fixed length, the events, the dead letters. Pure.
+//! docs/SPOOL_FORMAT.md describes it.
+
+use crate::event::{Envelope, Origin};
+
+/// Bytes of the head.
+pub(super) const HEAD_BYTES: usize = 24;
+
+/// The version of the layout that is written; this one is read.
+const VERSION: u8 = 1;
+
+/// What the head says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EnvelopeHead {
+    pub(super) origin: Origin,
+    /// Number of events for the output; their positions come first.
+    pub(super) live: u32,
+    /// Bytes of their text.
+    pub(super) live_bytes: u64,
+    /// Number of dead letters.
+    pub(super) dead: u32,
+}
+
+/// A record that this program cannot have written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the envelope is of version {0}, which this program does not know")]
+pub(super) struct UnknownVersion(u8);
+
+impl EnvelopeHead {
+    pub(super) fn of(envelope: &Envelope) -> Self {
+        let count = |events| u32::try_from(events).expect("a request has fewer events");
+        Self {
+            origin: envelope.origin,
+            live: count(envelope.live.count),
+            live_bytes: envelope.live.bytes.len() as u64,
+            dead: count(envelope.dead.count),
+        }
+    }
+
+    pub(super) fn encode(&self) -> [u8; HEAD_BYTES] {
+        let mut bytes = [0; HEAD_BYTES];
+        bytes[0] = VERSION;
+        bytes[1] = self.origin as u8;
+        bytes[4..8].copy_from_slice(&self.live.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.live_bytes.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.dead.to_le_bytes());
+        bytes
+    }
+
+    pub(super) fn decode(bytes: [u8; HEAD_BYTES]) -> Result<Self, UnknownVersion> {
+        if bytes[0] != VERSION {
+            return Err(UnknownVersion(bytes[0]));
+        }
+        let [
+            _,
+            origin,
+            _,
+            _,
+            l0,
+            l1,
+            l2,
+            l3,
+            b0,
+            b1,
+            b2,
+            b3,
+            b4,
+            b5,
+            b6,
+            b7,
+            d0,
+            d1,
+            d2,
+            d3,
+            ..,
+        ] = bytes;
+        Ok(Self {
+            origin: Origin::ALL
+                .get(usize::from(origin))
+                .copied()
+                .unwrap_or(Origin::Plain),
+            live: u32::from_le_bytes([l0, l1, l2, l3]),
+            live_bytes: u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]),
+            dead: u32::from_le_bytes([d0, d1, d2, d3]),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_read_as_it_was_written_and_has_the_documented_layout() {
+        let head = EnvelopeHead {
+            origin: Origin::JsonLines,
+            live: 3,
+            live_bytes: 0x0102_0304_0506,
+            dead: 9,
+        };
+        let bytes = head.encode();
+        assert_eq!(
+            bytes,
+            [
+                1, 2, 0, 0, 3, 0, 0, 0, 6, 5, 4, 3, 2, 1, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0
+            ]
+        );
+        assert_eq!(EnvelopeHead::decode(bytes), Ok(head));
+    }
+
+    #[test]
+    fn another_version_is_not_guessed_at() {
+        assert_eq!(
+            EnvelopeHead::decode([2; HEAD_BYTES]),
+            Err(UnknownVersion(2))
+        );
+    }
+}
