@@ -22,7 +22,7 @@ use crate::event::{Envelope, Lines, Position};
 use crate::telemetry::Telemetry;
 use disk::DiskSpool;
 pub use disk::{OpenedSpool, SpoolOptions};
-use memory::{Queue, Withdrawn};
+use memory::MemorySpool;
 
 /// When an append to the spool in memory is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,13 +115,6 @@ enum Store {
     Disk(Arc<DiskSpool>),
 }
 
-struct MemorySpool {
-    queue: Queue,
-    acknowledge: Acknowledge,
-    /// Only one lease of events gathers a batch at a time; the others wait their turn.
-    gathering: tokio::sync::Mutex<()>,
-}
-
 impl Spool {
     /// A spool in memory that holds at most `max_bytes` of events.
     pub fn in_memory(
@@ -130,11 +123,11 @@ impl Spool {
         telemetry: Arc<Telemetry>,
     ) -> Self {
         Self {
-            store: Store::Memory(Arc::new(MemorySpool {
-                queue: Queue::new(max_bytes, telemetry),
+            store: Store::Memory(Arc::new(MemorySpool::new(
+                max_bytes,
                 acknowledge,
-                gathering: tokio::sync::Mutex::default(),
-            })),
+                telemetry,
+            ))),
         }
     }
 
@@ -189,7 +182,7 @@ impl Spool {
     /// Whether a lease would find events now.
     pub fn has_events_to_lease(&self) -> bool {
         match &self.store {
-            Store::Memory(memory) => memory.queue.has_events_to_lease(),
+            Store::Memory(memory) => memory.has_events_to_lease(),
             Store::Disk(disk) => disk.has_events_to_lease(),
         }
     }
@@ -197,7 +190,7 @@ impl Spool {
     /// Waits for dead letters and leases as many as `limits` allow, oldest first; at least one.
     pub async fn lease_letters(&self, limits: LeaseLimits) -> Vec<Part> {
         match &self.store {
-            Store::Memory(memory) => memory.queue.lease_letters(limits).await,
+            Store::Memory(memory) => memory.lease_letters(limits).await,
             Store::Disk(disk) => disk.lease_letters(limits).await,
         }
     }
@@ -206,7 +199,7 @@ impl Spool {
     pub fn ack(&self, parts: &[Part]) {
         for part in parts {
             match &self.store {
-                Store::Memory(memory) => memory.queue.ack(part.first, part.lines.count),
+                Store::Memory(memory) => memory.ack(part.first, part.lines.count),
                 Store::Disk(disk) => disk.ack(part.first, part.lines.count),
             }
         }
@@ -215,7 +208,7 @@ impl Spool {
     /// What lies in the spool now.
     pub fn status(&self) -> SpoolStatus {
         match &self.store {
-            Store::Memory(memory) => memory.queue.status(),
+            Store::Memory(memory) => memory.status(),
             Store::Disk(disk) => disk.status(),
         }
     }
@@ -228,7 +221,7 @@ impl Spool {
     /// Resolves when every event is acked.
     pub async fn drained(&self) {
         match &self.store {
-            Store::Memory(memory) => memory.queue.drained().await,
+            Store::Memory(memory) => memory.drained().await,
             Store::Disk(disk) => disk.drained().await,
         }
     }
@@ -241,75 +234,20 @@ impl Spool {
         }
     }
 
+    /// Envelopes that are kept in memory.
+    #[cfg(test)]
+    fn entries(&self) -> usize {
+        match &self.store {
+            Store::Memory(memory) => memory.entries(),
+            Store::Disk(_) => 0,
+        }
+    }
+
     /// Commits what still waits and makes durable what is acked. Nothing is taken afterwards.
     pub async fn close(&self) {
         match &self.store {
             Store::Memory(_) => {}
             Store::Disk(disk) => disk.close().await,
         }
-    }
-}
-
-impl MemorySpool {
-    async fn append(&self, envelope: Envelope, deadline: Instant) -> Result<(), AppendError> {
-        match self.acknowledge {
-            Acknowledge::Queued => self.queue.append(envelope).map(drop),
-            Acknowledge::Delivered => {
-                let (first, mut delivered) = self.queue.append_watched(envelope)?;
-                let withdrawal = Withdrawal {
-                    queue: &self.queue,
-                    first: Some(first),
-                };
-                let _or_time_is_up = tokio::time::timeout_at(deadline, &mut delivered).await;
-                match withdrawal.now() {
-                    Withdrawn::NothingLeft => Ok(()),
-                    Withdrawn::WhatWasLeft => Err(AppendError::NotDelivered),
-                }
-            }
-        }
-    }
-
-    async fn lease(&self, limits: LeaseLimits) -> Vec<Part> {
-        let _turn = self.gathering.lock().await;
-        loop {
-            self.queue.events_waiting(1, 1).await;
-            if !limits.linger.is_zero() {
-                let full = self
-                    .queue
-                    .events_waiting(limits.max_events, limits.max_bytes);
-                let _full_or_time_is_up = tokio::time::timeout(limits.linger, full).await;
-            }
-            let parts = self.queue.lease(limits);
-            // What there was may have been withdrawn while this waited for more.
-            if !parts.is_empty() {
-                return parts;
-            }
-        }
-    }
-}
-
-/// Withdraws an envelope when nobody waits for it any more. Once all of it is acked there is nothing left to
-/// withdraw, and that is how a delivery is told from a time-out: the two can come in the same moment.
-struct Withdrawal<'a> {
-    queue: &'a Queue,
-    first: Option<Position>,
-}
-
-impl Withdrawal<'_> {
-    fn now(mut self) -> Withdrawn {
-        self.withdraw()
-    }
-
-    fn withdraw(&mut self) -> Withdrawn {
-        match self.first.take() {
-            Some(first) => self.queue.withdraw(first),
-            None => Withdrawn::NothingLeft,
-        }
-    }
-}
-
-impl Drop for Withdrawal<'_> {
-    fn drop(&mut self) {
-        self.withdraw();
     }
 }

@@ -134,7 +134,7 @@ impl DiskSpool {
     ) {
         let mut has_failed = false;
         loop {
-            let Some((behind, extent)) = self.shared.lanes().to_read(outlet.side, limits) else {
+            let Some((behind, extent)) = self.shared.lanes().next_read(outlet.side, limits) else {
                 return;
             };
             let reader = match source.take() {

@@ -51,39 +51,21 @@ impl EnvelopeHead {
         if bytes[0] != VERSION {
             return Err(UnknownVersion(bytes[0]));
         }
-        let [
-            _,
-            origin,
-            _,
-            _,
-            l0,
-            l1,
-            l2,
-            l3,
-            b0,
-            b1,
-            b2,
-            b3,
-            b4,
-            b5,
-            b6,
-            b7,
-            d0,
-            d1,
-            d2,
-            d3,
-            ..,
-        ] = bytes;
+        let origin = Origin::ALL.get(usize::from(bytes[1])).copied();
         Ok(Self {
-            origin: Origin::ALL
-                .get(usize::from(origin))
-                .copied()
-                .unwrap_or(Origin::Plain),
-            live: u32::from_le_bytes([l0, l1, l2, l3]),
-            live_bytes: u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]),
-            dead: u32::from_le_bytes([d0, d1, d2, d3]),
+            // The origin was counted when the envelope came; here it is only for people to look at.
+            origin: origin.unwrap_or(Origin::Plain),
+            live: u32::from_le_bytes(part(&bytes, 4)),
+            live_bytes: u64::from_le_bytes(part(&bytes, 8)),
+            dead: u32::from_le_bytes(part(&bytes, 16)),
         })
     }
+}
+
+fn part<const BYTES: usize>(bytes: &[u8], at: usize) -> [u8; BYTES] {
+    let mut part = [0; BYTES];
+    part.copy_from_slice(&bytes[at..at + BYTES]);
+    part
 }
 
 #[cfg(test)]

@@ -256,7 +256,11 @@ impl Lanes {
     }
 
     /// What is to be read from the disk for a lease.
-    pub(super) fn to_read(&mut self, side: Side, limits: LeaseLimits) -> Option<(Behind, Extent)> {
+    pub(super) fn next_read(
+        &mut self,
+        side: Side,
+        limits: LeaseLimits,
+    ) -> Option<(Behind, Extent)> {
         let behind = self.feed(side).wants_to_read(limits)?;
         let extent = Extent {
             segments: self.segments.clone(),

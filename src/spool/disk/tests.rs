@@ -1,1 +1,407 @@
-//! What the spool on disk promises, step by step.
+//! What the spool on disk promises, step by step, on a folder in memory that fails when it is told to.
+
+mod random;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seglog::Folder;
+use seglog::testing::MemoryFolder;
+use tokio::time::Instant;
+
+use super::SpoolOptions;
+use crate::config::SpoolSync;
+use crate::event::{Envelope, Lines, Origin};
+use crate::spool::{AppendError, LeaseLimits, Part, Spool};
+use crate::telemetry::{Output, Telemetry};
+
+const OPTIONS: SpoolOptions = SpoolOptions {
+    segment_bytes: 4096,
+    max_bytes: 64 * 1024,
+    tail_bytes: 16 * 1024,
+    sync: SpoolSync::Always,
+};
+
+const ALL: LeaseLimits = LeaseLimits {
+    max_events: 1_000_000,
+    max_bytes: 64 * 1024 * 1024,
+    linger: Duration::ZERO,
+};
+
+struct Opened {
+    spool: Spool,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Opened {
+    async fn append(&self, live: &[&str], dead: &[&str]) -> Result<(), AppendError> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        self.spool.append(envelope(live, dead), deadline).await
+    }
+
+    /// The books of this run, with what lies in the spool.
+    fn is_balanced(&self) -> bool {
+        let books = self.telemetry.books();
+        let spooled = self.spool.status().events as u64;
+        books.accepted + books.spooled_at_start
+            == books.delivered + books.dead_lettered + spooled + books.lost
+    }
+}
+
+fn open_with(folder: &MemoryFolder, options: SpoolOptions) -> Opened {
+    let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));
+    let folder: Arc<dyn Folder> = Arc::new(folder.clone());
+    let (spool, _) = Spool::on_disk(&folder, options, Arc::clone(&telemetry)).unwrap();
+    Opened { spool, telemetry }
+}
+
+fn open(folder: &MemoryFolder) -> Opened {
+    open_with(folder, OPTIONS)
+}
+
+fn lines(events: &[&str]) -> Lines {
+    let text: String = events.iter().map(|event| format!("{event},\n")).collect();
+    Lines {
+        count: events.len(),
+        bytes: text.into(),
+    }
+}
+
+fn envelope(live: &[&str], dead: &[&str]) -> Envelope {
+    Envelope {
+        origin: Origin::Json,
+        live: lines(live),
+        dead: lines(dead),
+        sources: vec![],
+    }
+}
+
+fn texts(parts: &[Part]) -> Vec<String> {
+    let lines = parts.iter().flat_map(|part| part.lines.iter());
+    lines
+        .map(|line| String::from_utf8(line.to_vec()).unwrap())
+        .collect()
+}
+
+/// Leases everything that is there.
+async fn lease_all(spool: &Spool) -> Vec<Part> {
+    let mut all = Vec::new();
+    while spool.has_events_to_lease() {
+        all.extend(spool.lease(ALL).await);
+    }
+    all
+}
+
+fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|number| number.to_string()).collect()
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_synced_and_comes_out_in_order() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    for number in 0..10 {
+        let syncs = folder.syncs();
+        opened.append(&[&number.to_string()], &[]).await.unwrap();
+        assert!(folder.syncs() > syncs, "{number}");
+    }
+    assert_eq!(opened.spool.status().events, 10);
+    assert!(opened.spool.status().bytes > 0);
+    let parts = lease_all(&opened.spool).await;
+    assert_eq!(texts(&parts), numbers(0..10));
+    opened.spool.ack(&parts);
+    opened.spool.drained().await;
+    assert_eq!(opened.spool.status().bytes, 0);
+    opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn a_power_loss_takes_nothing_that_was_acknowledged() {
+    for seed in 1..40 {
+        let folder = MemoryFolder::default();
+        let opened = open(&folder);
+        for number in 0..60 {
+            let text = format!("{number}");
+            opened.append(&[&text], &[]).await.unwrap();
+        }
+        folder.lose_power(seed);
+        opened.spool.close().await;
+        let opened = open(&folder);
+        assert_eq!(
+            texts(&lease_all(&opened.spool).await),
+            numbers(0..60),
+            "{seed}"
+        );
+        assert_eq!(opened.telemetry.books().spooled_at_start, 60);
+        opened.spool.close().await;
+    }
+}
+
+#[tokio::test]
+async fn only_what_was_not_acked_comes_again_after_a_restart() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    opened.append(&["0", "1", "2"], &["a", "b"]).await.unwrap();
+    opened.append(&["3"], &[]).await.unwrap();
+    opened.append(&["4", "5"], &[]).await.unwrap();
+    let one = LeaseLimits {
+        max_events: 1,
+        ..ALL
+    };
+    let mut leased = Vec::new();
+    for _ in 0..6 {
+        leased.extend(opened.spool.lease(one).await);
+    }
+    for number in [1, 2, 4] {
+        opened.spool.ack(&leased[number..=number]);
+    }
+    let letters = opened.spool.lease_letters(one).await;
+    opened.spool.ack(&letters);
+    opened.spool.close().await;
+
+    let opened = open(&folder);
+    assert_eq!(opened.spool.status().events, 4);
+    let parts = lease_all(&opened.spool).await;
+    assert_eq!(texts(&parts), ["0", "3", "5"]);
+    let letters = opened.spool.lease_letters(ALL).await;
+    assert_eq!(texts(&letters), ["b"]);
+    assert_eq!(letters[0].first, leased[0].first + 4, "positions are kept");
+    opened.spool.ack(&parts);
+    opened.spool.ack(&letters);
+    opened.spool.close().await;
+    assert_eq!(open(&folder).telemetry.books().spooled_at_start, 0);
+}
+
+#[tokio::test]
+async fn a_feed_that_lags_reads_the_disk_in_order_and_catches_up() {
+    let folder = MemoryFolder::default();
+    let options = SpoolOptions {
+        tail_bytes: 100,
+        max_bytes: 1024 * 1024,
+        ..OPTIONS
+    };
+    let opened = open_with(&folder, options);
+    for number in 0..500 {
+        opened.append(&[&number.to_string()], &[]).await.unwrap();
+    }
+    let few = LeaseLimits {
+        max_events: 7,
+        ..ALL
+    };
+    let mut seen = Vec::new();
+    for number in 500..700 {
+        let parts = opened.spool.lease(few).await;
+        assert!(parts.iter().map(|part| part.lines.count).sum::<usize>() <= 7);
+        seen.extend(texts(&parts));
+        opened.spool.ack(&parts);
+        opened.append(&[&number.to_string()], &[]).await.unwrap();
+    }
+    seen.extend(texts(&lease_all(&opened.spool).await));
+    assert_eq!(seen, numbers(0..700));
+    opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn a_record_of_many_megabytes_comes_out_whole_also_from_its_middle() {
+    let folder = MemoryFolder::default();
+    let options = SpoolOptions {
+        max_bytes: 64 * 1024 * 1024,
+        ..OPTIONS
+    };
+    let opened = open_with(&folder, options);
+    let filler = "x".repeat(100);
+    let events: Vec<String> = (0..50_000)
+        .map(|number| format!("{number} {filler}"))
+        .collect();
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+    opened.append(&events, &[]).await.unwrap();
+    opened.spool.close().await;
+
+    let opened = open_with(&folder, options);
+    let some = LeaseLimits {
+        max_events: 20_000,
+        ..ALL
+    };
+    let parts = opened.spool.lease(some).await;
+    assert_eq!(texts(&parts), events[..20_000]);
+    opened.spool.ack(&parts);
+    opened.spool.close().await;
+
+    let opened = open_with(&folder, options);
+    assert_eq!(opened.telemetry.books().spooled_at_start, 30_000);
+    assert_eq!(texts(&lease_all(&opened.spool).await), events[20_000..]);
+    opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn a_sync_that_fails_acknowledges_nothing_and_what_was_synced_goes_out() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    opened.append(&["0"], &[]).await.unwrap();
+    folder.fail_syncs_after(0);
+    assert_eq!(opened.append(&["1"], &[]).await, Err(AppendError::Failed));
+    opened.spool.failed().await;
+    folder.fail_syncs_after(1000);
+    assert_eq!(opened.append(&["2"], &[]).await, Err(AppendError::Failed));
+    assert_eq!(opened.spool.refuses(0), Some(AppendError::Failed));
+    assert!(opened.spool.status().failed);
+    assert_eq!(texts(&lease_all(&opened.spool).await), ["0"]);
+    opened.spool.close().await;
+    folder.kill();
+
+    let opened = open(&folder);
+    let texts = texts(&lease_all(&opened.spool).await);
+    assert_eq!(texts[0], "0");
+    assert!(!texts.contains(&"2".to_owned()));
+    opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn a_full_spool_refuses_until_space_is_given_back() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    let event = "x".repeat(1000);
+    let mut taken = 0;
+    let refused = loop {
+        match opened.append(&[&event], &[]).await {
+            Ok(()) => taken += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, AppendError::Full { .. }), "{refused}");
+    assert!(taken >= 40, "{taken}");
+    assert!(opened.spool.status().full);
+    assert!(opened.spool.refuses(1_000_000).is_some());
+    assert_eq!(opened.telemetry.books().accepted, taken);
+    let parts = lease_all(&opened.spool).await;
+    opened.spool.ack(&parts);
+    opened.append(&[&event], &[]).await.unwrap();
+    assert!(!opened.spool.status().full);
+    let too_large = "x".repeat(OPTIONS.max_bytes as usize);
+    let refused = opened.append(&[&too_large], &[]).await;
+    assert!(matches!(
+        refused,
+        Err(AppendError::TooLarge {
+            key: "spool.max_bytes",
+            ..
+        })
+    ));
+    opened.spool.close().await;
+    assert!(opened.is_balanced() || opened.telemetry.books().delivered == 0);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_a_full_spool() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    opened.append(&["0"], &[]).await.unwrap();
+    folder.limit_to(Some(5000));
+    let event = "x".repeat(3000);
+    let mut outcomes = Vec::new();
+    for _ in 0..3 {
+        outcomes.push(opened.append(&[&event], &[]).await);
+    }
+    assert!(
+        matches!(outcomes[2], Err(AppendError::Full { .. })),
+        "{outcomes:?}"
+    );
+    assert!(!opened.spool.status().failed);
+    folder.limit_to(None);
+    opened.append(&["1"], &[]).await.unwrap();
+    opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn damage_costs_one_request_is_counted_and_set_aside() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    for request in ["0", "damaged", "2"] {
+        opened
+            .append(&[request, "and another"], &["a letter"])
+            .await
+            .unwrap();
+    }
+    opened.spool.close().await;
+    let entries = folder.list().unwrap();
+    let segment = entries
+        .iter()
+        .find(|entry| entry.name.ends_with(".seg"))
+        .unwrap();
+    folder.damage(&segment.name, |bytes| {
+        let at = memchr::memmem::find(bytes, b"damaged").unwrap();
+        bytes[at] ^= 1;
+    });
+
+    let opened = open(&folder);
+    let parts = lease_all(&opened.spool).await;
+    assert_eq!(texts(&parts), ["0", "and another", "2", "and another"]);
+    let letters = opened.spool.lease_letters(ALL).await;
+    assert_eq!(texts(&letters), ["a letter", "a letter"]);
+    let books = opened.telemetry.books();
+    assert_eq!((books.spooled_at_start, books.lost), (9, 3));
+    assert!(opened.is_balanced());
+    let entries = folder.list().unwrap();
+    assert!(
+        entries
+            .iter()
+            .any(|entry| entry.name.starts_with("damaged-"))
+    );
+    opened.spool.ack(&parts);
+    opened.spool.ack(&letters);
+    opened.spool.drained().await;
+    opened.spool.close().await;
+    assert_eq!(open(&folder).telemetry.books().spooled_at_start, 0);
+}
+
+#[tokio::test]
+async fn scattered_acks_hold_leasing_back_until_the_oldest_is_acked() {
+    let folder = MemoryFolder::default();
+    let options = SpoolOptions {
+        max_bytes: 64 * 1024 * 1024,
+        tail_bytes: 64 * 1024 * 1024,
+        ..OPTIONS
+    };
+    let opened = open_with(&folder, options);
+    let events = numbers(0..30_000);
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+    opened.append(&events, &[]).await.unwrap();
+    let one = LeaseLimits {
+        max_events: 1,
+        ..ALL
+    };
+    let mut leased = Vec::new();
+    let mut kept = Vec::new();
+    while opened.spool.has_events_to_lease() {
+        let parts = opened.spool.lease(one).await;
+        leased.extend(texts(&parts));
+        if leased.len() % 2 == 0 {
+            opened.spool.ack(&parts);
+        } else {
+            kept.extend(parts);
+        }
+    }
+    assert!((20_000..20_100).contains(&leased.len()), "{}", leased.len());
+    opened.spool.ack(&kept);
+    leased.extend(texts(&opened.spool.lease(ALL).await));
+    assert_eq!(leased, events);
+    opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn with_an_interval_answers_do_not_wait_and_the_end_syncs() {
+    let folder = MemoryFolder::default();
+    let options = SpoolOptions {
+        sync: SpoolSync::Every(Duration::from_secs(60)),
+        ..OPTIONS
+    };
+    let opened = open_with(&folder, options);
+    opened.append(&["0"], &[]).await.unwrap();
+    let syncs = folder.syncs();
+    opened.append(&["1"], &[]).await.unwrap();
+    assert_eq!(folder.syncs(), syncs);
+    opened.spool.close().await;
+    folder.lose_power(7);
+    let opened = open(&folder);
+    assert_eq!(texts(&lease_all(&opened.spool).await), ["0", "1"]);
+    opened.spool.close().await;
+}

@@ -34,6 +34,13 @@ pub(super) struct Writer {
     refused_bytes: Option<u64>,
 }
 
+/// What became of a group.
+#[derive(Default)]
+struct Appended {
+    placed: Vec<(Request, Place)>,
+    no_room: Vec<Request>,
+}
+
 impl Writer {
     pub(super) fn new(
         log: Log,
@@ -81,14 +88,7 @@ impl Writer {
         if group.is_empty() {
             return;
         }
-        if self.shared.has_failed() {
-            refuse(group, AppendError::Failed);
-            return;
-        }
-        let (placed, no_room) = match self.append(group) {
-            Ok(outcome) => outcome,
-            Err(group) => return refuse(group, AppendError::Failed),
-        };
+        let Appended { placed, no_room } = self.append(group);
         if !self.is_safe(&placed) {
             let all = placed.into_iter().map(|(request, _)| request);
             return refuse(all.chain(no_room), AppendError::Failed);
@@ -97,38 +97,24 @@ impl Writer {
         for (request, _) in placed {
             self.accept(request);
         }
-        if !no_room.is_empty() {
-            self.refuse_for_room(no_room);
-        }
+        self.refuse_for_room(no_room);
         self.look_out();
     }
 
     /// Appends what fits. What finds no room is tried once more when space can be given back.
-    fn append(
-        &mut self,
-        group: Vec<Request>,
-    ) -> Result<(Vec<(Request, Place)>, Vec<Request>), Vec<Request>> {
-        let (mut placed, mut no_room) = self.append_once(group)?;
-        if !no_room.is_empty() && self.can_purge() {
+    fn append(&mut self, group: Vec<Request>) -> Appended {
+        let mut appended = self.append_once(group);
+        if !appended.no_room.is_empty() && self.can_purge() {
             self.tidy();
-            match self.append_once(no_room) {
-                Ok((more, none)) => {
-                    placed.extend(more);
-                    no_room = none;
-                }
-                Err(rest) => {
-                    let all = placed.into_iter().map(|(request, _)| request);
-                    return Err(all.chain(rest).collect());
-                }
-            }
+            let more = self.append_once(appended.no_room);
+            appended.placed.extend(more.placed);
+            appended.no_room = more.no_room;
         }
-        Ok((placed, no_room))
+        appended
     }
 
-    fn append_once(
-        &mut self,
-        group: Vec<Request>,
-    ) -> Result<(Vec<(Request, Place)>, Vec<Request>), Vec<Request>> {
+    /// Appends what fits; when the log fails, all of the group is refused.
+    fn append_once(&mut self, group: Vec<Request>) -> Appended {
         let now = now_millis();
         let pieces: Vec<[&[u8]; 3]> = group.iter().map(Request::pieces).collect();
         let records: Vec<Record<'_>> = group
@@ -137,26 +123,22 @@ impl Writer {
             .map(|(request, pieces)| record(request, pieces, now))
             .collect();
         match self.log.append(&records, now) {
-            Ok(places) => Ok(self.sort(group, places)),
+            Ok(places) => self.sort(group, places),
             Err(failed) => {
                 self.fail(&failed);
-                Err(group)
+                refuse(group, AppendError::Failed);
+                Appended::default()
             }
         }
     }
 
     /// The requests that were placed, and those that found no room; what can never be taken is refused here.
-    fn sort(
-        &mut self,
-        group: Vec<Request>,
-        places: Vec<Result<Place, Refused>>,
-    ) -> (Vec<(Request, Place)>, Vec<Request>) {
-        let mut placed = Vec::with_capacity(group.len());
-        let mut no_room = Vec::new();
+    fn sort(&mut self, group: Vec<Request>, places: Vec<Result<Place, Refused>>) -> Appended {
+        let mut appended = Appended::default();
         for (request, place) in group.into_iter().zip(places) {
             match place {
-                Ok(place) => placed.push((request, place)),
-                Err(Refused::Full) => no_room.push(request),
+                Ok(place) => appended.placed.push((request, place)),
+                Err(Refused::Full) => appended.no_room.push(request),
                 Err(Refused::TooLarge) => {
                     let error = AppendError::TooLarge {
                         bytes: request.envelope.size(),
@@ -168,11 +150,14 @@ impl Writer {
                 }
             }
         }
-        (placed, no_room)
+        appended
     }
 
     /// Does what `spool.sync` asks for before an answer; false when it failed.
     fn is_safe(&mut self, placed: &[(Request, Place)]) -> bool {
+        if self.shared.has_failed() {
+            return false;
+        }
         if placed.is_empty() {
             return true;
         }
@@ -216,8 +201,10 @@ impl Writer {
 
     /// Poisons the spool.
     fn fail(&mut self, failed: &Failed) {
-        SpoolFailed { reason: failed }.emit();
-        self.shared.failure.cancel();
+        if !self.shared.has_failed() {
+            SpoolFailed { reason: failed }.emit();
+            self.shared.failure.cancel();
+        }
     }
 
     fn accept(&self, request: Request) {
@@ -232,6 +219,9 @@ impl Writer {
     }
 
     fn refuse_for_room(&mut self, no_room: Vec<Request>) {
+        if no_room.is_empty() {
+            return;
+        }
         let bytes = |request: &Request| {
             request
                 .pieces()

@@ -113,7 +113,8 @@ async fn full_refuses_until_there_is_room_again() {
         too_large,
         Err(AppendError::TooLarge {
             bytes: 11,
-            max_bytes: 10
+            max_bytes: 10,
+            key: "spool.memory_bytes",
         })
     );
 }
@@ -255,10 +256,10 @@ async fn withdrawn_envelopes_leave_nothing_behind_while_an_older_one_is_leased()
             let answer = spool.append(envelope(&["1"], &[]), soon).await;
             assert_eq!(answer, Err(AppendError::NotDelivered));
         }
-        assert_eq!(spool.queue.entries(), 1);
+        assert_eq!(spool.entries(), 1);
         spool.ack(&leased);
     };
     let (older, ()) = tokio::join!(older, withdrawn);
     assert_eq!(older, Ok(()));
-    assert_eq!(spool.queue.entries(), 0);
+    assert_eq!(spool.entries(), 0);
 }

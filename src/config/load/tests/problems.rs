@@ -87,14 +87,14 @@ fn a_wrong_value_is_told_with_key_value_and_what_is_allowed() {
 }
 
 #[test]
-fn the_spool_on_disk_is_not_there_yet() {
-    let lines = wrong("[ingest]\ndurability = 'disk'", &[]);
-    assert_eq!(
-        lines,
-        [
-            "c.toml: ingest.durability = \"disk\": must be `broker` or `memory`: the spool on disk is not there yet in this version"
-        ]
-    );
+fn each_form_of_the_sync_is_told() {
+    let lines = wrong("[spool]\nsync = 'sometimes'\nsegment_bytes = '1KiB'", &[]);
+    for words in [
+        r#"c.toml: spool.sync = "sometimes": must be "always", "never", or a duration from 1ms to 1m such as "50ms""#,
+        r#"c.toml: spool.segment_bytes = "1KiB": must be a size of at least 4KiB"#,
+    ] {
+        assert!(lines.iter().any(|line| line == words), "{lines:#?}");
+    }
 }
 
 #[test]
