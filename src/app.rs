@@ -57,8 +57,8 @@ impl App {
         let background = TaskGroup::default();
         let telemetry = Arc::new(telemetry(&config));
         let spool = spool(&config, Arc::clone(&telemetry));
-        DeadLetters::check(&config.dead_letters.dir).context("dead_letters.dir")?;
-        let dead_letters = DeadLetters::new(&config.dead_letters, Arc::clone(&telemetry));
+        let dead_letters = DeadLetters::open(&config.dead_letters, Arc::clone(&telemetry))
+            .context("dead_letters.dir")?;
         let public = bind(config.server.listen, "server.listen").await?;
         let admin = match config.admin.listen {
             Some(address) => Some(bind(address, "admin.listen").await?),

@@ -16,7 +16,8 @@ pub(super) async fn file_letters(shared: Shared) {
     loop {
         let part = shared.spool.lease_dead().await;
         let (dead_letters, letters) = (shared.dead_letters.clone(), part.clone());
-        until_kept(move || dead_letters.keep_arrived(letters.first, &letters.lines)).await;
+        let letters = [(letters.first, letters.lines)];
+        until_kept(move || dead_letters.keep_arrived(&letters)).await;
         shared.spool.ack(&[part]);
     }
 }
