@@ -15,6 +15,7 @@ use crate::dead_letters::DeadLetters;
 use crate::forward::Forward;
 use crate::ingress::Ingress;
 use crate::lifecycle::{Lifecycle, Phase, TaskGroup};
+use crate::replay::Replayer;
 use crate::spool::{Acknowledge, Spool};
 use crate::telemetry::events::{DrainBegins, DrainEnded, Listening};
 use crate::telemetry::{Gauges, Output, Telemetry};
@@ -67,11 +68,19 @@ impl App {
         let forward = Forward::start(
             &config,
             spool.clone(),
-            dead_letters,
+            dead_letters.clone(),
             Arc::clone(&telemetry),
             &lifecycle,
             &background,
         )?;
+        Replayer::start(
+            &config,
+            spool.clone(),
+            dead_letters,
+            Arc::clone(&telemetry),
+            &lifecycle,
+            &background,
+        );
         let server = Arc::new(Server {
             ingress: Ingress::new(
                 &config,

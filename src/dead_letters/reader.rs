@@ -4,13 +4,14 @@ use std::io;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::SHELVES;
 use super::files::{at, for_each_line, list, path};
 use crate::event::Position;
 
 /// What a letter says of itself, and its whole text.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct KeptLetter {
     /// The position of its event.
     pub id: String,
@@ -21,6 +22,9 @@ pub struct KeptLetter {
     /// The Broker's status, where a Broker rejected it.
     #[serde(default)]
     pub status: Option<u16>,
+    /// Without its event it were no letter.
+    #[serde(rename = "event")]
+    _event: IgnoredAny,
     /// The letter as it lies in its file: a JSON object.
     #[serde(skip)]
     pub text: String,

@@ -28,6 +28,16 @@ pub enum Action {
     Purge,
 }
 
+impl Action {
+    /// The word in requests and in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replay => "replay",
+            Self::Purge => "purge",
+        }
+    }
+}
+
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -186,7 +196,7 @@ mod tests {
             let waiting = next(folder.path(), &[]).unwrap().unwrap();
             assert_eq!(waiting.request.unwrap(), request);
             assert!(
-                next(folder.path(), &[waiting.path.clone()])
+                next(folder.path(), std::slice::from_ref(&waiting.path))
                     .unwrap()
                     .is_none()
             );
