@@ -6,6 +6,8 @@
 
 mod course;
 mod letter;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::PathBuf;

@@ -134,15 +134,23 @@ pub(super) fn take_out(folder: &Path, number: u64, gone: &Places) -> io::Result<
         fs::remove_file(&path)?;
     } else {
         let under_way = path.with_extension(UNDER_WAY);
-        let mut new = File::create(&under_way)?;
-        copy_without(&mut old, gone, &mut new)?;
-        new.sync_all()?;
-        fs::rename(&under_way, &path)?;
+        write_without(&mut old, gone, &under_way)
+            .and_then(|()| fs::rename(&under_way, &path))
+            .inspect_err(|_| {
+                // What failed is mostly a full disk.
+                let _stays_until_the_next_start = fs::remove_file(&under_way);
+            })?;
     }
     // It has happened. Should the folder not be safe, a crash brings the letters back, and they are sent twice; an
     // error told here would make the caller take the same places out of the new file.
     let _comes_back_at_worst = sync_folder(folder);
     Ok(left)
+}
+
+fn write_without(old: &mut File, gone: &Places, path: &Path) -> io::Result<()> {
+    let mut new = File::create(path)?;
+    copy_without(old, gone, &mut new)?;
+    new.sync_all()
 }
 
 fn copy_without(old: &mut File, gone: &Places, new: &mut File) -> io::Result<()> {
@@ -206,7 +214,8 @@ pub(super) fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-fn unless_gone<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+/// What a file gave, or none if there is no such file.
+pub(super) fn unless_gone<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
     match outcome {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::SHELVES;
-use super::files::{at, list, make_folder, sync_folder};
+use super::files::{at, list, make_folder, sync_folder, unless_gone};
 use crate::event::Position;
 
 /// The folder of the requests, beside the shelves.
@@ -156,10 +156,10 @@ fn read(path: &Path) -> io::Result<Request> {
     Ok(serde_json::from_slice(&fs::read(path)?)?)
 }
 
-/// Removes a request that is done.
+/// Removes a request that is done. One that somebody else has removed is none any more.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    fs::remove_file(path)
-        .and_then(|()| sync_folder_of(path))
+    unless_gone(fs::remove_file(path))
+        .and_then(|_| sync_folder_of(path))
         .map_err(|error| at(path, &error))
 }
 
