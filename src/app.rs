@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use seglog::{DiskFolder, Folder};
@@ -16,7 +16,8 @@ use crate::dead_letters::DeadLetters;
 use crate::forward::Forward;
 use crate::ingress::Ingress;
 use crate::lifecycle::{Lifecycle, Phase, TaskGroup, blocking};
-use crate::spool::{Acknowledge, Spool, SpoolOptions};
+use crate::replay::Replayer;
+use crate::spool::{Acknowledge, OpenedSpool, Spool, SpoolOptions};
 use crate::telemetry::events::{DrainBegins, DrainEnded, EndsForSpool, Listening};
 use crate::telemetry::{Gauges, Output, Telemetry};
 
@@ -66,11 +67,16 @@ impl App {
         let lifecycle = Lifecycle::new();
         let background = TaskGroup::default();
         let telemetry = Arc::new(telemetry(&config));
-        let spool = spool(&config, folder, Arc::clone(&telemetry))
+        let dead_letters = DeadLetters::open(&config.dead_letters, Arc::clone(&telemetry))
+            .context("dead_letters.dir")?;
+        let (spool, opened) = spool(&config, folder, Arc::clone(&telemetry))
             .await
             .context("spool.dir")?;
-        DeadLetters::check(&config.dead_letters.dir).context("dead_letters.dir")?;
-        let dead_letters = DeadLetters::new(&config.dead_letters, Arc::clone(&telemetry));
+        if let Some(opened) = opened {
+            recall(&dead_letters, opened)
+                .await
+                .context("dead_letters.dir")?;
+        }
         let public = bind(config.server.listen, "server.listen").await?;
         let admin = match config.admin.listen {
             Some(address) => Some(bind(address, "admin.listen").await?),
@@ -79,11 +85,19 @@ impl App {
         let forward = Forward::start(
             &config,
             spool.clone(),
-            dead_letters,
+            dead_letters.clone(),
             Arc::clone(&telemetry),
             &lifecycle,
             &background,
         )?;
+        Replayer::start(
+            &config,
+            spool.clone(),
+            dead_letters,
+            Arc::clone(&telemetry),
+            &lifecycle,
+            &background,
+        );
         let server = Arc::new(Server {
             ingress: Ingress::new(
                 &config,
@@ -282,18 +296,27 @@ async fn spool(
     config: &Config,
     folder: Arc<dyn Folder>,
     telemetry: Arc<Telemetry>,
-) -> anyhow::Result<Spool> {
+) -> anyhow::Result<(Spool, Option<OpenedSpool>)> {
     let acknowledge = match config.ingest.durability {
         Durability::Memory => Acknowledge::Queued,
         Durability::Broker => Acknowledge::Delivered,
         Durability::Disk => {
             let options = SpoolOptions::from(&config.spool);
             let opening = blocking(move || Spool::on_disk(&folder, options, telemetry));
-            return Ok(opening.await?.0);
+            let (spool, opened) = opening.await?;
+            return Ok((spool, Some(opened)));
         }
     };
     let max_bytes = config.spool.memory_bytes.as_usize();
-    Ok(Spool::in_memory(max_bytes, acknowledge, telemetry))
+    let spool = Spool::in_memory(max_bytes, acknowledge, telemetry);
+    Ok((spool, None))
+}
+
+/// Lets the store of dead letters find those that were written just before a crash, and come out of the spool again.
+async fn recall(dead_letters: &DeadLetters, opened: OpenedSpool) -> std::io::Result<()> {
+    let dead_letters = dead_letters.clone();
+    let since = opened.checkpoint_at.unwrap_or(SystemTime::UNIX_EPOCH);
+    blocking(move || dead_letters.recall(since, |position| opened.comes_again(position))).await
 }
 
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {

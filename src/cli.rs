@@ -38,7 +38,7 @@ enum Command {
     /// Look at what lies in the spool on disk
     #[command(subcommand)]
     Spool(spool::Spool),
-    /// Look at the events that were kept but could not be delivered
+    /// Look at the events that were kept but could not be delivered, send them again, or remove them
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
     /// Ask a running server for its health; for container health checks

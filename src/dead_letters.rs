@@ -1,226 +1,265 @@
 //! What could not be delivered: letters of events that died on arrival or that a Broker rejected, one JSON object a
-//! line, on two shelves with a quota each, so that a flood of nonsense evicts no event that a Broker rejected.
+//! line, on two shelves with a quota each, so that a flood of nonsense evicts no event that a Broker rejected; and
+//! the requests to send them again or to remove them.
 //!
 //! Everything here blocks on the file system; callers are on a thread where that is allowed.
 
+mod files;
+mod folder_lock;
+mod letter;
 mod reader;
+mod recalled;
+mod requests;
 mod shelf;
+mod shelves;
+#[cfg(test)]
+mod tests;
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::{fs, io};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use thiserror::Error;
 
 use crate::config;
 use crate::event::{Lines, Position};
 use crate::telemetry::{DeathReason, Telemetry};
 use crate::units::timestamp;
+pub use files::Places;
+pub use letter::RejectedEvent;
+use letter::{push_arrived, reason_of, rejected};
 pub use reader::{KeptLetter, read};
-use shelf::Shelf;
+use recalled::Recalled;
+pub use requests::{Action, Request, Waiting};
+use shelves::Shelves;
+pub use shelves::{LetterBatch, LetterFile, ReadLimits};
 
 /// The folders of the shelves: for events that died on arrival, and for those that a Broker rejected.
 const SHELVES: [&str; 2] = ["arrival", "broker"];
+const ARRIVAL: usize = 0;
+const BROKER: usize = 1;
 
-/// The store. Clones share it.
+/// How far the clock of files may be behind the one that tells when something was.
+const CLOCK_SLACK: Duration = Duration::from_secs(10);
+
+/// The store. Clones share it, and the lock of its folder.
 #[derive(Clone)]
 pub struct DeadLetters {
-    on_arrival: Arc<Mutex<Shelf>>,
-    by_broker: Arc<Mutex<Shelf>>,
+    shelves: Arc<Shelves>,
+    recalled: Arc<Recalled>,
     telemetry: Arc<Telemetry>,
 }
 
-/// An event that a Broker rejected.
-pub struct RejectedEvent<'a> {
-    /// Its position, which becomes the letter's id.
-    pub position: Position,
-    /// Its text.
-    pub event: &'a [u8],
-    /// The Broker's address.
-    pub broker: &'a str,
-    /// The Broker's status.
-    pub status: u16,
-    /// The beginning of the Broker's answer.
-    pub answer: &'a str,
-}
-
-/// A letter as it is written, but for its event. Letters of events that died on arrival are rendered where they die and have the
-/// same members, without `status` and `broker`.
-#[derive(Serialize)]
-struct Letter<'a> {
-    id: String,
-    reason: &'static str,
-    at: String,
-    errors: [LetterError<'a>; 1],
-    status: u16,
-    broker: &'a str,
-}
-
-#[derive(Serialize)]
-struct LetterError<'a> {
-    code: &'static str,
-    message: &'a str,
+/// The folder cannot be used.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Somebody else writes to it.
+    #[error("{} is locked: another server or a purge is using it", folder.display())]
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// It cannot be made or written.
+    #[error("{}: {source}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
 }
 
 impl DeadLetters {
-    /// The store in the configured folder.
-    pub fn new(config: &config::DeadLetters, telemetry: Arc<Telemetry>) -> Self {
-        let shelf = |name: &str| {
-            let folder = Path::new(&config.dir).join(name);
-            Arc::new(Mutex::new(Shelf::new(folder, config.max_bytes.bytes())))
-        };
-        Self {
-            on_arrival: shelf(SHELVES[0]),
-            by_broker: shelf(SHELVES[1]),
+    /// Opens the configured folder, which is made if it is not there, and locks it.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(
+        config: &config::DeadLetters,
+        telemetry: Arc<Telemetry>,
+    ) -> Result<Self, OpenError> {
+        let shelves = Shelves::open(&config.dir, config.max_bytes.bytes())?;
+        Ok(Self {
+            shelves: Arc::new(shelves),
+            recalled: Arc::default(),
             telemetry,
-        }
+        })
     }
 
-    /// Makes the folder and finds out whether it can be written, to be asked at start.
+    /// To be told at start, after a crash, which positions may come again: a letter that was kept since then, and
+    /// whose position is open, is counted and not written when it comes.
     ///
     /// # Errors
     /// The system's, with the path.
-    pub fn check(folder: &Path) -> io::Result<()> {
-        let probe = folder.join(".headgate-writable");
-        fs::create_dir_all(folder)
-            .and_then(|()| fs::write(&probe, ""))
-            .and_then(|()| fs::remove_file(&probe))
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.display())))
-    }
-
-    /// Keeps letters that were rendered on arrival; `first` is the position of the first one.
-    ///
-    /// # Errors
-    /// The system's, with the path; no letter of the call is kept then.
-    pub fn keep_arrived(&self, first: Position, letters: &Lines) -> io::Result<()> {
-        let mut text = Vec::with_capacity(letters.bytes.len() + 24 * letters.count);
-        let mut reasons = Vec::with_capacity(letters.count);
-        for (id, letter) in (first..).zip(letters.iter()) {
-            text.extend_from_slice(format!("{{\"id\":\"{id}\",").as_bytes());
-            // The letter begins with its reason.
-            text.extend_from_slice(letter.strip_prefix(b"{").unwrap_or(letter));
-            text.push(b'\n');
-            reasons.push(reason_of(letter));
-        }
-        self.write(&self.on_arrival, &text)?;
-        for reason in reasons {
-            self.telemetry.dead_lettered(reason);
+    pub fn recall(&self, since: SystemTime, is_open: impl Fn(Position) -> bool) -> io::Result<()> {
+        let since = since.checked_sub(CLOCK_SLACK).unwrap_or(since);
+        for shelf in SHELVES {
+            let shelf = self.shelves.folder().join(shelf);
+            for (number, _) in files::list(&shelf).map_err(|error| files::at(&shelf, &error))? {
+                let path = files::path(&shelf, number);
+                self.recall_from(&path, since, &is_open)
+                    .map_err(|error| files::at(&path, &error))?;
+            }
         }
         Ok(())
     }
 
-    /// Keeps an event that a Broker rejected.
+    fn recall_from(
+        &self,
+        path: &Path,
+        since: SystemTime,
+        is_open: impl Fn(Position) -> bool,
+    ) -> io::Result<()> {
+        if fs::metadata(path)?.modified()? < since {
+            return Ok(());
+        }
+        reader::read_file(path, &mut |letter| {
+            if let Some(id) = letter.position().filter(|id| is_open(*id)) {
+                self.recalled.add(id);
+            }
+            true
+        })?;
+        // They may have been written and not synced, and their events are going to be acked because of them.
+        File::open(path)?.sync_all()?;
+        path.parent().map_or(Ok(()), files::sync_folder)
+    }
+
+    /// Keeps letters that were rendered on arrival, of several envelopes at once; each position is that of the
+    /// first one beside it. They are safe when this returns.
+    ///
+    /// # Errors
+    /// The system's, with the path; no letter of the call is kept then.
+    pub fn keep_arrived(&self, parts: &[(Position, Lines)]) -> io::Result<()> {
+        let letters = || {
+            parts
+                .iter()
+                .flat_map(|(first, lines)| (*first..).zip(lines.iter()))
+        };
+        let kept_before = self.recalled.among(letters().map(|(id, _)| id));
+        let bytes = parts
+            .iter()
+            .map(|(_, lines)| lines.bytes.len() + 24 * lines.count);
+        let mut text = Vec::with_capacity(bytes.sum());
+        for (id, letter) in letters().filter(|(id, _)| !kept_before.contains(id)) {
+            push_arrived(&mut text, id, letter);
+        }
+        self.write(ARRIVAL, &text)?;
+        self.recalled.forget(&kept_before);
+        for (_, letter) in letters() {
+            self.telemetry.dead_lettered(reason_of(letter));
+        }
+        Ok(())
+    }
+
+    /// Keeps an event that a Broker rejected. It is safe when this returns.
     ///
     /// # Errors
     /// The system's, with the path; the letter is not kept then.
-    pub fn keep_rejected(&self, rejected: &RejectedEvent<'_>) -> io::Result<()> {
+    pub fn keep_rejected(&self, event: &RejectedEvent<'_>) -> io::Result<()> {
         let reason = DeathReason::RejectedByBroker;
-        let message = format!(
-            "the Broker answered {}: {}",
-            rejected.status, rejected.answer
-        );
-        let letter = Letter {
-            id: rejected.position.to_string(),
-            reason: reason.as_str(),
-            at: timestamp::to_text(Timestamp::now()),
-            errors: [LetterError {
-                code: reason.as_str(),
-                message: message.trim_end_matches([':', ' ']),
-            }],
-            status: rejected.status,
-            broker: rejected.broker,
-        };
-        let mut text = serde_json::to_vec(&letter)?;
-        // The event goes in as it lies: parsing it could fail, and it is valid already.
-        text.pop();
-        text.extend_from_slice(b",\"event\":");
-        text.extend_from_slice(rejected.event);
-        text.extend_from_slice(b"}\n");
-        self.write(&self.by_broker, &text)?;
+        let kept_before = self.recalled.among(std::iter::once(event.position));
+        if kept_before.is_empty() {
+            let at = timestamp::to_text(Timestamp::now());
+            self.write(BROKER, &rejected(event, reason, &at)?)?;
+        }
+        self.recalled.forget(&kept_before);
         self.telemetry.dead_lettered(reason);
         Ok(())
     }
 
-    fn write(&self, shelf: &Mutex<Shelf>, letters: &[u8]) -> io::Result<()> {
-        let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let dropped = shelf.append(letters)?;
-        drop(shelf);
+    fn write(&self, shelf: usize, letters: &[u8]) -> io::Result<()> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let dropped = self.shelves.append(shelf, letters)?;
         if dropped > 0 {
             self.telemetry.letters_dropped(dropped);
         }
         Ok(())
     }
+
+    /// The oldest request that waits in the folder, but for those to be passed over.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn next_request(&self, passed_over: &[PathBuf]) -> io::Result<Option<Waiting>> {
+        requests::next(self.shelves.folder(), passed_over)
+    }
+
+    /// Removes a request that is done.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn remove_request(&self, path: &Path) -> io::Result<()> {
+        requests::remove(path)
+    }
+
+    /// Renames a request that cannot be read; its new name.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn set_request_aside(&self, path: &Path) -> io::Result<PathBuf> {
+        requests::set_aside(path)
+    }
+
+    /// The files that a request is about, oldest first. Letters that are kept from now on go to others.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn files(&self, request: &Request) -> io::Result<Vec<LetterFile>> {
+        self.shelves.files(request)
+    }
+
+    /// Letters of a file that a request is about, from the byte `from` on; none when there are no more, or when the
+    /// file made room for others meanwhile.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn read(
+        &self,
+        file: LetterFile,
+        from: u64,
+        request: &Request,
+        limits: ReadLimits,
+    ) -> io::Result<LetterBatch> {
+        self.shelves.read(file, from, request, limits)
+    }
+
+    /// Takes letters out of a file: what stood behind them is as many bytes nearer to its beginning then.
+    ///
+    /// # Errors
+    /// The system's, with the path; the file is as it was then.
+    pub fn take_out(&self, file: LetterFile, gone: &Places) -> io::Result<()> {
+        self.shelves.take_out(file, gone)
+    }
+
+    /// Removes the letters that a request is about; how many they were.
+    ///
+    /// # Errors
+    /// The system's, with the path; some may be gone then.
+    pub fn purge(&self, request: &Request) -> io::Result<u64> {
+        self.shelves.purge(request)
+    }
 }
 
-/// The reason that a letter begins with.
-fn reason_of(letter: &[u8]) -> DeathReason {
-    let word = letter.strip_prefix(b"{\"reason\":\"").unwrap_or_default();
-    let end = memchr::memchr(b'"', word).unwrap_or_default();
-    DeathReason::from_word(&word[..end]).expect("the pipeline writes a letter's reason first")
+/// Why letters were not purged.
+#[derive(Debug, Error)]
+pub enum PurgeError {
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Files(#[from] io::Error),
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::ViolationCode;
-
-    #[test]
-    fn letters_of_both_shelves_are_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let telemetry = Arc::new(Telemetry::new(vec![], 1, crate::telemetry::Output::Http));
-        let config = config::DeadLetters {
-            dir: folder.path().into(),
-            ..config::Config::default().dead_letters
-        };
-        let store = DeadLetters::new(&config, Arc::clone(&telemetry));
-        let arrived =
-            br#"{"reason":"too_deep","at":"2026-01-01T00:00:00.000Z","errors":[],"event":"x"}"#;
-        let letters = Lines {
-            count: 1,
-            bytes: [&arrived[..], b",\n"].concat().into(),
-        };
-        store.keep_arrived(7, &letters).unwrap();
-        let rejected = RejectedEvent {
-            position: 8,
-            event: br#"{"n":1e400,"m":"\ud800"}"#,
-            broker: "127.0.0.1:9",
-            status: 422,
-            answer: "no",
-        };
-        store.keep_rejected(&rejected).unwrap();
-        let mut seen = Vec::new();
-        read(folder.path(), |letter| {
-            seen.push((letter.id, letter.reason, letter.status));
-            assert!(letter.text.ends_with('}'));
-            true
-        })
-        .unwrap();
-        assert_eq!(
-            seen,
-            [
-                ("7".into(), "too_deep".into(), None),
-                ("8".into(), "rejected_by_broker".into(), Some(422))
-            ]
-        );
-        assert_eq!(telemetry.books().dead_lettered, 2);
-    }
-
-    #[test]
-    fn a_folder_that_cannot_be_is_told_with_its_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("plain-file");
-        fs::write(&file, "x").unwrap();
-        let error = DeadLetters::check(&file.join("letters")).unwrap_err();
-        assert!(error.to_string().contains("plain-file"), "{error}");
-        assert!(DeadLetters::check(&folder.path().join("a/b")).is_ok());
-    }
-
-    #[test]
-    fn a_letter_tells_its_reason() {
-        for code in ViolationCode::ALL {
-            let letter = format!("{{\"reason\":\"{}\",\"at\":\"\"}}", code.as_str());
-            assert_eq!(reason_of(letter.as_bytes()), DeathReason::Violation(code));
-        }
-    }
+/// Removes letters where no server runs; how many they were.
+///
+/// # Errors
+/// [`OpenError::Locked`] where one does, and else the system's.
+pub fn purge(folder: &Path, request: &Request) -> Result<u64, PurgeError> {
+    Ok(Shelves::open(folder, 0)?.purge(request)?)
 }

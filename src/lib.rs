@@ -14,6 +14,7 @@ pub mod forward;
 pub mod ingress;
 pub mod lifecycle;
 pub mod pipeline;
+pub mod replay;
 pub mod spool;
 pub mod telemetry;
 pub mod units;

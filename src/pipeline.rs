@@ -12,6 +12,7 @@ mod enrich;
 mod fields;
 mod json;
 mod letter;
+mod replay;
 pub mod scan;
 mod source_key;
 mod splice;
@@ -50,6 +51,8 @@ pub struct Pipeline {
     source_key: SourceKey,
     /// For the Logstash paths and for the application API, without a key and then one for each key.
     templates: Vec<[Template; 2]>,
+    /// For what comes without a request.
+    bare_template: Template,
     codec: Codec,
     codecs: Vec<(String, Codec)>,
     drop_headers: Vec<String>,
@@ -220,12 +223,14 @@ impl Pipeline {
                 [template(true), template(false)]
             })
             .collect();
+        let bare_template = enrich::bare_template(&mut fields);
         Self {
             fields,
             slots,
             rules,
             source_key,
             templates,
+            bare_template,
             codec: config.ingest.codec,
             codecs: config.ingest.codecs.clone().into_iter().collect(),
             drop_headers: config.enrich.drop_headers.clone(),
@@ -279,6 +284,7 @@ impl Pipeline {
             additions: Additions::new(arrival, template, &self.fields, self.slots),
             invalid,
             limits: self.limits,
+            cut_texts: true,
             source_key: &self.source_key,
             sources,
             now: arrival.now,

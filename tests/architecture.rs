@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 7] = [
     &["config", "event"],
     &["budget", "lifecycle", "telemetry"],
     &["dead_letters", "pipeline", "spool"],
-    &["admin", "forward", "ingress"],
+    &["admin", "forward", "ingress", "replay"],
     &["app"],
     &["cli", "main"],
 ];

@@ -1,11 +1,15 @@
-//! `headgate dead-letters`: shows the letters of a folder, also beside a running server.
+//! `headgate dead-letters`: shows the letters of a folder, also beside a running server, and asks for them to be sent
+//! again or removed.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{FAULT, Folder, fault, print, say};
-use crate::dead_letters::{KeptLetter, read};
+use super::{Folder, fault, print};
+use crate::dead_letters::{Action, KeptLetter, OpenError, PurgeError, Request, purge, read};
+use crate::event::Position;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadLetters {
@@ -21,42 +25,179 @@ pub(super) enum DeadLetters {
         #[command(flatten)]
         folder: Folder,
     },
+    /// Send letters the normal way again: at once where a server runs, else at its next start
+    Replay {
+        /// Their ids, as `list` tells them; without, all letters that there are now
+        ids: Vec<String>,
+        #[command(flatten)]
+        folder: Folder,
+    },
+    /// Remove letters for good
+    Purge {
+        /// Their ids, as `list` tells them
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// All letters that there are now
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        folder: Folder,
+    },
+}
+
+/// Why a command did not do what it was told.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("no dead letter {} in {folder}", ids.join(", "))]
+    Unknown { ids: Vec<String>, folder: String },
+    #[error(transparent)]
+    Files(#[from] std::io::Error),
+    #[error(transparent)]
+    Purge(#[from] PurgeError),
 }
 
 impl DeadLetters {
     pub(super) fn run(self) -> ExitCode {
-        let (id, folder) = match &self {
-            Self::List { folder } => (None, folder),
-            Self::Show { id, folder } => (Some(id), folder),
+        let folder = match &self {
+            Self::List { folder }
+            | Self::Show { folder, .. }
+            | Self::Replay { folder, .. }
+            | Self::Purge { folder, .. } => folder.find(|config| config.dead_letters.dir),
         };
-        let folder = match folder.find(|config| config.dead_letters.dir) {
+        let folder = match folder {
             Ok(folder) => folder,
             Err(status) => return status,
         };
-        let mut has_found = false;
-        let outcome = read(&folder, |letter| match id {
-            None => {
-                print(&line(&letter));
-                true
-            }
-            Some(id) if letter.id == *id => {
-                print(&letter.text);
-                has_found = true;
-                false
-            }
-            Some(_) => true,
-        });
-        match (outcome, id) {
-            (Err(error), _) => fault(&error.into()),
-            (Ok(()), Some(id)) if !has_found => {
-                say(&format_args!(
-                    "headgate: no dead letter {id} in {}",
-                    folder.display()
-                ));
-                ExitCode::from(FAULT)
-            }
-            (Ok(()), _) => ExitCode::SUCCESS,
+        let outcome = match self {
+            Self::List { .. } => list(&folder),
+            Self::Show { id, .. } => show(&folder, id),
+            Self::Replay { ids, .. } => ask_for_replay(&folder, &ids),
+            Self::Purge { ids, .. } => purge_or_ask(&folder, &ids),
+        };
+        match outcome {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => fault(&failure.into()),
         }
+    }
+}
+
+fn list(folder: &Path) -> Result<(), Failure> {
+    read(folder, |letter| {
+        print(&line(&letter));
+        true
+    })?;
+    Ok(())
+}
+
+fn show(folder: &Path, id: String) -> Result<(), Failure> {
+    let mut has_found = false;
+    read(folder, |letter| {
+        if letter.id == id {
+            print(&letter.text);
+            has_found = true;
+        }
+        !has_found
+    })?;
+    if has_found {
+        Ok(())
+    } else {
+        Err(unknown(folder, vec![id]))
+    }
+}
+
+fn ask_for_replay(folder: &Path, ids: &[String]) -> Result<(), Failure> {
+    let Some((request, meant)) = request(folder, Action::Replay, ids)? else {
+        return Ok(());
+    };
+    request.submit(folder)?;
+    print(&format!(
+        "replay of {meant} requested: a running server begins within a second, else the next start does"
+    ));
+    Ok(())
+}
+
+fn purge_or_ask(folder: &Path, ids: &[String]) -> Result<(), Failure> {
+    let Some((request, meant)) = request(folder, Action::Purge, ids)? else {
+        return Ok(());
+    };
+    match purge(folder, &request) {
+        Ok(purged) => print(&format!("purged: {}", counted(purged))),
+        Err(PurgeError::Open(OpenError::Locked { .. })) => {
+            request.submit(folder)?;
+            print(&format!(
+                "purge of {meant} requested: the running server begins within a second"
+            ));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// The request about these letters, or about all without ids, and in words what it is about. None, told, when there
+/// are no letters at all.
+fn request(
+    folder: &Path,
+    action: Action,
+    ids: &[String],
+) -> Result<Option<(Request, String)>, Failure> {
+    if ids.is_empty() {
+        let request = Request::new(folder, action, None)?;
+        let letters = count(folder)?;
+        if letters == 0 {
+            print(&format!("no dead letters in {}", folder.display()));
+            return Ok(None);
+        }
+        return Ok(Some((request, format!("all {}", counted(letters)))));
+    }
+    let known = known(folder, ids)?;
+    let named: Vec<String> = known.iter().map(Position::to_string).collect();
+    let meant = format!("{} ({})", counted(known.len() as u64), named.join(", "));
+    let request = Request::new(folder, action, Some(known))?;
+    Ok(Some((request, meant)))
+}
+
+fn count(folder: &Path) -> Result<u64, Failure> {
+    let mut letters = 0;
+    read(folder, |_| {
+        letters += 1;
+        true
+    })?;
+    Ok(letters)
+}
+
+/// The positions that the ids name, if there is a letter for each.
+fn known(folder: &Path, ids: &[String]) -> Result<BTreeSet<Position>, Failure> {
+    let mut known = BTreeSet::new();
+    let mut missing: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+    let named = missing.clone();
+    read(folder, |letter| {
+        if named.contains(letter.id.as_str()) {
+            known.extend(letter.position());
+            missing.remove(letter.id.as_str());
+        }
+        true
+    })?;
+    if missing.is_empty() {
+        Ok(known)
+    } else {
+        Err(unknown(
+            folder,
+            missing.into_iter().map(str::to_owned).collect(),
+        ))
+    }
+}
+
+fn unknown(folder: &Path, ids: Vec<String>) -> Failure {
+    Failure::Unknown {
+        ids,
+        folder: folder.display().to_string(),
+    }
+}
+
+fn counted(letters: u64) -> String {
+    match letters {
+        1 => "1 dead letter".to_owned(),
+        _ => format!("{letters} dead letters"),
     }
 }
 

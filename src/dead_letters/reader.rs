@@ -1,16 +1,17 @@
 //! Reads the letters of a folder, beside a running server or without one. Touches nothing.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::SHELVES;
-use super::shelf::{list, path};
+use super::files::{at, for_each_line, list, path};
+use crate::event::Position;
 
 /// What a letter says of itself, and its whole text.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct KeptLetter {
     /// The position of its event.
     pub id: String,
@@ -21,9 +22,27 @@ pub struct KeptLetter {
     /// The Broker's status, where a Broker rejected it.
     #[serde(default)]
     pub status: Option<u16>,
+    /// Without its event it were no letter.
+    #[serde(rename = "event")]
+    _event: IgnoredAny,
     /// The letter as it lies in its file: a JSON object.
     #[serde(skip)]
     pub text: String,
+}
+
+impl KeptLetter {
+    /// The letter that a line is; none where it is none, as a crash may leave.
+    pub(super) fn parse(line: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(line).ok()?;
+        let mut letter: Self = serde_json::from_str(text).ok()?;
+        text.clone_into(&mut letter.text);
+        Some(letter)
+    }
+
+    /// The position of its event.
+    pub fn position(&self) -> Option<Position> {
+        self.id.parse().ok()
+    }
 }
 
 /// Calls `take` with each letter of the folder, those of events that died on arrival first, oldest first. It says
@@ -34,12 +53,8 @@ pub struct KeptLetter {
 pub fn read(folder: &Path, mut take: impl FnMut(KeptLetter) -> bool) -> io::Result<()> {
     for shelf in SHELVES {
         let shelf = folder.join(shelf);
-        if !shelf.exists() {
-            continue;
-        }
         for (number, _) in list(&shelf).map_err(|error| at(&shelf, &error))? {
-            let path = path(&shelf, number);
-            if !read_file(&path, &mut take)? {
+            if !read_file(&path(&shelf, number), &mut take)? {
                 return Ok(());
             }
         }
@@ -47,27 +62,18 @@ pub fn read(folder: &Path, mut take: impl FnMut(KeptLetter) -> bool) -> io::Resu
     Ok(())
 }
 
-fn read_file(path: &PathBuf, take: &mut impl FnMut(KeptLetter) -> bool) -> io::Result<bool> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        // A running server has just dropped it to make room.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(at(path, &error)),
-    };
-    for line in BufReader::new(file).lines() {
-        let text = line.map_err(|error| at(path, &error))?;
-        // The last line may be under way while a server writes it.
-        let Ok(mut letter) = serde_json::from_str::<KeptLetter>(&text) else {
-            continue;
-        };
-        letter.text = text;
-        if !take(letter) {
-            return Ok(false);
+/// The same with one file; whether to go on.
+pub(super) fn read_file(
+    path: &Path,
+    take: &mut impl FnMut(KeptLetter) -> bool,
+) -> io::Result<bool> {
+    let mut goes_on = true;
+    for_each_line(path, 0, |line| {
+        if let Some(letter) = KeptLetter::parse(line.text) {
+            goes_on = take(letter);
         }
-    }
-    Ok(true)
-}
-
-fn at(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        goes_on
+    })
+    .map_err(|error| at(path, &error))?;
+    Ok(goes_on)
 }

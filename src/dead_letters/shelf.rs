@@ -5,7 +5,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::files::{self, Places, at, list, make_folder, path, sync_folder};
 use crate::telemetry::events::{DeadLettersDropped, DeadLettersFailed};
 
 /// A shelf is a row of this many files, so that making room drops about a sixteenth.
@@ -17,10 +19,13 @@ pub(super) struct Shelf {
     max_bytes: u64,
     /// What is open for writing; none before the first letter.
     current: Option<Current>,
+    /// The number of the last file that was opened here.
+    last: u64,
 }
 
 struct Current {
     file: File,
+    number: u64,
     bytes: u64,
     /// Of all files before this one: number and bytes, oldest first.
     full: Vec<(u64, u64)>,
@@ -32,20 +37,58 @@ impl Shelf {
             folder,
             max_bytes,
             current: None,
+            last: 0,
         }
     }
 
-    /// Appends lines, all or none, and gives the number of letters that were dropped to make room.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Appends lines, all or none, and gives the number of letters that were dropped to make room. They are safe
+    /// when this returns.
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<u64> {
-        self.write(lines).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", self.folder.display()))
-        })?;
+        self.write(lines)
+            .map_err(|error| at(&self.folder, &error))?;
         let (dropped, outcome) = self.make_room();
         if let Err(error) = outcome {
             // The letters are kept; room is made with the next ones.
             DeadLettersFailed { reason: &error }.emit();
         }
         Ok(dropped)
+    }
+
+    /// Goes on in a new file with the next letter, so that those before it can be told from it.
+    pub(super) fn close(&mut self) {
+        self.current = None;
+    }
+
+    /// Takes letters out of a closed file; see [`files::take_out`].
+    pub(super) fn take_out(&mut self, number: u64, gone: &Places) -> io::Result<()> {
+        let left = files::take_out(&self.folder, number, gone)
+            .map_err(|error| at(&path(&self.folder, number), &error))?;
+        self.resized(number, left);
+        Ok(())
+    }
+
+    /// Removes a closed file whole; how many letters were in it.
+    pub(super) fn remove(&mut self, number: u64) -> io::Result<u64> {
+        let letters = files::remove(&self.folder, number)
+            .map_err(|error| at(&path(&self.folder, number), &error))?;
+        self.resized(number, 0);
+        Ok(letters)
+    }
+
+    /// Minds the new size of a file in the quota; one of no bytes is gone.
+    fn resized(&mut self, number: u64, left: u64) {
+        if let Some(current) = &mut self.current {
+            current.full.retain_mut(|(known, bytes)| {
+                if *known == number {
+                    *bytes = left;
+                }
+                *bytes > 0
+            });
+        }
     }
 
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
@@ -61,31 +104,59 @@ impl Shelf {
             .current
             .as_mut()
             .expect("open_next has opened one where there was none");
-        if let Err(error) = current.file.write_all(lines) {
-            // Part of it may be in the file; without the rest it would spoil the next letter.
-            if current.file.set_len(current.bytes).is_err() {
-                self.current = None;
-            }
+        let written = current
+            .file
+            .write_all(lines)
+            .and_then(|()| current.file.sync_data());
+        if let Err(error) = written {
+            self.cut_off_what_failed();
             return Err(error);
         }
         current.bytes += lines.len() as u64;
         Ok(())
     }
 
+    /// Part of what could not be written or synced may be in the file: without the rest it would spoil the next
+    /// letter, and whole it would be there twice when it is written again. That goes to another file, for after a
+    /// failed sync nobody knows what this one holds.
+    fn cut_off_what_failed(&mut self) {
+        let Some(failed) = self.current.take() else {
+            return;
+        };
+        if failed.bytes == 0 {
+            // Else every attempt on a full disk would leave an empty file.
+            let _stays_empty = fs::remove_file(path(&self.folder, failed.number));
+        } else {
+            let _stays_torn = failed.file.set_len(failed.bytes);
+        }
+    }
+
     fn open_next(&mut self) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
+        make_folder(&self.folder)?;
         let full = list(&self.folder)?;
-        let number = full.last().map_or(1, |(number, _)| number + 1);
+        let number = self.next_number(&full);
         let file = OpenOptions::new()
             .append(true)
             .create_new(true)
             .open(path(&self.folder, number))?;
+        sync_folder(&self.folder)?;
+        self.last = number;
         self.current = Some(Current {
             file,
+            number,
             bytes: 0,
             full,
         });
         Ok(())
+    }
+
+    /// Numbers only grow, also when all files before are gone: a request means the letters up to a number, and must
+    /// never come to mean later ones. So a file is numbered by the second in which it is opened.
+    fn next_number(&self, full: &[(u64, u64)]) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let second = now.map_or(0, |elapsed| elapsed.as_secs());
+        let newest = full.last().map_or(0, |(number, _)| *number);
+        second.max(newest + 1).max(self.last + 1)
     }
 
     /// Drops the oldest files until the quota is kept; how many letters that were, and why it ended early.
@@ -97,9 +168,16 @@ impl Shelf {
         let mut bytes = current.bytes + current.full.iter().map(|(_, bytes)| bytes).sum::<u64>();
         while bytes > self.max_bytes && !current.full.is_empty() {
             let (number, freed) = current.full[0];
-            let path = path(&self.folder, number);
-            match remove(&path) {
-                Ok(letters) => dropped += letters,
+            match files::remove(&self.folder, number) {
+                Ok(letters) => {
+                    let path = path(&self.folder, number);
+                    DeadLettersDropped {
+                        path: &path,
+                        letters,
+                    }
+                    .emit();
+                    dropped += letters;
+                }
                 Err(error) => return (dropped, Err(error)),
             }
             current.full.remove(0);
@@ -107,18 +185,6 @@ impl Shelf {
         }
         (dropped, Ok(()))
     }
-}
-
-/// Removes a file of letters; how many they were. One that is gone already held none.
-fn remove(path: &Path) -> io::Result<u64> {
-    let letters = match fs::read(path) {
-        Ok(text) => memchr::memchr_iter(b'\n', &text).count() as u64,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(error),
-    };
-    fs::remove_file(path)?;
-    DeadLettersDropped { path, letters }.emit();
-    Ok(letters)
 }
 
 impl Current {
@@ -132,26 +198,6 @@ impl Current {
             .metadata()
             .is_ok_and(|metadata| metadata.nlink() > 0)
     }
-}
-
-/// The file of this number.
-pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{number:012}.ndjson"))
-}
-
-/// Number and bytes of each file, oldest first.
-pub(super) fn list(folder: &Path) -> io::Result<Vec<(u64, u64)>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".ndjson"));
-        if let Some(number) = number.and_then(|number| number.parse().ok()) {
-            files.push((number, entry.metadata()?.len()));
-        }
-    }
-    files.sort_unstable();
-    Ok(files)
 }
 
 #[cfg(test)]
@@ -191,5 +237,35 @@ mod tests {
         }
         assert_eq!(text(folder.path()), "one\ntwo\n");
         assert_eq!(list(folder.path()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn numbers_grow_when_every_file_before_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shelf = Shelf::new(folder.path().into(), 1 << 20);
+        let mut last = 0;
+        for _ in 0..3 {
+            shelf.append(b"letter\n").unwrap();
+            let files = list(folder.path()).unwrap();
+            assert!(files.len() == 1 && files[0].0 > last, "{files:?}");
+            last = files[0].0;
+            shelf.close();
+            assert_eq!(shelf.remove(last).unwrap(), 1);
+        }
+    }
+
+    #[test]
+    fn letters_that_were_taken_out_count_no_more_in_the_quota() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shelf = Shelf::new(folder.path().into(), 100);
+        shelf.append(&[&[b'x'; 59][..], b"\n"].concat()).unwrap();
+        shelf.close();
+        let (number, _) = list(folder.path()).unwrap()[0];
+        shelf.append(b"new\n").unwrap();
+        let mut all = Places::default();
+        all.push(0..60);
+        shelf.take_out(number, &all).unwrap();
+        assert_eq!(shelf.append(&[b'y'; 90]).unwrap(), 0);
+        assert!(text(folder.path()).starts_with("new\n"));
     }
 }

@@ -23,10 +23,12 @@ const LIMITS: LeaseLimits = LeaseLimits {
 pub(super) async fn file_letters(shared: Shared) {
     loop {
         let parts = shared.spool.lease_letters(LIMITS).await;
-        for part in &parts {
-            let (dead_letters, letters) = (shared.dead_letters.clone(), part.clone());
-            until_kept(move || dead_letters.keep_arrived(letters.first, &letters.lines)).await;
-        }
+        let dead_letters = shared.dead_letters.clone();
+        let letters: Vec<_> = parts
+            .iter()
+            .map(|part| (part.first, part.lines.clone()))
+            .collect();
+        until_kept(move || dead_letters.keep_arrived(&letters)).await;
         shared.spool.ack(&parts);
     }
 }

@@ -238,11 +238,11 @@ impl<'a> EnvelopeBuilder<'a> {
         Ok(())
     }
 
-    /// Keeps an event that is too long or too deep as text, cut to what one event may be.
+    /// Keeps an event that is too long or too deep as text.
     fn keep_text(&mut self, text: &[u8], violations: &[Violation]) -> Result<(), DecodeError> {
         self.check_count()?;
         let whole = String::from_utf8_lossy(text);
-        let cut = &whole[..whole.floor_char_boundary(self.context.rules.max_event_bytes())];
+        let cut = &whole[..whole.floor_char_boundary(self.context.longest_text())];
         if self.context.invalid == Invalid::Keep(OnInvalid::Tag) {
             return self.tag_text(cut, text.len(), violations);
         }

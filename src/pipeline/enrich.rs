@@ -25,13 +25,7 @@ pub(super) fn template<'a>(
         source,
         conflict: enrich.on_conflict,
     };
-    let kept = |source| Leaf {
-        source,
-        conflict: OnConflict::Keep,
-    };
-    let mut builder = TemplateBuilder::default();
-    builder.add(&path(&["@timestamp"]), kept(Source::Now));
-    builder.add(&path(&["@version"]), kept(Source::version_1()));
+    let mut builder = with_what_every_event_has();
     for (reference, source) in request_fields(config, with_headers) {
         builder.add(&reference, leaf(source));
     }
@@ -46,6 +40,22 @@ pub(super) fn template<'a>(
         builder.add(reference, leaf);
     }
     builder.build(fields)
+}
+
+/// Makes the template of what comes without a request.
+pub(super) fn bare_template(fields: &mut Fields) -> Template {
+    with_what_every_event_has().build(fields)
+}
+
+fn with_what_every_event_has() -> TemplateBuilder {
+    let kept = |source| Leaf {
+        source,
+        conflict: OnConflict::Keep,
+    };
+    let mut builder = TemplateBuilder::default();
+    builder.add(&path(&["@timestamp"]), kept(Source::Now));
+    builder.add(&path(&["@version"]), kept(Source::version_1()));
+    builder
 }
 
 /// The fields that tell of the request, where Logstash's http input puts them in this ECS mode.

@@ -4,6 +4,7 @@ mod bodies;
 mod enriched;
 mod limits;
 mod random;
+mod replay;
 mod violations;
 
 use std::collections::HashMap;

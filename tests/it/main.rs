@@ -7,6 +7,7 @@ mod support;
 mod application_api;
 mod auth;
 mod configuration;
+mod dead_letters;
 mod delivery;
 mod drain;
 mod enrichment;

@@ -30,10 +30,23 @@ pub(in crate::pipeline) struct Context<'a> {
     pub(in crate::pipeline) additions: Additions<'a>,
     pub(in crate::pipeline) invalid: Invalid,
     pub(in crate::pipeline) limits: EnvelopeLimits,
+    /// Whether a text that is too long is cut to what one event may be.
+    pub(in crate::pipeline) cut_texts: bool,
     pub(in crate::pipeline) source_key: &'a SourceKey,
     pub(in crate::pipeline) sources: &'a Sources,
     /// The time of arrival, as text.
     pub(in crate::pipeline) now: &'a str,
     /// Bytes of the decoded body: what an envelope's size is guessed from.
     pub(in crate::pipeline) body_bytes: usize,
+}
+
+impl Context<'_> {
+    /// Bytes of an event that is kept as text, at most.
+    pub(in crate::pipeline) fn longest_text(&self) -> usize {
+        if self.cut_texts {
+            self.rules.max_event_bytes()
+        } else {
+            usize::MAX
+        }
+    }
 }

@@ -1,0 +1,301 @@
+//! The files of a shelf: numbered, a letter a line. Reads them line by line, and takes letters out of one so that a
+//! crash at any moment leaves either the old file or the new one.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// The end of the name of a file under way, which is no letter file yet.
+const UNDER_WAY: &str = "tmp";
+
+/// Where letters stand in one file, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Byte ranges that do not touch each other.
+    ranges: Vec<Range<u64>>,
+    letters: usize,
+}
+
+/// A whole line, without its end.
+pub(super) struct Line<'a> {
+    /// Its bytes in the file, the line end included.
+    pub(super) place: Range<u64>,
+    pub(super) text: &'a [u8],
+}
+
+impl Places {
+    /// Adds a letter, which stands behind all that are there.
+    pub(super) fn push(&mut self, place: Range<u64>) {
+        self.letters += 1;
+        self.push_range(place);
+    }
+
+    /// Adds letters, which stand behind all that are there.
+    pub fn append(&mut self, more: Self) {
+        self.letters += more.letters;
+        for range in more.ranges {
+            self.push_range(range);
+        }
+    }
+
+    fn push_range(&mut self, range: Range<u64>) {
+        match self.ranges.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => self.ranges.push(range),
+        }
+    }
+
+    /// How many letters.
+    pub fn letters(&self) -> usize {
+        self.letters
+    }
+
+    /// Bytes of all of them.
+    pub fn bytes(&self) -> u64 {
+        self.ranges
+            .iter()
+            .map(|range| range.end - range.start)
+            .sum()
+    }
+}
+
+/// The file of this number.
+pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number:012}.ndjson"))
+}
+
+/// Number and bytes of each file, oldest first. A folder that is not there has none.
+pub(super) fn list(folder: &Path) -> io::Result<Vec<(u64, u64)>> {
+    let mut files = Vec::new();
+    for entry in entries(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".ndjson"));
+        let Some(number) = number.and_then(|number| number.parse().ok()) else {
+            continue;
+        };
+        match entry.metadata() {
+            Ok(metadata) => files.push((number, metadata.len())),
+            // A running server has just dropped it to make room.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+fn entries(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => Ok(Some(entries).into_iter().flatten()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None.into_iter().flatten()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Calls `take` with each line from the byte `from` on, as long as it says to go on. A last line without an end is
+/// under way, or was torn by a crash, and is left out. A file that is not there has no lines.
+pub(super) fn for_each_line(
+    path: &Path,
+    from: u64,
+    mut take: impl FnMut(Line<'_>) -> bool,
+) -> io::Result<()> {
+    let Some(mut file) = unless_gone(File::open(path))? else {
+        return Ok(());
+    };
+    file.seek(SeekFrom::Start(from))?;
+    let mut reader = BufReader::with_capacity(64 * 1024, file);
+    let mut line = Vec::new();
+    let mut start = from;
+    loop {
+        line.clear();
+        let end = start + reader.read_until(b'\n', &mut line)? as u64;
+        let Some(text) = line.strip_suffix(b"\n") else {
+            return Ok(());
+        };
+        let place = start..end;
+        if !take(Line { place, text }) {
+            return Ok(());
+        }
+        start = end;
+    }
+}
+
+/// Takes letters out of a file, and removes it when nothing is left; how many bytes are. A file that is gone, because
+/// the quota dropped it, has none.
+pub(super) fn take_out(folder: &Path, number: u64, gone: &Places) -> io::Result<u64> {
+    let path = path(folder, number);
+    let Some(mut old) = unless_gone(File::open(&path))? else {
+        return Ok(0);
+    };
+    let left = old.metadata()?.len().saturating_sub(gone.bytes());
+    if left == 0 {
+        fs::remove_file(&path)?;
+    } else {
+        let under_way = path.with_extension(UNDER_WAY);
+        write_without(&mut old, gone, &under_way)
+            .and_then(|()| fs::rename(&under_way, &path))
+            .inspect_err(|_| {
+                // What failed is mostly a full disk.
+                let _stays_until_the_next_start = fs::remove_file(&under_way);
+            })?;
+    }
+    // It has happened. Should the folder not be safe, a crash brings the letters back, and they are sent twice; an
+    // error told here would make the caller take the same places out of the new file.
+    let _comes_back_at_worst = sync_folder(folder);
+    Ok(left)
+}
+
+fn write_without(old: &mut File, gone: &Places, path: &Path) -> io::Result<()> {
+    let mut new = File::create(path)?;
+    copy_without(old, gone, &mut new)?;
+    new.sync_all()
+}
+
+fn copy_without(old: &mut File, gone: &Places, new: &mut File) -> io::Result<()> {
+    let mut at = 0;
+    for range in &gone.ranges {
+        old.seek(SeekFrom::Start(at))?;
+        io::copy(&mut old.by_ref().take(range.start - at), new)?;
+        at = range.end;
+    }
+    old.seek(SeekFrom::Start(at))?;
+    io::copy(old, new)?;
+    Ok(())
+}
+
+/// Removes a file; how many letters were in it. One that is gone already held none.
+pub(super) fn remove(folder: &Path, number: u64) -> io::Result<u64> {
+    let path = path(folder, number);
+    let mut letters = 0;
+    for_each_line(&path, 0, |_| {
+        letters += 1;
+        true
+    })?;
+    unless_gone(fs::remove_file(&path))?;
+    Ok(letters)
+}
+
+/// Removes what a crash left of a rewriting.
+pub(super) fn tidy(folder: &Path) -> io::Result<()> {
+    for entry in entries(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == UNDER_WAY) {
+            unless_gone(fs::remove_file(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes what was created, renamed or removed in a folder safe.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Makes a folder and those around it, each safe in the one around it.
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let around = folder.parent().filter(|path| !path.as_os_str().is_empty());
+    if let Some(around) = around {
+        make_folder(around)?;
+    }
+    match fs::create_dir(folder) {
+        // Another process was faster.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_folder(around.unwrap_or(Path::new("."))),
+    }
+}
+
+/// An error with the path that it is about.
+pub(super) fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// What a file gave, or none if there is no such file.
+pub(super) fn unless_gone<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(path: &Path, from: u64) -> Vec<(Range<u64>, String)> {
+        let mut lines = Vec::new();
+        for_each_line(path, from, |line| {
+            let text = String::from_utf8(line.text.to_vec()).unwrap();
+            lines.push((line.place, text));
+            true
+        })
+        .unwrap();
+        lines
+    }
+
+    #[test]
+    fn lines_have_their_places_and_a_torn_one_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path(), 1);
+        assert!(lines(&path, 0).is_empty());
+        fs::write(&path, "one\n\nthree\nto").unwrap();
+        let three = (5..11, "three".to_owned());
+        assert_eq!(
+            lines(&path, 0),
+            [(0..4, "one".into()), (4..5, String::new()), three.clone()]
+        );
+        assert_eq!(lines(&path, 5), [three]);
+    }
+
+    #[test]
+    fn letters_are_taken_out_and_the_rest_stays_as_it_was() {
+        for (gone, left) in [
+            (&[(0, 2)][..], "b\nc\nd\ntorn"),
+            (&[(2, 4), (6, 8)], "a\nc\ntorn"),
+            (&[(2, 4), (4, 6)], "a\nd\ntorn"),
+            (&[], "a\nb\nc\nd\ntorn"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(path(folder.path(), 7), "a\nb\nc\nd\ntorn").unwrap();
+            let mut places = Places::default();
+            for (start, end) in gone {
+                places.push(*start..*end);
+            }
+            assert_eq!(places.letters(), gone.len());
+            let bytes = take_out(folder.path(), 7, &places).unwrap();
+            assert_eq!(bytes, left.len() as u64);
+            let text = fs::read_to_string(path(folder.path(), 7)).unwrap();
+            assert_eq!(text, left, "without {gone:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_letters_goes_and_one_that_is_gone_is_no_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(path(folder.path(), 7), "a\nb\n").unwrap();
+        let mut all = Places::default();
+        all.push(0..2);
+        all.push(2..4);
+        for _ in 0..2 {
+            assert_eq!(take_out(folder.path(), 7, &all).unwrap(), 0);
+            assert!(list(folder.path()).unwrap().is_empty());
+        }
+        assert_eq!(remove(folder.path(), 7).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_a_crash_left_is_no_letter_and_is_tidied() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = path(folder.path(), 7).with_extension(UNDER_WAY);
+        fs::write(&left, "half").unwrap();
+        assert!(list(folder.path()).unwrap().is_empty());
+        tidy(folder.path()).unwrap();
+        assert!(!left.exists());
+        tidy(&folder.path().join("none")).unwrap();
+    }
+}

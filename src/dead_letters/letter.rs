@@ -1,0 +1,93 @@
+//! Letters as they are written, one JSON object a line. Pure.
+
+use serde::Serialize;
+
+use crate::event::Position;
+use crate::telemetry::DeathReason;
+
+/// An event that a Broker rejected.
+pub struct RejectedEvent<'a> {
+    /// Its position, which becomes the letter's id.
+    pub position: Position,
+    /// Its text.
+    pub event: &'a [u8],
+    /// The Broker's address.
+    pub broker: &'a str,
+    /// The Broker's status.
+    pub status: u16,
+    /// The beginning of the Broker's answer.
+    pub answer: &'a str,
+}
+
+/// A letter of an event that a Broker rejected, but for its event. Letters of events that died on arrival are rendered
+/// where they die and have the same members, without `status` and `broker`.
+#[derive(Serialize)]
+struct Letter<'a> {
+    id: String,
+    reason: &'static str,
+    at: &'a str,
+    errors: [LetterError<'a>; 1],
+    status: u16,
+    broker: &'a str,
+}
+
+#[derive(Serialize)]
+struct LetterError<'a> {
+    code: &'static str,
+    message: &'a str,
+}
+
+/// Writes a letter that was rendered on arrival.
+pub(super) fn push_arrived(out: &mut Vec<u8>, id: Position, letter: &[u8]) {
+    out.extend_from_slice(format!("{{\"id\":\"{id}\",").as_bytes());
+    out.extend_from_slice(letter.strip_prefix(b"{").unwrap_or(letter));
+    out.push(b'\n');
+}
+
+/// The letter of an event that a Broker rejected at this time.
+pub(super) fn rejected(
+    event: &RejectedEvent<'_>,
+    reason: DeathReason,
+    at: &str,
+) -> serde_json::Result<Vec<u8>> {
+    let message = format!("the Broker answered {}: {}", event.status, event.answer);
+    let letter = Letter {
+        id: event.position.to_string(),
+        reason: reason.as_str(),
+        at,
+        errors: [LetterError {
+            code: reason.as_str(),
+            message: message.trim_end_matches([':', ' ']),
+        }],
+        status: event.status,
+        broker: event.broker,
+    };
+    let mut text = serde_json::to_vec(&letter)?;
+    // The event goes in as it lies: parsing it could fail, and it is valid already.
+    text.pop();
+    text.extend_from_slice(b",\"event\":");
+    text.extend_from_slice(event.event);
+    text.extend_from_slice(b"}\n");
+    Ok(text)
+}
+
+/// The reason that a letter which was rendered on arrival begins with.
+pub(super) fn reason_of(letter: &[u8]) -> DeathReason {
+    let word = letter.strip_prefix(b"{\"reason\":\"").unwrap_or_default();
+    let end = memchr::memchr(b'"', word).unwrap_or_default();
+    DeathReason::from_word(&word[..end]).expect("the pipeline writes a letter's reason first")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::ViolationCode;
+
+    #[test]
+    fn a_letter_tells_its_reason() {
+        for code in ViolationCode::ALL {
+            let letter = format!("{{\"reason\":\"{}\",\"at\":\"\"}}", code.as_str());
+            assert_eq!(reason_of(letter.as_bytes()), DeathReason::Violation(code));
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Requests: files by which the command line asks a server, running or to be started, to do something with the
+//! letters. Each is written under another name first, so that a server reads it whole or not at all.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::SHELVES;
+use super::files::{at, list, make_folder, sync_folder, unless_gone};
+use crate::event::Position;
+
+/// The folder of the requests, beside the shelves.
+const FOLDER: &str = "requests";
+
+/// What is to be done with letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// They are sent the normal way again.
+    Replay,
+    /// They are removed.
+    Purge,
+}
+
+impl Action {
+    /// The word in requests and in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replay => "replay",
+            Self::Purge => "purge",
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// What is to be done.
+    pub action: Action,
+    /// The letters that it is about; all of them without.
+    ids: Option<BTreeSet<Position>>,
+    /// The newest file of each shelf when it was made: what came later is not meant. Else a letter of an event that
+    /// fails again would be sent again when a crash makes the request begin anew, and a purge would take what nobody
+    /// has seen.
+    through: [u64; SHELVES.len()],
+}
+
+/// A request that waits in the folder.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Its file.
+    pub path: PathBuf,
+    /// What it asks for, or why it cannot be read.
+    pub request: Result<Request, io::Error>,
+}
+
+impl Request {
+    /// A request about these letters, or about all that there are now.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn new(folder: &Path, action: Action, ids: Option<BTreeSet<Position>>) -> io::Result<Self> {
+        let mut through = [0; SHELVES.len()];
+        for (newest, shelf) in through.iter_mut().zip(SHELVES) {
+            let shelf = folder.join(shelf);
+            let files = list(&shelf).map_err(|error| at(&shelf, &error))?;
+            *newest = files.last().map_or(0, |(number, _)| *number);
+        }
+        Ok(Self {
+            action,
+            ids,
+            through,
+        })
+    }
+
+    /// Puts it into the folder, where a server finds it, now or at its next start.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn submit(&self, folder: &Path) -> io::Result<()> {
+        let folder = folder.join(FOLDER);
+        self.write(&folder).map_err(|error| at(&folder, &error))
+    }
+
+    fn write(&self, folder: &Path) -> io::Result<()> {
+        make_folder(folder)?;
+        // Names are in the order of the requests, and no two processes choose the same.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let micros = now.map_or(0, |elapsed| elapsed.as_micros());
+        let path = folder.join(format!("{micros:020}-{}.json", process::id()));
+        let under_way = path.with_extension("tmp");
+        let mut file = File::create_new(&under_way)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        file.sync_all()?;
+        fs::rename(&under_way, &path)?;
+        sync_folder(folder)
+    }
+
+    /// Whether it is about all letters.
+    pub fn is_for_all(&self) -> bool {
+        self.ids.is_none()
+    }
+
+    /// How many letters it names; none when it is about all.
+    pub fn named(&self) -> Option<usize> {
+        self.ids.as_ref().map(BTreeSet::len)
+    }
+
+    /// Whether it is about this letter.
+    pub(super) fn wants(&self, id: Option<Position>) -> bool {
+        match &self.ids {
+            None => true,
+            Some(ids) => id.is_some_and(|id| ids.contains(&id)),
+        }
+    }
+
+    /// Whether it is about letters of this file.
+    pub(super) fn covers(&self, shelf: usize, number: u64) -> bool {
+        number <= self.through[shelf]
+    }
+}
+
+/// The oldest request that waits, but for those to be passed over.
+pub(super) fn next(folder: &Path, passed_over: &[PathBuf]) -> io::Result<Option<Waiting>> {
+    let folder = folder.join(FOLDER);
+    let names = names(&folder).map_err(|error| at(&folder, &error))?;
+    let paths = names.into_iter().map(|name| folder.join(name));
+    let oldest = paths.filter(|path| !passed_over.contains(path)).min();
+    Ok(oldest.map(|path| Waiting {
+        request: read(&path),
+        path,
+    }))
+}
+
+fn names(folder: &Path) -> io::Result<Vec<OsString>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(error) => return Err(error),
+    };
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+    let is_request = |name: &OsString| Path::new(name).extension().is_some_and(|end| end == "json");
+    names
+        .filter(|name| name.as_ref().map_or(true, is_request))
+        .collect()
+}
+
+fn read(path: &Path) -> io::Result<Request> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
+}
+
+/// Removes a request that is done. One that somebody else has removed is none any more.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    unless_gone(fs::remove_file(path))
+        .and_then(|_| sync_folder_of(path))
+        .map_err(|error| at(path, &error))
+}
+
+/// Renames a request that cannot be read, so that it is not looked at again; its new name.
+pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let aside = path.with_extension("unreadable");
+    fs::rename(path, &aside)
+        .and_then(|()| sync_folder_of(path))
+        .map_err(|error| at(path, &error))?;
+    Ok(aside)
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Makes the folder of the requests: made by the server, it is the server's to remove them from, whoever asks.
+pub(super) fn make_ready(folder: &Path) -> io::Result<()> {
+    make_folder(&folder.join(FOLDER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_found_in_their_order_until_they_are_done() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(next(folder.path(), &[]).unwrap().is_none());
+        let chosen = Some(BTreeSet::from([3, 9]));
+        for (action, ids) in [(Action::Replay, chosen), (Action::Purge, None)] {
+            let request = Request::new(folder.path(), action, ids).unwrap();
+            request.submit(folder.path()).unwrap();
+            let waiting = next(folder.path(), &[]).unwrap().unwrap();
+            assert_eq!(waiting.request.unwrap(), request);
+            assert!(
+                next(folder.path(), std::slice::from_ref(&waiting.path))
+                    .unwrap()
+                    .is_none()
+            );
+            remove(&waiting.path).unwrap();
+        }
+        assert!(next(folder.path(), &[]).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_request_means_its_letters_and_nothing_later() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("broker")).unwrap();
+        fs::write(folder.path().join("broker/000000000007.ndjson"), "").unwrap();
+        let all = Request::new(folder.path(), Action::Replay, None).unwrap();
+        assert!(all.is_for_all() && all.wants(Some(1)) && all.wants(None));
+        assert!(all.covers(1, 7) && !all.covers(1, 8) && !all.covers(0, 1));
+        let chosen = Some(BTreeSet::from([3]));
+        let chosen = Request::new(folder.path(), Action::Replay, chosen).unwrap();
+        assert!(chosen.wants(Some(3)) && !chosen.wants(Some(4)) && !chosen.wants(None));
+    }
+
+    #[test]
+    fn what_is_no_request_is_set_aside_once() {
+        let folder = tempfile::tempdir().unwrap();
+        make_ready(folder.path()).unwrap();
+        for text in [
+            "",
+            "{}",
+            "nonsense",
+            r#"{"action":"replay","new":1,"ids":null,"through":[0,0]}"#,
+        ] {
+            fs::write(folder.path().join(FOLDER).join("1.json"), text).unwrap();
+            let waiting = next(folder.path(), &[]).unwrap().unwrap();
+            assert!(waiting.request.is_err(), "{text}");
+            let aside = set_aside(&waiting.path).unwrap();
+            assert_eq!(fs::read_to_string(aside).unwrap(), text);
+            assert!(next(folder.path(), &[]).unwrap().is_none());
+        }
+    }
+}

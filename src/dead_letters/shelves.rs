@@ -1,0 +1,180 @@
+//! Both shelves of a folder, and the lock that makes them ours. The command line uses them where no server runs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::files::{self, Places, at, for_each_line, list, make_folder};
+use super::folder_lock::FolderLock;
+use super::reader::KeptLetter;
+use super::requests::{self, Request};
+use super::shelf::Shelf;
+use super::{OpenError, SHELVES};
+
+/// The shelves as long as we hold them.
+pub(super) struct Shelves {
+    folder: PathBuf,
+    shelves: [Mutex<Shelf>; SHELVES.len()],
+    _lock: FolderLock,
+}
+
+/// One file of letters that is written no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LetterFile {
+    shelf: usize,
+    number: u64,
+}
+
+/// How many letters are read at once; a single larger one is read all the same, alone.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimits {
+    /// Number of letters.
+    pub max_letters: usize,
+    /// Bytes of all of them.
+    pub max_bytes: usize,
+}
+
+/// Letters of one file.
+#[derive(Debug, Default)]
+pub struct LetterBatch {
+    /// Each as it lies in the file.
+    pub letters: Vec<String>,
+    /// Where they stand.
+    pub places: Places,
+    /// The byte from which to read on.
+    pub end: u64,
+}
+
+impl Shelves {
+    /// Takes the folder, which is made if it is not there; each shelf may grow to `max_bytes`.
+    pub(super) fn open(folder: &Path, max_bytes: u64) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Folder {
+            folder: folder.to_owned(),
+            source,
+        };
+        make_folder(folder).map_err(failed)?;
+        let lock = FolderLock::take(folder)?;
+        make_ready(folder).map_err(failed)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            shelves: SHELVES.map(|name| Mutex::new(Shelf::new(folder.join(name), max_bytes))),
+            _lock: lock,
+        })
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Appends lines to one shelf; how many letters were dropped to make room.
+    pub(super) fn append(&self, shelf: usize, lines: &[u8]) -> io::Result<u64> {
+        self.lock(shelf).append(lines)
+    }
+
+    /// The files that a request is about, oldest first, closed: new letters go to others.
+    pub(super) fn files(&self, request: &Request) -> io::Result<Vec<LetterFile>> {
+        let mut all = Vec::new();
+        for index in 0..SHELVES.len() {
+            let mut shelf = self.lock(index);
+            shelf.close();
+            let files = list(shelf.folder()).map_err(|error| at(shelf.folder(), &error))?;
+            let numbers = files.into_iter().map(|(number, _)| number);
+            let covered = numbers.filter(|number| request.covers(index, *number));
+            all.extend(covered.map(|number| LetterFile {
+                shelf: index,
+                number,
+            }));
+        }
+        Ok(all)
+    }
+
+    /// Letters of a file that a request is about, from the byte `from` on; none when there are no more.
+    pub(super) fn read(
+        &self,
+        file: LetterFile,
+        from: u64,
+        request: &Request,
+        limits: ReadLimits,
+    ) -> io::Result<LetterBatch> {
+        let path = self.path(file);
+        let mut batch = LetterBatch {
+            end: from,
+            ..LetterBatch::default()
+        };
+        let mut bytes = 0;
+        for_each_line(&path, from, |line| {
+            let letter =
+                KeptLetter::parse(line.text).filter(|letter| request.wants(letter.position()));
+            if let Some(letter) = letter {
+                bytes += letter.text.len();
+                if !batch.letters.is_empty() && bytes > limits.max_bytes {
+                    return false;
+                }
+                batch.letters.push(letter.text);
+                batch.places.push(line.place.clone());
+            }
+            batch.end = line.place.end;
+            batch.letters.len() < limits.max_letters
+        })
+        .map_err(|error| at(&path, &error))?;
+        Ok(batch)
+    }
+
+    /// Takes letters out of a file.
+    pub(super) fn take_out(&self, file: LetterFile, gone: &Places) -> io::Result<()> {
+        self.lock(file.shelf).take_out(file.number, gone)
+    }
+
+    /// Removes the letters that a request is about; how many they were.
+    pub(super) fn purge(&self, request: &Request) -> io::Result<u64> {
+        let mut purged = 0;
+        for file in self.files(request)? {
+            purged += if request.is_for_all() {
+                self.lock(file.shelf).remove(file.number)?
+            } else {
+                self.purge_chosen(file, request)?
+            };
+        }
+        Ok(purged)
+    }
+
+    fn purge_chosen(&self, file: LetterFile, request: &Request) -> io::Result<u64> {
+        let path = self.path(file);
+        let mut chosen = Places::default();
+        for_each_line(&path, 0, |line| {
+            let letter = KeptLetter::parse(line.text);
+            if letter.is_some_and(|letter| request.wants(letter.position())) {
+                chosen.push(line.place);
+            }
+            true
+        })
+        .map_err(|error| at(&path, &error))?;
+        if chosen.letters() > 0 {
+            self.take_out(file, &chosen)?;
+        }
+        Ok(chosen.letters() as u64)
+    }
+
+    fn path(&self, file: LetterFile) -> PathBuf {
+        files::path(&self.folder.join(SHELVES[file.shelf]), file.number)
+    }
+
+    fn lock(&self, shelf: usize) -> MutexGuard<'_, Shelf> {
+        self.shelves[shelf]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Finds out whether the folder can be written, and clears up after a crash.
+fn make_ready(folder: &Path) -> io::Result<()> {
+    let probe = folder.join(".headgate-writable");
+    fs::write(&probe, "")?;
+    fs::remove_file(&probe)?;
+    requests::make_ready(folder)?;
+    for shelf in SHELVES {
+        files::tidy(&folder.join(shelf))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! The store as its users see it: what is kept, what comes again after a crash, what requests do.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::telemetry::Output;
+
+struct Store {
+    letters: DeadLetters,
+    telemetry: Arc<Telemetry>,
+}
+
+fn open(folder: &Path, max_bytes: &str) -> Store {
+    let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));
+    let config = config::DeadLetters {
+        dir: folder.into(),
+        max_bytes: max_bytes.parse().unwrap(),
+    };
+    let letters = DeadLetters::open(&config, Arc::clone(&telemetry)).unwrap();
+    Store { letters, telemetry }
+}
+
+impl Store {
+    /// Keeps letters of events that died on arrival, `first` the position of the first one.
+    fn arrive(&self, first: Position, count: usize) {
+        self.letters.keep_arrived(&[arrived(first, count)]).unwrap();
+    }
+
+    fn reject(&self, position: Position) {
+        let rejected = RejectedEvent {
+            position,
+            event: br#"{"n":1e400,"m":"\ud800"}"#,
+            broker: "127.0.0.1:9",
+            status: 422,
+            answer: "no",
+        };
+        self.letters.keep_rejected(&rejected).unwrap();
+    }
+
+    fn dead_lettered(&self) -> u64 {
+        self.telemetry.books().dead_lettered
+    }
+
+    fn purge(&self, ids: Option<BTreeSet<Position>>) -> u64 {
+        let folder = self.letters.shelves.folder();
+        let request = Request::new(folder, Action::Purge, ids).unwrap();
+        self.letters.purge(&request).unwrap()
+    }
+
+    fn ids(&self) -> Vec<Position> {
+        ids(self.letters.shelves.folder())
+    }
+}
+
+fn arrived(first: Position, count: usize) -> (Position, Lines) {
+    let letter =
+        br#"{"reason":"too_deep","at":"2026-01-01T00:00:00.000Z","errors":[],"event":"x"}"#;
+    let line = [&letter[..], b",\n"].concat();
+    let bytes = line.repeat(count).into();
+    (first, Lines { count, bytes })
+}
+
+fn ids(folder: &Path) -> Vec<Position> {
+    let mut ids = Vec::new();
+    read(folder, |letter| {
+        ids.extend(letter.position());
+        true
+    })
+    .unwrap();
+    ids
+}
+
+#[test]
+fn letters_of_both_shelves_are_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), "1MiB");
+    store.arrive(7, 1);
+    store.reject(8);
+    let mut seen = Vec::new();
+    read(folder.path(), |letter| {
+        seen.push((letter.id, letter.reason, letter.status));
+        assert!(letter.text.ends_with('}'));
+        true
+    })
+    .unwrap();
+    assert_eq!(
+        seen,
+        [
+            ("7".into(), "too_deep".into(), None),
+            ("8".into(), "rejected_by_broker".into(), Some(422))
+        ]
+    );
+    assert_eq!(store.dead_lettered(), 2);
+}
+
+#[test]
+fn letters_of_several_envelopes_are_kept_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), "1MiB");
+    let parts = [arrived(3, 2), arrived(10, 1), arrived(20, 2)];
+    store.letters.keep_arrived(&parts).unwrap();
+    assert_eq!(store.ids(), [3, 4, 10, 20, 21]);
+    assert_eq!(store.dead_lettered(), 5);
+}
+
+#[test]
+fn a_folder_that_cannot_be_is_told_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plain-file");
+    fs::write(&file, "x").unwrap();
+    let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));
+    let open = |dir: PathBuf| {
+        let max_bytes = "1MiB".parse().unwrap();
+        let config = config::DeadLetters { dir, max_bytes };
+        DeadLetters::open(&config, Arc::clone(&telemetry))
+    };
+    let error = open(file.join("letters")).map(drop).unwrap_err();
+    assert!(error.to_string().contains("plain-file"), "{error}");
+    let held = open(folder.path().join("a/b")).unwrap();
+    let error = open(folder.path().join("a/b")).map(drop).unwrap_err();
+    assert!(error.to_string().contains("a/b is locked"), "{error}");
+    drop(held);
+    open(folder.path().join("a/b")).unwrap();
+}
+
+#[test]
+fn a_flood_of_nonsense_evicts_no_event_that_a_broker_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), "4KiB");
+    store.reject(1);
+    for first in 0..100 {
+        store.arrive(100 + 10 * first, 10);
+    }
+    let ids = store.ids();
+    assert_eq!(ids.last(), Some(&1), "the shelf of the Broker comes last");
+    assert!((2..100).contains(&ids.len()), "{} are kept", ids.len());
+    let dropped = store.telemetry.render(crate::telemetry::Gauges::default());
+    let line = format!("headgate_dead_letters_dropped_total {}", 1001 - ids.len());
+    assert!(dropped.contains(&line), "no {line}");
+}
+
+#[test]
+fn what_comes_again_after_a_crash_is_counted_and_not_written_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = open(folder.path(), "1MiB");
+    before.arrive(10, 3);
+    before.reject(20);
+    before.reject(21);
+    drop(before);
+
+    let store = open(folder.path(), "1MiB");
+    let start = SystemTime::now();
+    let is_open = |id| id != 10 && id != 21;
+    store.letters.recall(start, is_open).unwrap();
+    // 10 and 21 are told to be done, so what has their ids now is something else.
+    store.arrive(10, 4);
+    store.reject(20);
+    store.reject(21);
+    assert_eq!(store.ids(), [10, 11, 12, 10, 13, 20, 21, 21]);
+    assert_eq!(store.dead_lettered(), 6, "this run's books count them");
+    // Once they have come they are forgotten.
+    store.arrive(12, 1);
+    store.reject(20);
+    assert_eq!(store.ids(), [10, 11, 12, 10, 13, 12, 20, 21, 21, 20]);
+}
+
+#[test]
+fn only_files_that_were_written_since_are_looked_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), "1MiB");
+    store.reject(5);
+    let later = SystemTime::now() + 2 * CLOCK_SLACK;
+    let nothing = |id| panic!("{id} is not recent");
+    store.letters.recall(later, nothing).unwrap();
+    store.reject(5);
+    assert_eq!(store.ids(), [5, 5]);
+}
+
+#[test]
+fn a_letter_that_a_crash_tore_is_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    open(folder.path(), "1MiB").reject(5);
+    let shelf = folder.path().join(SHELVES[BROKER]);
+    let file = files::path(&shelf, files::list(&shelf).unwrap()[0].0);
+    for torn in [2, 20] {
+        let text = fs::read(&file).unwrap();
+        fs::write(&file, &text[..text.len() - torn]).unwrap();
+        let store = open(folder.path(), "1MiB");
+        store
+            .letters
+            .recall(SystemTime::UNIX_EPOCH, |_| true)
+            .unwrap();
+        store.reject(5);
+        assert_eq!(store.ids(), [5], "without the last {torn} bytes");
+        store.purge(Some([5].into()));
+    }
+}
+
+#[test]
+fn chosen_letters_or_all_are_purged() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), "1MiB");
+    store.arrive(10, 5);
+    store.reject(20);
+    store.reject(21);
+    assert_eq!(store.purge(Some([11, 14, 20, 99].into())), 3);
+    assert_eq!(store.ids(), [10, 12, 13, 21]);
+    store.arrive(30, 1);
+    assert_eq!(store.purge(None), 5);
+    assert!(store.ids().is_empty());
+    assert_eq!(store.purge(None), 0);
+    store.arrive(40, 1);
+    assert_eq!(store.ids(), [40]);
+}
+
+#[test]
+fn a_request_that_begins_anew_leaves_what_came_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), "1MiB");
+    store.arrive(1, 2);
+    let request = Request::new(folder.path(), Action::Purge, None).unwrap();
+    assert_eq!(store.letters.purge(&request).unwrap(), 2);
+    store.arrive(3, 1);
+    assert_eq!(store.letters.purge(&request).unwrap(), 0);
+    drop(store);
+    // As after a crash between the purge and the removal of its request.
+    let store = open(folder.path(), "1MiB");
+    store.arrive(4, 1);
+    assert_eq!(store.letters.purge(&request).unwrap(), 0);
+    assert_eq!(store.ids(), [3, 4]);
+}
+
+#[test]
+fn a_purge_beside_a_server_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), "1MiB");
+    store.arrive(1, 2);
+    let request = Request::new(folder.path(), Action::Purge, None).unwrap();
+    let refused = purge(folder.path(), &request).unwrap_err();
+    assert!(matches!(
+        refused,
+        PurgeError::Open(OpenError::Locked { .. })
+    ));
+    drop(store);
+    assert_eq!(purge(folder.path(), &request).unwrap(), 2);
+    assert!(ids(folder.path()).is_empty());
+}
+
+#[test]
+fn letters_are_read_in_bounded_pieces_and_taken_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), "1MiB");
+    store.arrive(1, 5);
+    let request = Request::new(folder.path(), Action::Replay, None).unwrap();
+    let file = store.letters.files(&request).unwrap()[0];
+    // Later letters are not in that file.
+    store.arrive(6, 1);
+    for (max_letters, max_bytes, first) in [(2, 1 << 20, 2), (100, 1, 1), (100, 1 << 20, 5)] {
+        let limits = ReadLimits {
+            max_letters,
+            max_bytes,
+        };
+        let (mut from, mut sizes) = (0, Vec::new());
+        loop {
+            let batch = store.letters.read(file, from, &request, limits).unwrap();
+            assert_eq!(batch.letters.len(), batch.places.letters());
+            if batch.letters.is_empty() {
+                break;
+            }
+            sizes.push(batch.letters.len());
+            from = batch.end;
+        }
+        assert_eq!((sizes[0], sizes.iter().sum::<usize>()), (first, 5));
+    }
+    let limits = ReadLimits {
+        max_letters: 2,
+        max_bytes: 1 << 20,
+    };
+    let batch = store.letters.read(file, 0, &request, limits).unwrap();
+    store.letters.take_out(file, &batch.places).unwrap();
+    assert_eq!(batch.end, batch.places.bytes());
+    assert_eq!(store.ids(), [3, 4, 5, 6]);
+}

@@ -1,0 +1,94 @@
+//! Dead letters become events again: by the rules of every event, but without what a request would add, for there is
+//! none. What an event was enriched with when it came stays. Pure.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, Method, Version};
+
+use super::builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid};
+use super::charset::Text;
+use super::splice::Additions;
+use super::{Arrival, Pipeline, codec};
+use crate::budget::ByteBudget;
+use crate::config::Codec;
+use crate::event::{Envelope, Origin};
+use crate::telemetry::Sources;
+
+/// Whoever replays bounds what is replayed at once, and what was a letter once is never refused or cut.
+const NO_LIMITS: EnvelopeLimits = EnvelopeLimits {
+    max_events: usize::MAX,
+    max_bytes: usize::MAX,
+};
+
+impl Pipeline {
+    /// Makes an envelope of the events of letters, each the JSON text that its letter has as `event`: an object, or a
+    /// string that is the text of what could not be read as one. What still breaks a rule becomes a letter again, or
+    /// is tagged.
+    pub fn replay<'a>(
+        &self,
+        now: &str,
+        events: impl Iterator<Item = &'a [u8]>,
+        sources: &Sources,
+    ) -> Envelope {
+        let mut reservation = ByteBudget::new(usize::MAX).reservation();
+        let headers = HeaderMap::new();
+        let arrival = no_request(now, &headers);
+        let context = Context {
+            fields: &self.fields,
+            rules: &self.rules,
+            additions: Additions::new(&arrival, &self.bare_template, &self.fields, self.slots),
+            invalid: Invalid::Keep(self.on_invalid),
+            limits: NO_LIMITS,
+            cut_texts: false,
+            source_key: &self.source_key,
+            sources,
+            now,
+            body_bytes: 0,
+        };
+        let mut builder = EnvelopeBuilder::new(context, &mut reservation);
+        for event in events {
+            replay_event(event, &mut builder);
+        }
+        builder.finish(Origin::Replay).0
+    }
+}
+
+fn replay_event(event: &[u8], builder: &mut EnvelopeBuilder<'_>) {
+    let text = Text {
+        bytes: text_of(event),
+        is_valid: true,
+    };
+    let before = builder.count();
+    codec::decode(Codec::Json, &text, builder).expect("there is no limit that it could break");
+    if builder.count() == before {
+        // A blank body is no event, but a letter is one.
+        builder
+            .unparsable(&text.bytes)
+            .expect("there is no limit that it could break");
+    }
+}
+
+/// The text that a letter's event stands for.
+fn text_of(event: &[u8]) -> Cow<'_, [u8]> {
+    // A string that stands for no text can only be an event that was never text.
+    match serde_json::from_slice::<String>(event) {
+        Ok(text) => Cow::Owned(text.into_bytes()),
+        Err(_) => Cow::Borrowed(event),
+    }
+}
+
+/// Stands for the request that there is not; nothing of it is added but the time.
+fn no_request<'a>(now: &'a str, headers: &'a HeaderMap) -> Arrival<'a> {
+    Arrival {
+        now,
+        client_ip: std::net::Ipv4Addr::UNSPECIFIED.into(),
+        method: &Method::POST,
+        target: "",
+        version: Version::HTTP_11,
+        host: None,
+        headers,
+        drop_headers: &[],
+        body_bytes: 0,
+        key: None,
+    }
+}

@@ -1,0 +1,100 @@
+//! Letters become events again: as they were, with nothing of a request, by the rules of now.
+
+use super::*;
+
+/// What becomes of the events of letters: what is to be delivered, and the letters of those that die again.
+fn replay(toml: &str, events: &[&str]) -> (Vec<String>, Vec<Value>) {
+    let ready = ready(toml);
+    let events = events.iter().map(|event| event.as_bytes());
+    let sources = &ready.telemetry.sources;
+    let envelope = ready.pipeline.replay(NOW, events, sources);
+    assert_eq!(envelope.origin, Origin::Replay);
+    let by_source: u64 = envelope.sources.iter().map(|count| count.events).sum();
+    assert_eq!(by_source, envelope.events() as u64);
+    let letters = texts(&envelope.dead);
+    let letters = letters.iter().map(|line| value(line)).collect();
+    (texts(&envelope.live), letters)
+}
+
+fn live(toml: &str, events: &[&str]) -> Vec<String> {
+    let (live, letters) = replay(toml, events);
+    assert!(letters.is_empty(), "{letters:#?}");
+    live
+}
+
+/// A configuration that would add and overwrite all that one can.
+const GREEDY: &str = "[enrich]\non_conflict = 'overwrite'\nfields = { Environment = 'new' }";
+
+#[test]
+fn an_enriched_event_stays_as_it_was_byte_for_byte() {
+    for event in [
+        r#"{"n":1e400,"d":12345678901234567890.10,"m":"\ud800 \u00e9","@timestamp":"2020-01-01T00:00:00.000Z","@version":"1","host":"192.0.2.1","headers":{"a":"b"}}"#,
+        r#"{ "\u0068ost" : [ 1 ] , "Environment":"old", "@version":2,"@timestamp":"2020-01-01T00:00:00+01:00" }"#,
+    ] {
+        assert_eq!(live(GREEDY, &[event]), [event]);
+    }
+}
+
+#[test]
+fn what_every_event_has_is_added_and_nothing_else() {
+    let added = r#""@timestamp":"2026-11-23T08:15:30.123Z","@version":"1"}"#;
+    assert_eq!(
+        live(GREEDY, &[r#"{"a":1}"#, "{}"]),
+        [format!("{{\"a\":1,{added}"), format!("{{{added}")]
+    );
+}
+
+#[test]
+fn forced_fields_of_keys_are_not_added() {
+    let hash = format!("sha256:{}", "0".repeat(64));
+    let toml =
+        format!("[[auth.keys]]\nname = 'k'\nhash = '{hash}'\nfields = {{ Application = 'k' }}");
+    let events = live(&toml, &[r#"{"Application":"own"}"#]);
+    assert_eq!(value(&events[0])["Application"], "own");
+}
+
+#[test]
+fn a_text_is_read_like_a_body_of_json() {
+    let deep = r#""{\"a\":{\"b\":{\"c\":\"\\ud800\"}},\"n\":1e400}""#;
+    let (events, letters) = replay("", &[deep]);
+    assert!(letters.is_empty());
+    assert!(
+        events[0].starts_with(r#"{"a":{"b":{"c":"\ud800"}},"n":1e400,"#),
+        "{events:?}"
+    );
+    for (text, message) in [
+        (r#""plain \"text\"\n""#, "plain \"text\"\n"),
+        (r#""{\"cut\":\"of""#, "{\"cut\":\"of"),
+        (r#""  ""#, "  "),
+        ("5", "5"),
+    ] {
+        let events = live("", &[text]);
+        assert_eq!(events.len(), 1);
+        let event = value(&events[0]);
+        assert_eq!(event["message"], message);
+        assert_eq!(event["tags"], serde_json::json!(["_jsonparsefailure"]));
+    }
+}
+
+#[test]
+fn what_still_breaks_a_rule_is_a_letter_again() {
+    let toml = "[validate]\nrequired = ['a']\n[ingest]\nmax_depth = 2\nmax_event_bytes = '100B'";
+    let deep = r#""{\"a\":{\"b\":{}}}""#;
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(200));
+    let events = [r#"{"b":1}"#, r#"{"a":1}"#, deep, &long];
+    let (live, letters) = replay(toml, &events);
+    assert_eq!(live.len(), 1);
+    let reasons: Vec<&Value> = letters.iter().map(|letter| &letter["reason"]).collect();
+    assert_eq!(reasons, ["required", "too_deep", "event_too_large"]);
+    assert_eq!(letters[0]["event"]["b"], 1);
+    assert_eq!(letters[1]["event"], r#"{"a":{"b":{}}}"#);
+    assert_eq!(letters[2]["event"], long, "a letter is never cut again");
+}
+
+#[test]
+fn what_breaks_a_rule_is_tagged_where_that_is_configured() {
+    let toml = "[validate]\nrequired = ['a']\non_invalid = 'tag'";
+    let events = live(toml, &[r#"{"b":1}"#]);
+    let event = value(&events[0]);
+    assert_eq!(event["tags"], serde_json::json!(["_validationfailure"]));
+}

@@ -1,0 +1,199 @@
+//! Does what the command line asks of a server about dead letters: sends them the normal way again, from their shelf
+//! through the rules into the spool, or removes them. Never sees a client or an output.
+//!
+//! A letter goes from its shelf only once the spool has its event: whatever happens between, it is sent twice at
+//! worst and never lost.
+
+mod course;
+mod letter;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::dead_letters::{Action, DeadLetters, Request, Waiting};
+use crate::lifecycle::{Lifecycle, Phase, TaskGroup, blocking};
+use crate::pipeline::Pipeline;
+use crate::spool::Spool;
+use crate::telemetry::Telemetry;
+use crate::telemetry::events::{
+    LettersRequested, PurgeEnded, RequestUnreadable, RequestWaits, RequestsFailed,
+};
+use course::Course;
+
+/// Between two looks for requests, and before what failed is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Looks for requests and does what they ask, one after the other.
+pub struct Replayer {
+    shared: Arc<Shared>,
+    /// Requests that are done with and cannot be removed.
+    passed_over: Vec<PathBuf>,
+    /// Whether it was told that the folder cannot be read.
+    has_failed: bool,
+}
+
+struct Shared {
+    pipeline: Pipeline,
+    spool: Spool,
+    dead_letters: DeadLetters,
+    telemetry: Arc<Telemetry>,
+    lifecycle: Lifecycle,
+    /// Longest wait for the spool to take an envelope.
+    append_timeout: Duration,
+}
+
+/// The server's life ends before the request is fulfilled: that is for the next start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Interrupted;
+
+impl Replayer {
+    /// Starts the task, which ends with the life.
+    pub fn start(
+        config: &Config,
+        spool: Spool,
+        dead_letters: DeadLetters,
+        telemetry: Arc<Telemetry>,
+        lifecycle: &Lifecycle,
+        tasks: &TaskGroup,
+    ) {
+        let shared = Shared {
+            pipeline: Pipeline::new(config),
+            spool,
+            dead_letters,
+            telemetry,
+            lifecycle: lifecycle.clone(),
+            append_timeout: config.server.request_timeout,
+        };
+        let replayer = Self {
+            shared: Arc::new(shared),
+            passed_over: Vec::new(),
+            has_failed: false,
+        };
+        tasks.spawn(replayer.run());
+    }
+
+    async fn run(mut self) {
+        while self.fulfil_all().await.is_ok() && self.shared.pause().await.is_ok() {}
+    }
+
+    /// Does what is asked for by now.
+    async fn fulfil_all(&mut self) -> Result<(), Interrupted> {
+        while let Some(waiting) = self.next().await {
+            match waiting.request {
+                Ok(request) => {
+                    self.shared.fulfil(request).await?;
+                    self.remove(waiting.path).await;
+                }
+                Err(reason) => self.set_aside(waiting.path, &reason).await,
+            }
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Option<Waiting> {
+        let passed_over = self.passed_over.clone();
+        let look = move |letters: &DeadLetters| letters.next_request(&passed_over);
+        let outcome = self.shared.with_letters(look).await;
+        if let Err(error) = &outcome
+            && !self.has_failed
+        {
+            RequestsFailed { reason: error }.emit();
+        }
+        self.has_failed = outcome.is_err();
+        outcome.unwrap_or_default()
+    }
+
+    async fn remove(&mut self, path: PathBuf) {
+        let done = path.clone();
+        let remove = move |letters: &DeadLetters| letters.remove_request(&done);
+        if let Err(error) = self.shared.with_letters(remove).await {
+            self.pass_over(path, &error);
+        }
+    }
+
+    async fn set_aside(&mut self, path: PathBuf, reason: &io::Error) {
+        RequestUnreadable {
+            path: &path,
+            reason,
+        }
+        .emit();
+        let unreadable = path.clone();
+        let rename = move |letters: &DeadLetters| letters.set_request_aside(&unreadable);
+        if let Err(error) = self.shared.with_letters(rename).await {
+            self.pass_over(path, &error);
+        }
+    }
+
+    /// A request that stays where it is must not be taken up again and again.
+    fn pass_over(&mut self, path: PathBuf, error: &io::Error) {
+        RequestsFailed { reason: error }.emit();
+        self.passed_over.push(path);
+    }
+}
+
+impl Shared {
+    async fn fulfil(self: &Arc<Self>, request: Request) -> Result<(), Interrupted> {
+        LettersRequested {
+            action: request.action.as_str(),
+            named: request.named(),
+        }
+        .emit();
+        match request.action {
+            Action::Replay => Course::new(Arc::clone(self), request).run().await,
+            Action::Purge => self.purge(request).await,
+        }
+    }
+
+    async fn purge(&self, request: Request) -> Result<(), Interrupted> {
+        let purge = move |letters: &DeadLetters| letters.purge(&request);
+        let purged = self.until_done(purge).await?;
+        PurgeEnded { purged }.emit();
+        Ok(())
+    }
+
+    /// Does something with the letters until it succeeds. The first failure is logged.
+    async fn until_done<T: Send + 'static>(
+        &self,
+        work: impl Fn(&DeadLetters) -> io::Result<T> + Clone + Send + 'static,
+    ) -> Result<T, Interrupted> {
+        let mut has_failed = false;
+        loop {
+            match self.with_letters(work.clone()).await {
+                Ok(value) => return Ok(value),
+                Err(error) if !has_failed => RequestWaits { reason: &error }.emit(),
+                Err(_) => {}
+            }
+            has_failed = true;
+            self.pause().await?;
+        }
+    }
+
+    /// Does something with the letters, on a thread where it may block.
+    async fn with_letters<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&DeadLetters) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let letters = self.dead_letters.clone();
+        blocking(move || work(&letters)).await
+    }
+
+    async fn pause(&self) -> Result<(), Interrupted> {
+        let pause = tokio::time::sleep(PAUSE);
+        let passed = self.lifecycle.unless_closing(pause).await;
+        passed.ok_or(Interrupted)
+    }
+
+    /// Nothing new is begun once the server drains: what it would send may find no output any more.
+    fn may_go_on(&self) -> Result<(), Interrupted> {
+        if self.lifecycle.phase() < Phase::Draining {
+            Ok(())
+        } else {
+            Err(Interrupted)
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The course of one replay: file by file, a bounded piece at a time, as fast as the spool takes it.
+
+use std::io;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use thiserror::Error;
+use tokio::time::Instant;
+
+use super::letter::event_of;
+use super::{Interrupted, Shared};
+use crate::dead_letters::{DeadLetters, LetterBatch, LetterFile, Places, ReadLimits, Request};
+use crate::event::Envelope;
+use crate::lifecycle::blocking;
+use crate::spool::AppendError;
+use crate::telemetry::events::{ReplayEnded, RequestWaits};
+use crate::units::timestamp;
+
+/// The most that becomes one envelope; a single larger letter is one all the same.
+const MAX_LETTERS: usize = 1000;
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// After so many failures in a row it is going to take long, and what was sent is taken from the shelf meanwhile: a
+/// crash would send it again. Each time costs a new file, so it is not done at every hitch.
+const LONG_WAIT: u32 = 10;
+
+/// A replay under way.
+pub(super) struct Course {
+    shared: Arc<Shared>,
+    request: Arc<Request>,
+    tally: ReplayEnded,
+    has_told: bool,
+}
+
+/// How far a replay has come in one file.
+struct Progress {
+    file: LetterFile,
+    /// The byte where the letters begin that were not yet looked at.
+    from: u64,
+    /// What the spool has and is still in the file.
+    sent: Places,
+    /// How many letters are tried at once.
+    max_letters: usize,
+}
+
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// There may be more to do.
+    GoesOn,
+    /// Every letter of the file was looked at, and those that were sent are gone.
+    FileDone,
+}
+
+/// Why a step is to be tried again.
+#[derive(Debug, Error)]
+enum Obstacle {
+    #[error(transparent)]
+    Spool(#[from] AppendError),
+    #[error(transparent)]
+    Files(#[from] io::Error),
+}
+
+impl Course {
+    pub(super) fn new(shared: Arc<Shared>, request: Request) -> Self {
+        Self {
+            shared,
+            request: Arc::new(request),
+            tally: ReplayEnded::default(),
+            has_told: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Result<(), Interrupted> {
+        let request = Arc::clone(&self.request);
+        let files = move |letters: &DeadLetters| letters.files(&request);
+        for file in self.shared.until_done(files).await? {
+            self.replay_file(file).await?;
+        }
+        self.tally.emit();
+        Ok(())
+    }
+
+    async fn replay_file(&mut self, file: LetterFile) -> Result<(), Interrupted> {
+        let mut progress = Progress::at_the_beginning_of(file);
+        let outcome = self.until_file_done(&mut progress).await;
+        if outcome.is_err() {
+            // At worst it is sent again at the next start.
+            let _not_saved = self.save(&mut progress).await;
+        }
+        outcome
+    }
+
+    async fn until_file_done(&mut self, progress: &mut Progress) -> Result<(), Interrupted> {
+        let mut failures = 0;
+        loop {
+            self.shared.may_go_on()?;
+            match self.step(progress).await {
+                Ok(Step::FileDone) => return Ok(()),
+                Ok(Step::GoesOn) => failures = 0,
+                Err(obstacle) => {
+                    self.tell_once(&obstacle);
+                    failures += 1;
+                    if failures == LONG_WAIT {
+                        let _tried_again_at_the_end = self.save(progress).await;
+                    }
+                    self.shared.pause().await?;
+                }
+            }
+        }
+    }
+
+    /// Sends the next letters; takes all that were sent from the file when there are no more.
+    async fn step(&mut self, progress: &mut Progress) -> Result<Step, Obstacle> {
+        let (batch, envelope) = self.next_envelope(progress).await?;
+        let letters = batch.letters.len();
+        if letters == 0 {
+            self.save(progress).await?;
+            return Ok(Step::FileDone);
+        }
+        let dead_again = envelope.dead.count as u64;
+        match self.append(envelope).await {
+            None => {}
+            Some(Ok(())) => {
+                progress.has_sent(batch);
+                self.tally.replayed += letters as u64;
+                self.tally.dead_again += dead_again;
+            }
+            Some(Err(AppendError::TooLarge { .. })) if letters == 1 => {
+                progress.from = batch.end;
+                self.tally.too_large += 1;
+            }
+            Some(Err(refusal)) => {
+                // Fewer find room sooner.
+                progress.max_letters = (letters / 2).max(1);
+                if !matches!(refusal, AppendError::TooLarge { .. }) {
+                    return Err(refusal.into());
+                }
+            }
+        }
+        Ok(Step::GoesOn)
+    }
+
+    async fn next_envelope(&self, progress: &Progress) -> io::Result<(LetterBatch, Envelope)> {
+        let (shared, request) = (Arc::clone(&self.shared), Arc::clone(&self.request));
+        let (file, from) = (progress.file, progress.from);
+        let limits = ReadLimits {
+            max_letters: progress.max_letters,
+            max_bytes: MAX_BYTES,
+        };
+        blocking(move || {
+            let batch = shared.dead_letters.read(file, from, &request, limits)?;
+            let events = batch.letters.iter().map(|letter| event_of(letter));
+            let now = timestamp::to_text(Timestamp::now());
+            let sources = &shared.telemetry.sources;
+            let envelope = shared.pipeline.replay(&now, events, sources);
+            Ok((batch, envelope))
+        })
+        .await
+    }
+
+    /// What the spool says; none when the server's end comes first.
+    async fn append(&self, envelope: Envelope) -> Option<Result<(), AppendError>> {
+        let deadline = Instant::now() + self.shared.append_timeout;
+        let append = self.shared.spool.append(envelope, deadline);
+        self.shared.lifecycle.unless_stopped(append).await
+    }
+
+    /// Takes what was sent from the file.
+    async fn save(&self, progress: &mut Progress) -> io::Result<()> {
+        if progress.sent.letters() == 0 {
+            return Ok(());
+        }
+        let (file, sent) = (progress.file, progress.sent.clone());
+        let take_out = move |letters: &DeadLetters| letters.take_out(file, &sent);
+        self.shared.with_letters(take_out).await?;
+        progress.from -= progress.sent.bytes();
+        progress.sent = Places::default();
+        Ok(())
+    }
+
+    fn tell_once(&mut self, obstacle: &Obstacle) {
+        if !self.has_told {
+            RequestWaits { reason: obstacle }.emit();
+            self.has_told = true;
+        }
+    }
+}
+
+impl Progress {
+    fn at_the_beginning_of(file: LetterFile) -> Self {
+        Self {
+            file,
+            from: 0,
+            sent: Places::default(),
+            max_letters: MAX_LETTERS,
+        }
+    }
+
+    fn has_sent(&mut self, batch: LetterBatch) {
+        self.from = batch.end;
+        self.sent.append(batch.places);
+        self.max_letters = (2 * self.max_letters).min(MAX_LETTERS);
+    }
+}

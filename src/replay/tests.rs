@@ -1,0 +1,203 @@
+//! Replays against a spool in memory, with a paused clock: what is sent, what stays, and when it leaves its shelf.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::dead_letters::{RejectedEvent, read};
+use crate::event::{Origin, Position};
+use crate::spool::{Acknowledge, LeaseLimits, Part};
+use crate::telemetry::Output;
+
+const ALL: LeaseLimits = LeaseLimits {
+    max_events: usize::MAX,
+    max_bytes: usize::MAX,
+    linger: Duration::ZERO,
+};
+
+/// A replayer that runs.
+struct Running {
+    folder: TempDir,
+    shared: Arc<Shared>,
+    tasks: TaskGroup,
+}
+
+impl Running {
+    /// With room for this many bytes in the spool, and so many letters.
+    fn start(spool_bytes: usize, letters: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.dead_letters.dir = folder.path().into();
+        let telemetry = Arc::new(Telemetry::new(vec![], 10, Output::Http));
+        let dead_letters = DeadLetters::open(&config.dead_letters, Arc::clone(&telemetry)).unwrap();
+        for position in 1..=letters {
+            reject(&dead_letters, position);
+        }
+        let spool = Spool::in_memory(spool_bytes, Acknowledge::Queued, Arc::clone(&telemetry));
+        let shared = Arc::new(Shared {
+            pipeline: Pipeline::new(&config),
+            spool,
+            dead_letters,
+            telemetry,
+            lifecycle: Lifecycle::new(),
+            append_timeout: Duration::from_secs(1),
+        });
+        let replayer = Replayer {
+            shared: Arc::clone(&shared),
+            passed_over: Vec::new(),
+            has_failed: false,
+        };
+        let tasks = TaskGroup::default();
+        tasks.spawn(replayer.run());
+        Self {
+            folder,
+            shared,
+            tasks,
+        }
+    }
+
+    fn ask_for_replay(&self) {
+        let request = Request::new(self.folder.path(), Action::Replay, None).unwrap();
+        request.submit(self.folder.path()).unwrap();
+    }
+
+    /// Positions of the letters on the shelves.
+    fn letters(&self) -> Vec<Position> {
+        let mut letters = Vec::new();
+        read(self.folder.path(), |letter| {
+            letters.extend(letter.position());
+            true
+        })
+        .unwrap();
+        letters
+    }
+
+    fn requests(&self) -> usize {
+        let requests: &Path = &self.folder.path().join("requests");
+        std::fs::read_dir(requests).unwrap().count()
+    }
+
+    /// Waits until this is so; the clock moves on by itself.
+    async fn until(&self, is_so: impl Fn(&Self) -> bool) {
+        while !is_so(self) {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn lease(&self) -> (usize, Vec<Part>) {
+        let parts = self.shared.spool.lease(ALL).await;
+        (parts.iter().map(|part| part.lines.count).sum(), parts)
+    }
+
+    async fn end(&self, phase: Phase) {
+        self.shared.lifecycle.enter(phase);
+        self.tasks.ended().await;
+    }
+}
+
+fn reject(dead_letters: &DeadLetters, position: Position) {
+    let event = format!("{{\"n\":{position},\"text\":\"{}\"}}", "x".repeat(300));
+    let rejected = RejectedEvent {
+        position,
+        event: event.as_bytes(),
+        broker: "127.0.0.1:9",
+        status: 422,
+        answer: "",
+    };
+    dead_letters.keep_rejected(&rejected).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn letters_leave_the_shelf_once_the_spool_has_them() {
+    let running = Running::start(1 << 20, 2500);
+    running.ask_for_replay();
+    running.until(|running| running.requests() == 0).await;
+    assert!(running.letters().is_empty());
+    assert_eq!(running.lease().await.0, 2500);
+    let received = running.shared.telemetry.books().received;
+    assert_eq!(received, 2500);
+    running.end(Phase::Closing).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_before_a_long_wait_leaves_the_shelf_meanwhile() {
+    // Room for one event, and not for two.
+    let running = Running::start(600, 3);
+    running.ask_for_replay();
+    for left in [&[2, 3][..], &[3], &[]] {
+        running.until(|running| running.letters() == left).await;
+        // One is in the spool, and the next waits for its room.
+        let (events, parts) = running.lease().await;
+        assert_eq!(events, 1);
+        running.shared.spool.ack(&parts);
+    }
+    running.until(|running| running.requests() == 0).await;
+    let received = running.shared.telemetry.books().received;
+    assert_eq!(received, 3, "each is sent once");
+    running.end(Phase::Closing).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_spool_can_never_hold_stays_and_the_others_go() {
+    let running = Running::start(600, 2);
+    let long = format!("{{\"text\":\"{}\"}}", "x".repeat(700));
+    let rejected = RejectedEvent {
+        position: 7,
+        event: long.as_bytes(),
+        broker: "127.0.0.1:9",
+        status: 422,
+        answer: "",
+    };
+    running
+        .shared
+        .dead_letters
+        .keep_rejected(&rejected)
+        .unwrap();
+    reject(&running.shared.dead_letters, 8);
+    running.ask_for_replay();
+    for _ in 0..3 {
+        let (_, parts) = running.lease().await;
+        running.shared.spool.ack(&parts);
+    }
+    running.until(|running| running.requests() == 0).await;
+    assert_eq!(running.letters(), [7]);
+    running.end(Phase::Closing).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupted_replay_leaves_its_request_and_the_rest() {
+    let running = Running::start(600, 3);
+    running.ask_for_replay();
+    let (events, _parts) = running.lease().await;
+    assert_eq!(events, 1);
+    running.end(Phase::Closing).await;
+    assert_eq!(running.letters(), [2, 3], "what was sent is gone");
+    assert_eq!(running.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_by_a_server_that_drains() {
+    let running = Running::start(1 << 20, 3);
+    running.shared.lifecycle.enter(Phase::Draining);
+    running.ask_for_replay();
+    running.tasks.ended().await;
+    assert_eq!(running.letters(), [1, 2, 3]);
+    assert_eq!(running.requests(), 1);
+    assert!(!running.shared.spool.has_events_to_lease());
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_counted_by_the_codec_replay() {
+    let running = Running::start(1 << 20, 1);
+    running.ask_for_replay();
+    running.until(|running| running.requests() == 0).await;
+    let text = running
+        .shared
+        .telemetry
+        .render(crate::telemetry::Gauges::default());
+    let codec = Origin::Replay.as_str();
+    let line = format!("headgate_events_received_total{{codec=\"{codec}\"}} 1");
+    assert!(text.contains(&line), "no {line}");
+    running.end(Phase::Closing).await;
+}
