@@ -23,14 +23,14 @@ pub struct Spool {
     /// The length of one file of the spool on disk.
     #[validate(custom(function = checks::segment_size))]
     pub segment_bytes: ByteSize,
-    /// The most that the spool in memory may take.
-    #[validate(custom(function = checks::size_limit))]
-    pub memory_bytes: ByteSize,
     /// The most that is kept in memory of what is in the spool on disk.
     #[validate(custom(function = checks::size_limit))]
     pub tail_bytes: ByteSize,
     /// When the spool on disk is synced.
     pub sync: SpoolSync,
+    /// The most that the spool in memory may take.
+    #[validate(custom(function = checks::size_limit))]
+    pub memory_bytes: ByteSize,
 }
 
 /// When the spool on disk is synced, and so what a 2xx means.

@@ -22,7 +22,7 @@ drain_timeout = "20s"
 [admin]
 listen = "127.0.0.1:8081"
 [ingest]
-durability = "broker"
+durability = "disk"
 codec = "plain"
 codecs = { "application/json" = "json", "application/x-ndjson" = "json_lines" }
 response_code = 200
@@ -54,6 +54,8 @@ password = ""
 dir = "data/spool"
 max_bytes = "4GiB"
 segment_bytes = "64MiB"
+tail_bytes = "16MiB"
+sync = "always"
 memory_bytes = "256MiB"
 [dead_letters]
 dir = "data/dead-letters"
@@ -155,7 +157,7 @@ fn the_example_in_the_default_file_is_right() {
 #[test]
 fn the_defaults_have_their_types() {
     let config = Config::default();
-    assert_eq!(config.ingest.durability, Durability::Broker);
+    assert_eq!(config.ingest.durability, Durability::Disk);
     assert_eq!(config.ingest.max_event_bytes.bytes(), 10 << 20);
     assert_eq!(config.broker.linger.as_millis(), 5);
     assert_eq!(config.enrich.remote_host_target_field, None);

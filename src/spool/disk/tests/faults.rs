@@ -1,0 +1,145 @@
+//! Failing syncs, full spools and disks, losses of power, damage.
+
+use super::*;
+
+#[tokio::test]
+async fn a_sync_that_fails_acknowledges_nothing_and_what_was_synced_goes_out() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    opened.append(&["0"], &[]).await.unwrap();
+    folder.fail_syncs_after(0);
+    assert_eq!(opened.append(&["1"], &[]).await, Err(AppendError::Failed));
+    opened.spool.failed().await;
+    folder.fail_syncs_after(1000);
+    assert_eq!(opened.append(&["2"], &[]).await, Err(AppendError::Failed));
+    assert_eq!(opened.spool.refuses(0), Some(AppendError::Failed));
+    assert!(opened.spool.status().failed);
+    assert_eq!(texts(&lease_all(&opened.spool).await), ["0"]);
+    opened.spool.close().await;
+    folder.kill();
+
+    let opened = open(&folder);
+    let texts = texts(&lease_all(&opened.spool).await);
+    assert_eq!(texts[0], "0");
+    assert!(!texts.contains(&"2".to_owned()));
+    opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn a_full_spool_refuses_until_space_is_given_back() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    let event = "x".repeat(1000);
+    let mut taken = 0;
+    let refused = loop {
+        match opened.append(&[&event], &[]).await {
+            Ok(()) => taken += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, AppendError::Full { .. }), "{refused}");
+    assert!(taken >= 40, "{taken}");
+    assert!(opened.spool.status().full);
+    assert!(opened.spool.refuses(1_000_000).is_some());
+    assert_eq!(opened.telemetry.books().accepted, taken);
+    let parts = lease_all(&opened.spool).await;
+    opened.spool.ack(&parts);
+    opened.append(&[&event], &[]).await.unwrap();
+    assert!(!opened.spool.status().full);
+    let too_large = "x".repeat(OPTIONS.max_bytes as usize);
+    let refused = opened.append(&[&too_large], &[]).await;
+    assert!(matches!(
+        refused,
+        Err(AppendError::TooLarge {
+            key: "spool.max_bytes",
+            ..
+        })
+    ));
+    opened.spool.close().await;
+    assert!(opened.is_balanced() || opened.telemetry.books().delivered == 0);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_a_full_spool() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    opened.append(&["0"], &[]).await.unwrap();
+    folder.limit_to(Some(5000));
+    let event = "x".repeat(3000);
+    let mut outcomes = Vec::new();
+    for _ in 0..3 {
+        outcomes.push(opened.append(&[&event], &[]).await);
+    }
+    assert!(
+        matches!(outcomes[2], Err(AppendError::Full { .. })),
+        "{outcomes:?}"
+    );
+    assert!(!opened.spool.status().failed);
+    folder.limit_to(None);
+    opened.append(&["1"], &[]).await.unwrap();
+    opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn damage_costs_one_request_is_counted_and_set_aside() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    for request in ["0", "damaged", "2"] {
+        opened
+            .append(&[request, "and another"], &["a letter"])
+            .await
+            .unwrap();
+    }
+    opened.spool.close().await;
+    let entries = folder.list().unwrap();
+    let segment = entries
+        .iter()
+        .find(|entry| entry.name.ends_with(".seg"))
+        .unwrap();
+    folder.damage(&segment.name, |bytes| {
+        let at = memchr::memmem::find(bytes, b"damaged").unwrap();
+        bytes[at] ^= 1;
+    });
+
+    let opened = open(&folder);
+    let parts = lease_all(&opened.spool).await;
+    assert_eq!(texts(&parts), ["0", "and another", "2", "and another"]);
+    let letters = opened.spool.lease_letters(ALL).await;
+    assert_eq!(texts(&letters), ["a letter", "a letter"]);
+    let books = opened.telemetry.books();
+    assert_eq!((books.spooled_at_start, books.lost), (9, 3));
+    assert!(opened.is_balanced());
+    let entries = folder.list().unwrap();
+    assert!(
+        entries
+            .iter()
+            .any(|entry| entry.name.starts_with("damaged-"))
+    );
+    opened.spool.ack(&parts);
+    opened.spool.ack(&letters);
+    opened.spool.drained().await;
+    opened.spool.close().await;
+    assert_eq!(open(&folder).telemetry.books().spooled_at_start, 0);
+}
+
+#[tokio::test]
+async fn a_power_loss_takes_nothing_that_was_acknowledged() {
+    for seed in 1..40 {
+        let folder = MemoryFolder::default();
+        let opened = open(&folder);
+        for number in 0..60 {
+            let text = format!("{number}");
+            opened.append(&[&text], &[]).await.unwrap();
+        }
+        folder.lose_power(seed);
+        opened.spool.close().await;
+        let opened = open(&folder);
+        assert_eq!(
+            texts(&lease_all(&opened.spool).await),
+            numbers(0..60),
+            "{seed}"
+        );
+        assert_eq!(opened.telemetry.books().spooled_at_start, 60);
+        opened.spool.close().await;
+    }
+}
