@@ -13,6 +13,9 @@ use crate::spool::{LeaseLimits, Spool};
 /// What was put off is looked for again this often while there is any.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// More batches than this are not put off: they are in memory, and their Broker rejects whatever it is sent.
+const MAX_PUT_OFF: usize = 16;
+
 /// The source of batches, shared by all workers of all Brokers.
 pub(super) struct Batches {
     spool: Spool,
@@ -90,7 +93,9 @@ impl Batches {
         let mut returned = self.returned();
         let batch = match returned.first.pop_front() {
             Some(batch) => batch,
-            None if self.spool.has_events_to_lease() => return None,
+            None if returned.last.len() < MAX_PUT_OFF && self.spool.has_events_to_lease() => {
+                return None;
+            }
             None => returned.last.pop_front()?,
         };
         drop(returned);
@@ -178,6 +183,20 @@ mod tests {
             &batches.next().await.single().unwrap().1[..],
             b"{\"old\":1}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_put_off_is_bounded() {
+        let (batches, spool) = batches(Acknowledge::Queued);
+        batches.put_off((0..MAX_PUT_OFF).map(|_| put_off()));
+        let soon = Instant::now() + Duration::from_secs(1);
+        spool
+            .append(envelope("{\"new\":1},\n"), soon)
+            .await
+            .unwrap();
+        let next = async || batches.next().await.single().unwrap().1;
+        assert_eq!(&next().await[..], b"{\"old\":1}");
+        assert_eq!(&next().await[..], b"{\"new\":1}");
     }
 
     #[tokio::test(start_paused = true)]

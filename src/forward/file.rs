@@ -43,13 +43,15 @@ impl FileOutput {
         fs::remove_file(probe)
     }
 
-    /// Appends whole lines, all or none, and hands them to the system: they survive this process.
+    /// Appends whole lines, all or none, and syncs them: what is acked after this may be purged from the spool.
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         let path = self.folder.join(file_name(Timestamp::now()));
         let is_usable = |current: &Current| current.path == path && current.is_there();
         if !self.current.as_ref().is_some_and(is_usable) {
             fs::create_dir_all(&self.folder)?;
             self.current = Some(Current::open(path)?);
+            // Makes the file's name durable.
+            File::open(&self.folder)?.sync_all()?;
         }
         let current = self.current.as_mut().expect("a file was opened");
         let outcome = current.append(lines);
@@ -96,8 +98,9 @@ impl Current {
     }
 
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        if let Err(error) = self.file.write_all(lines) {
-            // Should this fail too, opening the file anew cuts the torn line.
+        let outcome = self.file.write_all(lines);
+        if let Err(error) = outcome.and_then(|()| self.file.sync_data()) {
+            // The lines come again. Should this fail too, opening the file anew cuts at least a torn one.
             let _cut = self.file.set_len(self.bytes);
             return Err(error);
         }
