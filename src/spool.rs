@@ -10,6 +10,7 @@ mod drain_rate;
 mod envelope;
 mod lane;
 mod memory;
+mod side;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use super::side::Side;
 use super::{AppendError, LeaseLimits, Part, SpoolStatus};
 use crate::event::{Envelope, Position};
 use crate::lifecycle::blocking;
@@ -25,7 +26,7 @@ use crate::telemetry::events::{SpoolDamaged, SpoolUnreadable};
 pub use opening::{OpenedSpool, SpoolOptions};
 use pending::{Pending, Request};
 use shared::Shared;
-use source::{Extent, Side, Source};
+use source::{Extent, Source};
 
 /// The pause before a spool that cannot be read is read again.
 const READ_AGAIN: Duration = Duration::from_secs(1);

@@ -8,11 +8,11 @@ use seglog::{Acked, Folder, Log, OpenError, Opened, Options, Reader};
 
 use super::feed::{Behind, Feed};
 use super::shared::{Lanes, Shared, now_millis};
-use super::source::Side;
 use super::writer::{Writer, outlook};
 use super::{DiskSpool, Outlet};
 use crate::config::{self, SpoolSync};
 use crate::event::Position;
+use crate::spool::side::Side;
 use crate::telemetry::Telemetry;
 use crate::telemetry::events::{SpoolOpened, SpoolSegmentSetAside};
 

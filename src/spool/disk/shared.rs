@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::feed::{Behind, Feed};
 use super::pending::{Pending, Request};
-use super::source::{Extent, Side, Source};
+use super::source::{Extent, Source};
 use super::{LeaseLimits, PIECE_BYTES};
 use crate::event::Position;
 use crate::spool::ages::Ages;
 use crate::spool::drain_rate::DrainRate;
+use crate::spool::side::Side;
 use crate::spool::{AppendError, SpoolStatus};
 use crate::telemetry::Telemetry;
 

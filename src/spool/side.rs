@@ -1,0 +1,144 @@
+//! The two sides of a record, events and dead letters, and their lines a bounded piece at a time, however long the record
+//! is. Where the bytes come from is the caller's.
+
+use std::io;
+use std::ops::Range;
+
+use bytes::Bytes;
+use seglog::{Reader, StoredRecord};
+
+use super::Part;
+use super::envelope::{self, EnvelopeHead};
+use crate::event::{Lines, Position};
+
+/// Which lines of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Events for the output.
+    Live,
+    /// Dead letters.
+    Dead,
+}
+
+/// The lines of one side that are still to be read.
+#[derive(Clone, Debug)]
+pub(super) struct SideLines {
+    /// Bytes of the payload.
+    rest: Range<u64>,
+    positions: Range<Position>,
+}
+
+impl SideLines {
+    pub(super) fn new(record: &StoredRecord, head: &EnvelopeHead, side: Side) -> Self {
+        let live_from = envelope::HEAD_BYTES as u64;
+        let live_to = live_from + head.live_bytes;
+        let first_dead = record.first + Position::from(head.live);
+        match side {
+            Side::Live => Self {
+                rest: live_from..live_to,
+                positions: record.first..first_dead,
+            },
+            Side::Dead => Self {
+                rest: live_to..record.payload_bytes,
+                positions: first_dead..record.end(),
+            },
+        }
+    }
+
+    /// The positions of the lines.
+    pub(super) fn positions(&self) -> Range<Position> {
+        self.positions.clone()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The next whole lines, at least one. `read` appends a range of the payload, at most [`Reader::PIECE_BYTES`] long.
+    pub(super) fn next(
+        &mut self,
+        mut read: impl FnMut(Range<u64>, &mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<Part> {
+        let mut text: Vec<u8> = Vec::new();
+        loop {
+            let at = self.rest.start + text.len() as u64;
+            let end = self.rest.end.min(at + Reader::PIECE_BYTES as u64);
+            if at == end {
+                return Err(io::Error::other("a record ends within a line"));
+            }
+            let before = text.len();
+            read(at..end, &mut text)?;
+            if let Some(newline) = memchr::memrchr(b'\n', &text[before..]) {
+                text.truncate(before + newline + 1);
+                break;
+            }
+        }
+        let count = memchr::memchr_iter(b'\n', &text).count();
+        self.rest.start += text.len() as u64;
+        let first = self.positions.start;
+        self.positions.start += count as Position;
+        Ok(Part {
+            first,
+            lines: Lines {
+                count,
+                bytes: Bytes::from(text),
+            },
+        })
+    }
+}
+
+/// The parts of a part that lie in these ranges, which are in order.
+pub(super) fn cut(part: Part, ranges: impl Iterator<Item = Range<Position>>) -> Vec<Part> {
+    let mut rest = part;
+    let mut parts = Vec::new();
+    for range in ranges {
+        let _left_out = take(&mut rest, range.start);
+        let lines = take(&mut rest, range.end);
+        parts.push(Part {
+            first: range.start,
+            lines,
+        });
+    }
+    parts
+}
+
+/// Takes the lines below a position from the front.
+fn take(part: &mut Part, end: Position) -> Lines {
+    let count = end - part.first;
+    part.first = end;
+    if count == 0 {
+        return Lines::default();
+    }
+    let count = usize::try_from(count).expect("they are in memory");
+    part.lines.split_front(count, usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(first: Position, texts: &[&str]) -> Part {
+        let text: String = texts.iter().map(|text| format!("{text},\n")).collect();
+        Part {
+            first,
+            lines: Lines {
+                count: texts.len(),
+                bytes: text.into(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_part_is_cut_to_ranges() {
+        let whole = part(10, &["a", "b", "c", "d", "e"]);
+        let parts = cut(whole.clone(), [10..11, 13..15].into_iter());
+        let seen: Vec<_> = parts
+            .iter()
+            .map(|part| (part.first, part.lines.clone()))
+            .collect();
+        let expected = [part(10, &["a"]), part(13, &["d", "e"])];
+        assert_eq!(seen, expected.map(|part| (part.first, part.lines)));
+        let whole_again = cut(whole.clone(), std::iter::once(10..15));
+        assert_eq!(whole_again[0].lines, whole.lines);
+    }
+}
