@@ -190,11 +190,12 @@ impl SegmentReader {
         let overlap = MAGIC.len() as u64 - 1;
         let mut at = offset;
         loop {
-            let piece = self.window.get(&*self.file, at, WINDOW_BYTES)?;
+            // Whatever is in memory is looked through before more is read: a recycled segment is full of old magics.
+            let piece = self.window.at_least(&*self.file, at, MAGIC.len())?;
             if let Some(found) = memchr::memmem::find(piece, &MAGIC) {
                 return Ok(Some(at + found as u64));
             }
-            if piece.len() < WINDOW_BYTES {
+            if piece.len() < MAGIC.len() {
                 return Ok(None);
             }
             at += piece.len() as u64 - overlap;
