@@ -70,11 +70,6 @@ impl SegmentReader {
         Ok(Header::decode(bytes))
     }
 
-    /// What stands where the header should.
-    pub(crate) fn beginning(&mut self) -> io::Result<&[u8]> {
-        self.window.get(&*self.file, 0, HEADER_BYTES)
-    }
-
     /// Bytes of a record at `offset` that was cut while it was written: its head is whole, its payload is not.
     pub(crate) fn cut_bytes_at(&mut self, offset: u64) -> io::Result<u64> {
         let file_bytes = self.file_bytes()?;
