@@ -156,7 +156,7 @@ fn a_purged_segment_is_written_again_and_its_old_records_are_dead() {
             .any(|entry| entry.name == "spare")
     );
     let held = read_all(&folder, &opened.log, 103);
-    assert_eq!(held.len(), 5);
+    assert_eq!(held.len(), 4);
     opened
         .checkpoints
         .write(&Checkpoint {
