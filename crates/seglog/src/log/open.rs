@@ -59,6 +59,7 @@ impl Log {
             generation: survey.generation,
             next: end,
             synced: end,
+            purged_below: 0,
             has_failed: false,
             _lock: lock,
             folder: Arc::clone(folder),
