@@ -15,6 +15,9 @@ const HEAD_BYTES: usize = 56;
 const RANGE_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 4;
 
+/// So much of a file is read before its length is believed.
+const FIRST_READ_BYTES: u64 = 64 * 1024;
+
 /// How often it is looked for again: beside a log that is being written, one file after the other can be caught in the
 /// middle of a write.
 const LOOKS: usize = 5;
@@ -136,19 +139,23 @@ fn read(folder: &dyn Folder, name: &str) -> io::Result<Option<(u64, Checkpoint)>
     }
 }
 
-/// As much of the file as its head says that there is; none where that is more than the file has.
+/// As much of the file as its head says that there is; none where that is more than the file has. A short one is read
+/// in one go: it may be being written.
 fn read_whole(file: &dyn File) -> io::Result<Option<Vec<u8>>> {
-    let mut bytes = vec![0; HEAD_BYTES];
+    let there = file.bytes()?;
+    let mut bytes = vec![0; there.min(FIRST_READ_BYTES) as usize];
     if read_full_at(file, &mut bytes, 0)? < HEAD_BYTES {
         return Ok(None);
     }
-    let there = file.bytes()?;
     let Some(whole) = whole_bytes(&bytes).filter(|whole| *whole as u64 <= there) else {
         return Ok(None);
     };
-    bytes.resize(whole, 0);
-    let rest = read_full_at(file, &mut bytes[HEAD_BYTES..], HEAD_BYTES as u64)?;
-    Ok((HEAD_BYTES + rest == whole).then_some(bytes))
+    let read = bytes.len();
+    if read < whole {
+        bytes.resize(whole, 0);
+        read_full_at(file, &mut bytes[read..], read as u64)?;
+    }
+    Ok(Some(bytes))
 }
 
 /// Bytes of a checkpoint that begins with this head. What is longer in the file is left over from an earlier one.
