@@ -71,7 +71,8 @@ impl Acked {
 
     /// Whether an event is done.
     pub fn contains(&self, position: Position) -> bool {
-        position < self.low || self.count_in(position..position + 1) == 1
+        let before = self.ranges.range(..=position).next_back();
+        position < self.low || before.is_some_and(|(_, end)| position < *end)
     }
 
     /// How many of these are done.

@@ -7,13 +7,20 @@ use std::sync::Arc;
 use crate::Position;
 use crate::acked::Acked;
 use crate::bytes::{Block, u32_at, u64_at};
-use crate::folder::{File, Folder, Mode, read_full_at, write_all_at};
-use crate::layout::{CHECKPOINTS, Kind, put_preamble, version_in};
+use crate::folder::{File, Folder, Mode, is_bad_sector, read_full_at, write_all_at};
+use crate::layout::{CHECKPOINTS, Kind, NUMBER_LIMIT, put_preamble, version_in};
 
 /// Bytes before the ranges.
 const HEAD_BYTES: usize = 56;
 const RANGE_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 4;
+
+/// So much of a file is read before its length is believed.
+const FIRST_READ_BYTES: u64 = 64 * 1024;
+
+/// How often it is looked for again: beside a log that is being written, one file after the other can be caught in the
+/// middle of a write.
+const LOOKS: usize = 5;
 
 /// What a checkpoint says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,13 +49,12 @@ impl Checkpoints {
     /// # Errors
     /// The system's.
     pub fn find(folder: Arc<dyn Folder>) -> io::Result<(Self, Option<Checkpoint>)> {
-        let mut newest: Option<(u64, usize, Checkpoint)> = None;
-        for (index, name) in CHECKPOINTS.into_iter().enumerate() {
-            if let Some((sequence, checkpoint)) = read(&*folder, name)?
-                && newest.as_ref().is_none_or(|(best, ..)| sequence > *best)
-            {
-                newest = Some((sequence, index, checkpoint));
+        let mut newest = newest(&*folder)?;
+        for _ in 0..LOOKS {
+            if newest.is_some() {
+                break;
             }
+            newest = self::newest(&*folder)?;
         }
         let (sequence, next_file) = newest
             .as_ref()
@@ -86,6 +92,19 @@ impl Checkpoints {
     }
 }
 
+/// The newest sound checkpoint, with its sequence and the file that holds it.
+fn newest(folder: &dyn Folder) -> io::Result<Option<(u64, usize, Checkpoint)>> {
+    let mut newest: Option<(u64, usize, Checkpoint)> = None;
+    for (index, name) in CHECKPOINTS.into_iter().enumerate() {
+        if let Some((sequence, checkpoint)) = read(folder, name)?
+            && newest.as_ref().is_none_or(|(best, ..)| sequence > *best)
+        {
+            newest = Some((sequence, index, checkpoint));
+        }
+    }
+    Ok(newest)
+}
+
 fn encode(checkpoint: &Checkpoint, sequence: u64) -> Vec<u8> {
     let ranges = checkpoint.acked.ranges();
     let count = ranges.len();
@@ -113,31 +132,61 @@ fn read(folder: &dyn Folder, name: &str) -> io::Result<Option<(u64, Checkpoint)>
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut bytes = vec![0; usize::try_from(file.bytes()?).unwrap_or_default()];
-    let read = read_full_at(&*file, &mut bytes, 0)?;
-    Ok(decode(&bytes[..read]))
+    match read_whole(&*file) {
+        Ok(bytes) => Ok(bytes.as_deref().and_then(decode)),
+        Err(error) if is_bad_sector(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// As much of the file as its head says that there is; none where that is more than the file has. A short one is read
+/// in one go: it may be being written.
+fn read_whole(file: &dyn File) -> io::Result<Option<Vec<u8>>> {
+    let there = file.bytes()?;
+    let mut bytes = vec![0; there.min(FIRST_READ_BYTES) as usize];
+    if read_full_at(file, &mut bytes, 0)? < HEAD_BYTES {
+        return Ok(None);
+    }
+    let Some(whole) = whole_bytes(&bytes).filter(|whole| *whole as u64 <= there) else {
+        return Ok(None);
+    };
+    let read = bytes.len();
+    if read < whole {
+        bytes.resize(whole, 0);
+        read_full_at(file, &mut bytes[read..], read as u64)?;
+    }
+    Ok(Some(bytes))
+}
+
+/// Bytes of a checkpoint that begins with this head. What is longer in the file is left over from an earlier one.
+fn whole_bytes(head: &[u8]) -> Option<usize> {
+    version_in(head, Kind::Checkpoint)?;
+    let count = usize::try_from(u64_at(head, 48)).ok()?;
+    let ranges = count.checked_mul(RANGE_BYTES)?;
+    ranges.checked_add(HEAD_BYTES + CHECKSUM_BYTES)
 }
 
 fn decode(bytes: &[u8]) -> Option<(u64, Checkpoint)> {
     let head = bytes.get(..HEAD_BYTES)?;
-    version_in(head, Kind::Checkpoint)?;
-    let count = usize::try_from(u64_at(head, 48)).ok()?;
-    // What is longer than its ranges need is left over from an earlier one.
-    let end = count.checked_mul(RANGE_BYTES)?.checked_add(HEAD_BYTES)?;
-    let sum = bytes.get(end..end.checked_add(CHECKSUM_BYTES)?)?;
-    if u32_at(sum, 0) != crc32fast::hash(&bytes[..end]) {
+    let whole = bytes.get(..whole_bytes(head)?)?;
+    let (checked, sum) = whole.split_at(whole.len() - CHECKSUM_BYTES);
+    if u32_at(sum, 0) != crc32fast::hash(checked) {
         return None;
     }
     let mut acked = Acked::below(u64_at(head, 40));
-    for range in bytes[HEAD_BYTES..end].chunks_exact(RANGE_BYTES) {
+    for range in checked[HEAD_BYTES..].chunks_exact(RANGE_BYTES) {
         acked.ack(u64_at(range, 0)..u64_at(range, 8));
+    }
+    let (sequence, synced) = (u64_at(head, 16), u64_at(head, 32));
+    if sequence.max(synced).max(acked.high()) >= NUMBER_LIMIT {
+        return None;
     }
     let checkpoint = Checkpoint {
         acked,
-        synced: u64_at(head, 32),
+        synced,
         written_at: u64_at(head, 24),
     };
-    Some((u64_at(head, 16), checkpoint))
+    Some((sequence, checkpoint))
 }
 
 #[cfg(test)]

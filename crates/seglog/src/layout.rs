@@ -11,6 +11,10 @@ pub const VERSION: u32 = 1;
 /// Bytes of the preamble.
 pub(crate) const PREAMBLE_BYTES: usize = 16;
 
+/// Generations, positions and sequences are below this, so that no sum of two can overflow. A file that tells of a
+/// higher one is not sound, whatever its checksum says.
+pub(crate) const NUMBER_LIMIT: u64 = 1 << 63;
+
 /// The file that is locked as long as a log is open.
 pub(crate) const LOCK: &str = "lock";
 
@@ -77,7 +81,12 @@ pub(crate) fn segment_name(generation: u64) -> String {
 pub(crate) fn generation_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(SEGMENT_SUFFIX)?;
     let is_number = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().ok()).flatten()
+    is_number.then(|| number_in(digits)).flatten()
+}
+
+fn number_in(digits: &str) -> Option<u64> {
+    let number = digits.parse().ok();
+    number.filter(|number| *number < NUMBER_LIMIT)
 }
 
 /// The name of the file that a damaged stretch is set aside in.
@@ -88,7 +97,7 @@ pub(crate) fn damage_name(generation: u64, offset: u64) -> String {
 /// The generation of the segment that a damaged stretch was in, as the name of the file tells that it was set aside in.
 pub(crate) fn damage_generation(name: &str) -> Option<u64> {
     let rest = name.strip_prefix(DAMAGE_PREFIX)?;
-    rest.split('-').next()?.parse().ok()
+    rest.split('-').next().and_then(number_in)
 }
 
 #[cfg(test)]
@@ -97,9 +106,10 @@ mod tests {
 
     #[test]
     fn names_tell_their_generation_and_sort_by_it() {
-        let names = [0, 9, 10, u64::MAX].map(segment_name);
+        let generations = [0, 9, 10, NUMBER_LIMIT - 1];
+        let names = generations.map(segment_name);
         assert!(names.is_sorted());
-        for (generation, name) in [0, 9, 10, u64::MAX].into_iter().zip(names) {
+        for (generation, name) in generations.into_iter().zip(names) {
             assert_eq!(generation_of(&name), Some(generation));
         }
         for other in [
@@ -107,6 +117,7 @@ mod tests {
             "spare",
             "0000000000000000000x.seg",
             "99999999999999999999.seg",
+            "18446744073709551615.seg",
         ] {
             assert_eq!(generation_of(other), None, "{other}");
         }

@@ -3,7 +3,8 @@
 //! A [`Log`] appends *records*, each of which carries one or more *events*; every event has a [`Position`], and
 //! positions only grow. What has been dealt with is kept as [`Acked`]: a low-water mark and the ranges above it, which
 //! a [`Checkpoint`] makes durable. Segments wholly below the mark are purged, and one of them is kept to be written
-//! again, so that a sync moves no metadata. A [`Reader`] reads records in order, beside the log that is being written.
+//! again, so that a sync moves no metadata. A [`Reader`] reads records in order, beside the log that is being written; a
+//! [`Walk`] does so for another process, which the log knows nothing of.
 //!
 //! The format is described in docs/SPOOL_FORMAT.md. What a crash or a bad disk can do to a log, and what becomes of
 //! it, is decided in [`survey`] (which changes nothing) and [`Log::open`] (which mends):
@@ -28,6 +29,7 @@ mod segment_reader;
 mod survey;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod walk;
 mod window;
 
 pub use acked::Acked;
@@ -41,6 +43,7 @@ pub use record::{Checksum, HEAD_BYTES, Record, StoredRecord};
 pub use segment::{HEADER_BYTES, Segment};
 pub use segment_reader::{Damage, Found};
 pub use survey::{Survey, survey};
+pub use walk::Walk;
 
 /// Sequence number of one event. Positions only grow; a gap between two is a loss that was reported.
 pub type Position = u64;

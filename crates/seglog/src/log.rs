@@ -65,6 +65,8 @@ pub struct Log {
     generation: u64,
     next: Position,
     synced: Position,
+    /// Events below are done, durably so.
+    purged_below: Position,
     room: Room,
     has_failed: bool,
     _lock: Box<dyn File>,
@@ -81,6 +83,10 @@ impl Log {
         records: &[Record<'_>],
         now: u64,
     ) -> Result<Vec<Result<Place, Refused>>, Failed> {
+        debug_assert!(
+            records.iter().all(|record| record.events > 0),
+            "a record without events has no position"
+        );
         self.refuse_if_failed()?;
         let mut placed = Vec::with_capacity(records.len());
         let mut rest = records;
@@ -135,8 +141,9 @@ impl Log {
     /// # Errors
     /// The system's; what could be given back was.
     pub fn purge(&mut self, position: Position) -> io::Result<()> {
+        self.purged_below = self.purged_below.max(position);
         while let Some(oldest) = self.sealed.front() {
-            if self.end_of_oldest() > position {
+            if self.end_of_oldest() > self.purged_below {
                 break;
             }
             let name = oldest.name();
@@ -164,24 +171,45 @@ impl Log {
         if alone > self.options.max_bytes || bytes > u64::from(u32::MAX) {
             return Ok(Err(Refused::TooLarge));
         }
-        let growth = match &self.active {
-            Some(active) if active.takes(bytes, self.options.segment_bytes) => active.growth(bytes),
-            _ => {
-                let growth = alone.saturating_sub(self.spare_bytes.unwrap_or_default());
+        match &self.active {
+            Some(active) if active.takes(bytes, self.options.segment_bytes) => {
+                let growth = active.growth(bytes);
                 if growth > self.room.left() {
-                    return Ok(Err(Refused::Full));
+                    self.give_up_spare()?;
                 }
-                return self.rotate(now);
+                if growth <= self.room.left() {
+                    return Ok(Ok(()));
+                }
             }
-        };
-        if growth > self.room.left() {
-            self.give_up_spare()?;
+            _ => {}
         }
-        Ok(if growth <= self.room.left() {
-            Ok(())
-        } else {
-            Err(Refused::Full)
-        })
+        if !self.has_room_to_rotate(alone) {
+            self.give_up_done()?;
+        }
+        if self.has_room_to_rotate(alone) {
+            return self.rotate(now);
+        }
+        Ok(Err(Refused::Full))
+    }
+
+    /// Whether a new segment can become so long. It is made of the spare file, where there is one.
+    fn has_room_to_rotate(&self, bytes: u64) -> bool {
+        bytes.saturating_sub(self.spare_bytes.unwrap_or_default()) <= self.room.left()
+    }
+
+    /// Gives back the active segment too when all of its events are done: it would be purged after the next rotation,
+    /// for which there may never be room.
+    fn give_up_done(&mut self) -> Result<(), Failed> {
+        if self.purged_below < self.next {
+            return Ok(());
+        }
+        if let Some(active) = self.active.take() {
+            let name = active.segment.name();
+            self.sealed.push_back(active.segment);
+            let outcome = self.purge(self.purged_below);
+            outcome.map_err(|source| self.fail(&name, source))?;
+        }
+        Ok(())
     }
 
     fn give_up_spare(&mut self) -> Result<(), Failed> {
@@ -227,7 +255,7 @@ impl Log {
             }
             Err(error) if is_full(&error) => {
                 placed.extend(records.iter().map(|_| Err(Refused::Full)));
-                Ok(())
+                self.give_up_done()
             }
             Err(source) => Err(self.fail(&name, source)),
         }
@@ -240,10 +268,7 @@ impl Log {
         let outcome = active.write_ahead(self.options.segment_bytes, self.room.left());
         let name = active.segment.name();
         self.room.replace(before, active.segment.file_bytes);
-        match outcome {
-            Err(source) if !is_full(&source) => Err(self.fail(&name, source)),
-            _written_or_no_room => Ok(()),
-        }
+        outcome.map_err(|source| self.fail(&name, source))
     }
 
     /// Seals the active segment and begins a new one.

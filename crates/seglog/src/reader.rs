@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::Position;
-use crate::folder::{Folder, Mode, read_full_at, write_all_at};
-use crate::layout::{damage_name, segment_name};
+use crate::folder::{Folder, Mode, write_all_at};
+use crate::layout::damage_name;
 use crate::record::StoredRecord;
 use crate::segment::{HEADER_BYTES, Segment};
-use crate::segment_reader::{Damage, Found, SegmentReader};
+use crate::segment_reader::{Damage, Extent, Found, SegmentReader};
 use crate::window::WINDOW_BYTES;
 
 /// Where a reader stands: before a record.
@@ -42,6 +42,8 @@ pub struct Reader {
     open: Option<SegmentReader>,
     /// Up to where the log was known to reach at the last call.
     end: Position,
+    /// What is wholly below is stepped over without a word.
+    from: Position,
 }
 
 impl Reader {
@@ -59,7 +61,10 @@ impl Reader {
                 position,
             },
         };
-        Self::new(folder, cursor)
+        Self {
+            from: position,
+            ..Self::new(folder, cursor)
+        }
     }
 
     /// A reader that stands at a cursor.
@@ -69,6 +74,7 @@ impl Reader {
             cursor,
             open: None,
             end: 0,
+            from: 0,
         }
     }
 
@@ -77,7 +83,8 @@ impl Reader {
         self.cursor
     }
 
-    /// What comes next and lies below `end`, and steps over it. `segments` are the log's, oldest first.
+    /// What comes next and lies below `end`, and steps over it. `segments` are the log's, oldest first, as they were
+    /// when `end` was, or later.
     ///
     /// The payload of the record that this gives can be read with [`Self::payload`] until the next call.
     ///
@@ -92,61 +99,61 @@ impl Reader {
             }
         }
         loop {
-            if self.cursor.position >= end {
-                return Ok(Found::End);
+            let found = self.step(segments, end)?;
+            let passed = match &found {
+                Some(Found::Record(record)) => record.end(),
+                Some(Found::Damage(damage)) => damage.positions.end,
+                Some(Found::End) => return Ok(Found::End),
+                None => continue,
+            };
+            if let (Some(found), true) = (found, passed > self.from) {
+                return Ok(found);
             }
-            let at =
-                segments.partition_point(|segment| segment.generation < self.cursor.generation);
-            if segments
-                .get(at)
-                .is_none_or(|segment| segment.generation != self.cursor.generation)
-            {
-                match segments.get(at) {
-                    Some(next) => {
-                        if let Some(gap) = self.enter(next) {
-                            return Ok(Found::Damage(gap));
-                        }
-                        continue;
-                    }
-                    None => return Ok(self.missing(end)),
-                }
-            }
-            let segment_end = segments.get(at + 1).map_or(end, |next| next.first.min(end));
-            let (offset, position) = (self.cursor.offset, self.cursor.position);
-            let found = self.segment()?.next(offset, position, Some(segment_end))?;
-            match &found {
-                Found::Record(record) => {
-                    self.cursor.offset = record.end_offset();
-                    self.cursor.position = record.end();
-                }
-                Found::Damage(damage) => {
-                    self.cursor.offset = damage.bytes.end;
-                    self.cursor.position = damage.positions.end;
-                }
-                Found::End => {
-                    let Some(next) = segments.get(at + 1) else {
-                        return Ok(Found::End);
-                    };
-                    if let Some(gap) = self.enter(next) {
-                        return Ok(Found::Damage(gap));
-                    }
-                    continue;
-                }
-            }
-            return Ok(found);
         }
     }
 
+    /// One step; none where it was only into the next segment.
+    fn step(&mut self, segments: &[Segment], end: Position) -> io::Result<Option<Found>> {
+        if self.cursor.position >= end {
+            return Ok(Some(Found::End));
+        }
+        let generation = self.cursor.generation;
+        let at = segments.partition_point(|segment| segment.generation < generation);
+        let (here, after) = match &segments[at..] {
+            [] => return Ok(Some(self.missing(end))),
+            [next, ..] if next.generation != generation => return Ok(self.enter(next)),
+            [here, after @ ..] => (here, after.first()),
+        };
+        let extent = Extent {
+            end: after.map_or(end, |next| next.first.min(end)),
+            bytes: here.used_bytes,
+        };
+        let (offset, position) = (self.cursor.offset, self.cursor.position);
+        let found = self.segment()?.next(offset, position, Some(extent))?;
+        match (&found, after) {
+            (Found::Record(record), _) => self.go_to(record.end_offset(), record.end()),
+            (Found::Damage(damage), _) => self.go_to(damage.bytes.end, damage.positions.end),
+            (Found::End, Some(next)) => return Ok(self.enter(next)),
+            (Found::End, None) => {}
+        }
+        Ok(Some(found))
+    }
+
+    fn go_to(&mut self, offset: u64, position: Position) {
+        self.cursor.offset = offset;
+        self.cursor.position = position;
+    }
+
     /// Goes to the beginning of a segment; what is missing before it.
-    fn enter(&mut self, segment: &Segment) -> Option<Damage> {
+    fn enter(&mut self, segment: &Segment) -> Option<Found> {
         let expected = self.cursor.position;
         self.cursor = Cursor::at_start_of(segment);
         self.open = None;
-        (expected < segment.first).then_some(Damage {
+        (expected < segment.first).then_some(Found::Damage(Damage {
             generation: segment.generation,
             bytes: 0..0,
             positions: expected..segment.first,
-        })
+        }))
     }
 
     /// There is no segment any more that could hold what is expected.
@@ -181,17 +188,10 @@ impl Reader {
 
     /// Whether the segment that it stands in has become another one's file meanwhile: its events are done, and what
     /// was read of it last means nothing. Happens only to readers that the log does not know of.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn has_been_recycled(&mut self) -> io::Result<bool> {
-        let generation = self.cursor.generation;
-        Ok(match &mut self.open {
-            Some(open) => open
-                .header()?
-                .is_some_and(|header| header.generation != generation),
-            None => false,
-        })
+    pub(crate) fn has_been_recycled(&self) -> io::Result<bool> {
+        self.open
+            .as_ref()
+            .map_or(Ok(false), SegmentReader::has_been_recycled)
     }
 }
 
@@ -205,19 +205,17 @@ pub fn set_aside(folder: &dyn Folder, damage: &Damage) -> io::Result<Option<Stri
         return Ok(None);
     }
     let name = damage_name(damage.generation, damage.bytes.start);
-    let from = folder.open(&segment_name(damage.generation), Mode::Read)?;
+    let mut from = SegmentReader::open(folder, damage.generation)?;
     let to = folder.open(&name, Mode::Create)?;
-    let mut piece = vec![0; WINDOW_BYTES];
     let mut at = damage.bytes.start;
     while at < damage.bytes.end {
-        let wanted = piece.len().min((damage.bytes.end - at) as usize);
-        let read = read_full_at(&*from, &mut piece[..wanted], at)?;
-        if read == 0 {
+        let wanted = (damage.bytes.end - at).min(WINDOW_BYTES as u64);
+        let piece = from.bytes_at(at, wanted as usize)?;
+        if piece.is_empty() {
             break;
         }
-        let pieces = &mut [IoSlice::new(&piece[..read])];
-        write_all_at(&*to, pieces, at - damage.bytes.start)?;
-        at += read as u64;
+        write_all_at(&*to, &mut [IoSlice::new(piece)], at - damage.bytes.start)?;
+        at += piece.len() as u64;
     }
     to.sync()?;
     Ok(Some(name))

@@ -2,6 +2,7 @@
 
 use crate::Position;
 use crate::bytes::{Block, checksum_holds, u32_at, u64_at};
+use crate::layout::NUMBER_LIMIT;
 
 /// Bytes of a record's head.
 pub const HEAD_BYTES: usize = 56;
@@ -94,7 +95,7 @@ impl Head {
             made_at: u64_at(bytes, 40),
             checksum: Checksum(u32_at(bytes, 48)),
         };
-        (head.events > 0).then_some(head)
+        (head.events > 0 && head.first < NUMBER_LIMIT).then_some(head)
     }
 }
 

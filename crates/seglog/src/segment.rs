@@ -2,7 +2,7 @@
 
 use crate::Position;
 use crate::bytes::{Block, checksum_holds, u64_at};
-use crate::layout::{Kind, put_preamble, segment_name, version_in};
+use crate::layout::{Kind, NUMBER_LIMIT, put_preamble, segment_name, version_in};
 
 /// Bytes of a segment's header.
 pub const HEADER_BYTES: usize = 64;
@@ -32,11 +32,15 @@ impl Header {
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.get(..HEADER_BYTES)?;
         version_in(bytes, Kind::Segment)?;
-        checksum_holds(bytes, 60, 0..60).then(|| Self {
+        let header = Self {
             generation: u64_at(bytes, 16),
             first: u64_at(bytes, 24),
             made_at: u64_at(bytes, 32),
-        })
+        };
+        let is_sound = checksum_holds(bytes, 60, 0..60)
+            && header.generation < NUMBER_LIMIT
+            && header.first < NUMBER_LIMIT;
+        is_sound.then_some(header)
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use crate::Position;
-use crate::folder::{File, Folder, Mode};
+use crate::folder::{File, Folder, Mode, read_full_at};
 use crate::layout::segment_name;
 use crate::record::{Checksum, HEAD_BYTES, Head, MAGIC, StoredRecord};
 use crate::segment::{HEADER_BYTES, Header};
@@ -32,6 +32,15 @@ pub enum Found {
     End,
 }
 
+/// How far the records of a segment reach.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    /// The position after the last event.
+    pub(crate) end: Position,
+    /// The byte after the last record.
+    pub(crate) bytes: u64,
+}
+
 /// Reads one segment.
 #[derive(Debug)]
 pub(crate) struct SegmentReader {
@@ -53,6 +62,13 @@ impl SegmentReader {
         self.generation
     }
 
+    /// Whether the file has become another segment's meanwhile, or something that nobody can tell.
+    pub(crate) fn has_been_recycled(&self) -> io::Result<bool> {
+        let mut beginning = [0; HEADER_BYTES];
+        read_full_at(&*self.file, &mut beginning, 0)?;
+        Ok(Header::decode(&beginning).is_none_or(|header| header.generation != self.generation))
+    }
+
     /// Forgets what it has read ahead.
     pub(crate) fn forget(&mut self) {
         self.window.clear();
@@ -70,9 +86,9 @@ impl SegmentReader {
         Ok(Header::decode(bytes))
     }
 
-    /// What stands where the header should.
-    pub(crate) fn beginning(&mut self) -> io::Result<&[u8]> {
-        self.window.get(&*self.file, 0, HEADER_BYTES)
+    /// As many bytes of the file as there are at an offset, at most [`WINDOW_BYTES`]; zeros where it cannot be read.
+    pub(crate) fn bytes_at(&mut self, offset: u64, wanted: usize) -> io::Result<&[u8]> {
+        self.window.get(&*self.file, offset, wanted)
     }
 
     /// Bytes of a record at `offset` that was cut while it was written: its head is whole, its payload is not.
@@ -88,23 +104,26 @@ impl SegmentReader {
         }))
     }
 
-    /// What comes at `offset`, where the event at `position` is expected. `end`: the position after the segment's last
-    /// event, as far as it is known.
+    /// What comes at `offset`, where the event at `position` is expected. `extent`: how far the segment's records
+    /// reach, as far as it is known.
     pub(crate) fn next(
         &mut self,
         offset: u64,
         position: Position,
-        end: Option<Position>,
+        extent: Option<Extent>,
     ) -> io::Result<Found> {
+        let end = extent.map(|extent| extent.end);
         if end.is_some_and(|end| position >= end) {
             return Ok(Found::End);
         }
-        let fits = |head: &Head| head.first == position;
-        match self.head_at(offset, fits, end)? {
+        let fits = |record: &StoredRecord| {
+            record.first == position && end.is_none_or(|end| record.end() <= end)
+        };
+        match self.record_at(offset)?.filter(fits) {
             Some(record) if self.is_sound(&record)? => Ok(Found::Record(record)),
             // Its head tells where the next one begins.
             Some(record) => Ok(self.damage(offset..record.end_offset(), position..record.end())),
-            None => self.search(offset, position, end),
+            None => self.search(offset, position, extent),
         }
     }
 
@@ -113,18 +132,26 @@ impl SegmentReader {
         &mut self,
         offset: u64,
         position: Position,
-        end: Option<Position>,
+        extent: Option<Extent>,
     ) -> io::Result<Found> {
-        let fits = |head: &Head| head.first >= position;
         let mut at = offset;
+        let mut beyond = None;
         while let Some(candidate) = self.find_magic(at)? {
-            if let Some(record) = self.head_at(candidate, fits, end)? {
-                return Ok(self.damage(offset..candidate, position..record.first));
+            let record = self.record_at(candidate)?;
+            if let Some(record) = record.filter(|record| record.first >= position) {
+                if extent.is_none_or(|extent| record.end() <= extent.end) {
+                    return Ok(self.damage(offset..candidate, position..record.first));
+                }
+                beyond = beyond.or(Some(candidate));
             }
             at = candidate + 1;
         }
-        Ok(match end {
-            Some(end) => self.damage(offset..self.file_bytes()?.max(offset), position..end),
+        Ok(match extent {
+            // Up to what was appended since; it will be asked for.
+            Some(extent) => {
+                let bytes_end = beyond.unwrap_or(extent.bytes).max(offset);
+                self.damage(offset..bytes_end, position..extent.end)
+            }
             None => Found::End,
         })
     }
@@ -137,23 +164,15 @@ impl SegmentReader {
         })
     }
 
-    /// The record at an offset, if there is a head of this segment's life that `fits`, and room for what it tells.
-    fn head_at(
-        &mut self,
-        offset: u64,
-        fits: impl Fn(&Head) -> bool,
-        end: Option<Position>,
-    ) -> io::Result<Option<StoredRecord>> {
+    /// The record at an offset, if there is a head of this segment's life, and room for what it tells.
+    fn record_at(&mut self, offset: u64) -> io::Result<Option<StoredRecord>> {
         let bytes = self.window.get(&*self.file, offset, HEAD_BYTES)?;
-        let Some(head) = Head::decode(bytes) else {
+        let Some(head) = Head::decode(bytes).filter(|head| head.generation == self.generation)
+        else {
             return Ok(None);
         };
         let record = StoredRecord::new(&head, offset);
-        let belongs = head.generation == self.generation
-            && fits(&head)
-            && end.is_none_or(|end| record.end() <= end)
-            && record.end_offset() <= self.file_bytes()?;
-        Ok(belongs.then_some(record))
+        Ok((record.end_offset() <= self.file_bytes()?).then_some(record))
     }
 
     fn is_sound(&mut self, record: &StoredRecord) -> io::Result<bool> {
@@ -190,11 +209,12 @@ impl SegmentReader {
         let overlap = MAGIC.len() as u64 - 1;
         let mut at = offset;
         loop {
-            let piece = self.window.get(&*self.file, at, WINDOW_BYTES)?;
+            // Whatever is in memory is looked through before more is read: a recycled segment is full of old magics.
+            let piece = self.window.at_least(&*self.file, at, MAGIC.len())?;
             if let Some(found) = memchr::memmem::find(piece, &MAGIC) {
                 return Ok(Some(at + found as u64));
             }
-            if piece.len() < WINDOW_BYTES {
+            if piece.len() < MAGIC.len() {
                 return Ok(None);
             }
             at += piece.len() as u64 - overlap;

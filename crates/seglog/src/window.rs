@@ -1,14 +1,18 @@
 //! A bounded piece of a file in memory, moved along as it is read.
 
 use std::io;
+use std::ops::Range;
 
-use crate::folder::{File, read_full_at};
+use crate::folder::{File, is_bad_sector, read_full_at};
 
 /// The most of a file that is in memory at once.
 pub(crate) const WINDOW_BYTES: usize = 1024 * 1024;
 
 /// What is asked for at first: most reads are of neighbouring records.
 const STEP_BYTES: usize = 256 * 1024;
+
+/// What the system reads whole or not at all.
+const PAGE_BYTES: u64 = 4096;
 
 /// A piece of a file.
 #[derive(Debug, Default)]
@@ -20,13 +24,22 @@ pub(crate) struct Window {
 impl Window {
     /// The `wanted` bytes (at most [`WINDOW_BYTES`]) at an offset; fewer where the file ends.
     pub(crate) fn get(&mut self, file: &dyn File, offset: u64, wanted: usize) -> io::Result<&[u8]> {
+        let bytes = self.at_least(file, offset, wanted)?;
+        Ok(&bytes[..bytes.len().min(wanted)])
+    }
+
+    /// At least the `wanted` bytes at an offset, and what else is in memory behind them; fewer where the file ends.
+    pub(crate) fn at_least(
+        &mut self,
+        file: &dyn File,
+        offset: u64,
+        wanted: usize,
+    ) -> io::Result<&[u8]> {
         debug_assert!(wanted <= WINDOW_BYTES, "a window is bounded");
         if !self.holds(offset, wanted) {
             self.read(file, offset, wanted.max(STEP_BYTES))?;
         }
-        let from = (offset - self.start) as usize;
-        let to = self.bytes.len().min(from + wanted);
-        Ok(&self.bytes[from..to])
+        Ok(&self.bytes[(offset - self.start) as usize..])
     }
 
     /// Forgets what was read: the file may have grown since.
@@ -50,22 +63,39 @@ impl Window {
 }
 
 /// Reads page by page where the whole cannot be read. A page on a bad sector reads as zeros, so that the checksum of
-/// what lay there fails and the rest is found again. When no page can be read it is not a sector that is bad.
+/// what lay there fails and the rest is found again. When nothing of the file can be read it is not a sector that is
+/// bad.
 fn read_around(
     file: &dyn File,
     buffer: &mut [u8],
     offset: u64,
     error: io::Error,
 ) -> io::Result<usize> {
-    const PAGE_BYTES: usize = 4096;
-    let there = (file.bytes()?.saturating_sub(offset) as usize).min(buffer.len());
-    let mut has_read = false;
-    for start in (0..there).step_by(PAGE_BYTES) {
-        let page = &mut buffer[start..there.min(start + PAGE_BYTES)];
-        match read_full_at(file, page, offset + start as u64) {
-            Ok(_) => has_read = true,
+    if !is_bad_sector(&error) {
+        return Err(error);
+    }
+    let file_bytes = file.bytes()?;
+    let there = file_bytes.saturating_sub(offset).min(buffer.len() as u64);
+    let mut can_be_read = reads_outside(file, offset..offset + there, file_bytes);
+    let mut at = offset;
+    while at < offset + there {
+        let end = (at / PAGE_BYTES * PAGE_BYTES + PAGE_BYTES).min(offset + there);
+        let page = &mut buffer[(at - offset) as usize..(end - offset) as usize];
+        match read_full_at(file, page, at) {
+            Ok(_) => can_be_read = true,
             Err(_) => page.fill(0),
         }
+        at = end;
     }
-    if has_read { Ok(there) } else { Err(error) }
+    if can_be_read {
+        Ok(there as usize)
+    } else {
+        Err(error)
+    }
+}
+
+/// Whether the first or the last byte of a file can be read, where they are not in `range`.
+fn reads_outside(file: &dyn File, range: Range<u64>, file_bytes: u64) -> bool {
+    let reads = |at: u64| file.read_at(&mut [0], at).is_ok_and(|read| read > 0);
+    (range.start > 0 && reads(0)) || (range.end < file_bytes && reads(file_bytes - 1))
 }

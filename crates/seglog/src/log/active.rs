@@ -70,17 +70,30 @@ impl Active {
             at.first += Position::from(record.events);
         }
         let outcome = write_all_at(&*self.file, &mut slices(&heads, records), offset);
-        if outcome.is_ok() {
-            self.segment.used_bytes = at.offset;
-            self.segment.file_bytes = self.segment.file_bytes.max(at.offset);
-        } else {
-            self.segment.file_bytes = self.file.bytes()?;
+        match outcome {
+            Ok(()) => {
+                self.segment.used_bytes = at.offset;
+                self.segment.file_bytes = self.segment.file_bytes.max(at.offset);
+                Ok(places)
+            }
+            Err(error) if is_full(&error) => {
+                self.take_back()?;
+                Err(error)
+            }
+            Err(error) => Err(error),
         }
-        outcome.map(|()| places)
+    }
+
+    /// Cuts off what was written in part. Whole records in it, whose clients are told that they were refused, would
+    /// follow the next ones that are written in their place.
+    fn take_back(&mut self) -> io::Result<()> {
+        self.file.set_bytes(self.segment.used_bytes)?;
+        self.segment.file_bytes = self.segment.used_bytes;
+        Ok(())
     }
 
     /// Writes zeros behind the records when they have reached the end of the file: up to the end of the segment, and
-    /// within the room that is left.
+    /// within the room that is left. A disk that is full is nothing to worry about yet.
     pub(super) fn write_ahead(&mut self, segment_bytes: u64, room: u64) -> io::Result<()> {
         let from = self.segment.used_bytes;
         if from < self.segment.file_bytes {
@@ -97,13 +110,17 @@ impl Active {
             left -= piece.len();
             pieces.push(IoSlice::new(piece));
         }
-        let outcome = write_all_at(&*self.file, &mut pieces, from);
-        self.segment.file_bytes = if outcome.is_ok() {
-            from + wanted
-        } else {
-            self.file.bytes()?
-        };
-        outcome
+        match write_all_at(&*self.file, &mut pieces, from) {
+            Ok(()) => {
+                self.segment.file_bytes = from + wanted;
+                Ok(())
+            }
+            Err(error) if is_full(&error) => {
+                self.segment.file_bytes = self.file.bytes()?;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::error::OpenError;
 use crate::folder::{File, Folder, Mode, write_all_at};
 use crate::layout::{Kind, LOCK, PREAMBLE_BYTES, SPARE, damage_name, generation_of, put_preamble};
 use crate::room::Room;
-use crate::survey::{Survey, survey};
+use crate::survey::{Survey, refuse_newer, survey};
 
 /// A log that was opened, and what was found.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Log {
         };
         folder.make().map_err(at)?;
         // Before the lock is made: a newer program's folder is not even locked.
-        survey(folder)?;
+        refuse_newer(&**folder)?;
         let lock = lock(&**folder)?;
         let survey = survey(folder)?;
         let unreadable = mend(&**folder, &survey).map_err(at)?;
@@ -59,6 +59,7 @@ impl Log {
             generation: survey.generation,
             next: end,
             synced: end,
+            purged_below: 0,
             has_failed: false,
             _lock: lock,
             folder: Arc::clone(folder),
@@ -130,7 +131,7 @@ fn lock(folder: &dyn Folder) -> Result<Box<dyn File>, OpenError> {
     Ok(file)
 }
 
-/// Removes segments in which nothing ever was, and sets aside those in which nothing can be read; their new names.
+/// Removes files in which nothing ever was, and sets aside those in which nothing can be read; their new names.
 fn mend(folder: &dyn Folder, survey: &Survey) -> io::Result<Vec<String>> {
     for name in &survey.empty {
         folder.remove(name)?;

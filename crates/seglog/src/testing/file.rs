@@ -1,0 +1,119 @@
+//! An open file of the folder.
+
+use std::io::{self, IoSlice};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::MemoryFolder;
+use super::state::{EIO, State};
+use crate::folder::File;
+
+#[derive(Debug)]
+pub(super) struct MemoryFile {
+    folder: MemoryFolder,
+    index: usize,
+    life: u64,
+    holds_lock: Mutex<bool>,
+}
+
+impl MemoryFile {
+    pub(super) fn new(folder: MemoryFolder, index: usize, life: u64) -> Self {
+        Self {
+            folder,
+            index,
+            life,
+            holds_lock: Mutex::new(false),
+        }
+    }
+
+    fn living(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.folder.living()?;
+        if state.life != self.life {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
+        Ok(state)
+    }
+}
+
+impl Drop for MemoryFile {
+    fn drop(&mut self) {
+        let held = *self
+            .holds_lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.folder.lock();
+        if held && state.life == self.life {
+            state.is_locked = false;
+        }
+    }
+}
+
+impl File for MemoryFile {
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.living()?.files[self.index].now.len() as u64)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let state = self.living()?;
+        let contents = &state.files[self.index];
+        let there = contents.now.get(offset as usize..).unwrap_or_default();
+        let read = there.len().min(buffer.len());
+        let bad = &contents.unreadable;
+        if bad.start < offset as usize + read && (offset as usize) < bad.end {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
+        buffer[..read].copy_from_slice(&there[..read]);
+        Ok(read)
+    }
+
+    fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        let mut state = self.living()?;
+        let whole: Vec<u8> = pieces
+            .iter()
+            .flat_map(|piece| piece.iter().copied())
+            .collect();
+        let written = state.allow(self.index, whole.len(), offset)?;
+        let contents = &mut state.files[self.index].now;
+        let end = offset as usize + written;
+        if contents.len() < end {
+            contents.resize(end, 0);
+        }
+        contents[offset as usize..end].copy_from_slice(&whole[..written]);
+        if state.faults.is_cut_off {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
+        Ok(written)
+    }
+
+    fn set_bytes(&self, bytes: u64) -> io::Result<()> {
+        self.living()?.files[self.index]
+            .now
+            .resize(bytes as usize, 0);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.living()?;
+        match &mut state.faults.syncs_left {
+            Some(0) => return Err(io::Error::from_raw_os_error(EIO)),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        state.syncs += 1;
+        let contents = &mut state.files[self.index];
+        contents.durable = contents.now.clone();
+        Ok(())
+    }
+
+    fn lock(&self) -> io::Result<()> {
+        let mut state = self.living()?;
+        if state.is_locked {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        state.is_locked = true;
+        *self
+            .holds_lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = true;
+        Ok(())
+    }
+}

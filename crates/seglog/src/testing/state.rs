@@ -1,0 +1,132 @@
+//! What the folder holds: what was written, and what of it is durable.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+
+/// The unit that a disk writes whole or not at all.
+const SECTOR_BYTES: usize = 512;
+
+/// Error number of an input/output error on Linux.
+pub(super) const EIO: i32 = 5;
+/// Error number of a full disk on Linux.
+const ENOSPC: i32 = 28;
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) files: Vec<Contents>,
+    pub(super) names: BTreeMap<String, usize>,
+    pub(super) durable_names: BTreeMap<String, usize>,
+    /// What happened to names since the folder was synced, in order.
+    pub(super) renamings: Vec<Renaming>,
+    /// Counts the crashes: files that were opened before one are dead.
+    pub(super) life: u64,
+    pub(super) is_locked: bool,
+    pub(super) faults: Faults,
+    pub(super) syncs: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Contents {
+    pub(super) now: Vec<u8>,
+    pub(super) durable: Vec<u8>,
+    /// On a bad place of the disk.
+    pub(super) unreadable: Range<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Renaming {
+    Made(String, usize),
+    Removed(String),
+    Renamed(String, String),
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Faults {
+    /// Bytes that can still be written before the process is cut off.
+    pub(super) writes_left: Option<u64>,
+    /// Syncs that still succeed.
+    pub(super) syncs_left: Option<u64>,
+    /// The most that all files may take.
+    pub(super) capacity: Option<u64>,
+    pub(super) is_cut_off: bool,
+}
+
+impl Contents {
+    pub(super) fn lose_power(&mut self, random: &mut Random) {
+        let (shorter, longer) = {
+            let lengths = [self.now.len(), self.durable.len()];
+            (lengths[0].min(lengths[1]), lengths[0].max(lengths[1]))
+        };
+        let length = shorter + random.below((longer - shorter) as u64 + 1) as usize;
+        self.now.resize(length, 0);
+        self.durable.resize(length, 0);
+        for start in (0..length).step_by(SECTOR_BYTES) {
+            let sector = start..length.min(start + SECTOR_BYTES);
+            if self.now[sector.clone()] != self.durable[sector.clone()] && random.below(2) == 0 {
+                let (now, durable) = (&mut self.now, &self.durable);
+                now[sector.clone()].copy_from_slice(&durable[sector]);
+            }
+        }
+        self.durable = self.now.clone();
+    }
+}
+
+pub(super) fn apply(names: &mut BTreeMap<String, usize>, renaming: Renaming) {
+    match renaming {
+        Renaming::Made(name, index) => drop(names.insert(name, index)),
+        Renaming::Removed(name) => drop(names.remove(&name)),
+        Renaming::Renamed(from, to) => {
+            if let Some(index) = names.remove(&from) {
+                names.insert(to, index);
+            }
+        }
+    }
+}
+
+impl State {
+    pub(super) fn note(&mut self, renaming: Renaming) {
+        apply(&mut self.names, renaming.clone());
+        self.renamings.push(renaming);
+    }
+
+    fn used_bytes(&self) -> u64 {
+        let lengths = self
+            .names
+            .values()
+            .map(|index| self.files[*index].now.len());
+        lengths.sum::<usize>() as u64
+    }
+
+    /// How much of a write of so many bytes is done; and whether it is cut off there.
+    pub(super) fn allow(&mut self, file: usize, bytes: usize, offset: u64) -> io::Result<usize> {
+        let mut allowed = bytes as u64;
+        if let Some(capacity) = self.faults.capacity {
+            let growth = (offset + allowed).saturating_sub(self.files[file].now.len() as u64);
+            let room = capacity.saturating_sub(self.used_bytes());
+            allowed -= growth.saturating_sub(room).min(allowed);
+            if allowed == 0 && bytes > 0 {
+                return Err(io::Error::from_raw_os_error(ENOSPC));
+            }
+        }
+        if let Some(left) = &mut self.faults.writes_left {
+            allowed = allowed.min(*left);
+            *left -= allowed;
+            self.faults.is_cut_off = allowed < bytes as u64;
+        }
+        Ok(allowed as usize)
+    }
+}
+
+/// A xorshift generator: the same seed, the same crash.
+#[derive(Debug)]
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}

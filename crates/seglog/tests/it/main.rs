@@ -1,0 +1,8 @@
+//! The log as its users see it, on a folder that crashes, fills up and goes bad.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod beside;
+mod interleaved;
+mod life;
+mod support;
