@@ -9,6 +9,7 @@ mod disk;
 mod drain_rate;
 mod envelope;
 mod lane;
+mod look;
 mod memory;
 mod side;
 
@@ -23,6 +24,7 @@ use crate::event::{Envelope, Lines, Position};
 use crate::telemetry::Telemetry;
 use disk::DiskSpool;
 pub use disk::{OpenedSpool, SpoolOptions};
+pub use look::{Exported, Look, LookError, Overview, Progress, Verdict};
 use memory::MemorySpool;
 
 /// When an append to the spool in memory is answered.

@@ -1,12 +1,24 @@
-//! `headgate spool`: what lies in the spool on disk. This version writes none, so what is there is from a newer
-//! one, and is not touched.
+//! `headgate spool`: what lies in the spool on disk, on a stopped or a running server's folder. Changes nothing.
 
+mod progress;
+
+use std::io::{self, BufWriter};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use clap::Subcommand;
+use jiff::Timestamp;
+use seglog::{DiskFolder, OpenError};
 
-use super::{FAULT, Folder, fault, say};
+use self::progress::Bar;
+use super::{Folder, fault, print, say};
+use crate::spool::{Look, LookError, Overview, Verdict};
+use crate::units::timestamp;
+
+/// The spool is damaged.
+const DAMAGED: u8 = 3;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Spool {
@@ -15,12 +27,12 @@ pub(super) enum Spool {
         #[command(flatten)]
         folder: Folder,
     },
-    /// Check every checksum
+    /// Check every checksum; exit status 3 where something is damaged
     Verify {
         #[command(flatten)]
         folder: Folder,
     },
-    /// Write the events as NDJSON to standard output
+    /// Write the events that are not delivered as NDJSON to standard output
     Export {
         #[command(flatten)]
         folder: Folder,
@@ -29,28 +41,133 @@ pub(super) enum Spool {
 
 impl Spool {
     pub(super) fn run(self) -> ExitCode {
-        let (Self::Inspect { folder } | Self::Verify { folder } | Self::Export { folder }) = self;
-        match folder.find(|config| config.spool.dir) {
-            Ok(folder) => look(&folder),
-            Err(status) => status,
-        }
+        let (Self::Inspect { folder } | Self::Verify { folder } | Self::Export { folder }) = &self;
+        let folder = match folder.find(|config| config.spool.dir) {
+            Ok(folder) => folder,
+            Err(status) => return status,
+        };
+        let outcome = match self {
+            Self::Inspect { .. } => inspect(&folder),
+            Self::Verify { .. } => verify(&folder),
+            Self::Export { .. } => export(&folder),
+        };
+        outcome.unwrap_or_else(|error| match error {
+            // Whoever read the events has seen enough.
+            LookError::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            error => fault(&error.into()),
+        })
     }
 }
 
-fn look(folder: &Path) -> ExitCode {
-    let is_empty = match std::fs::read_dir(folder) {
-        Ok(mut entries) => entries.next().is_none(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-        Err(error) => {
-            let context = folder.display().to_string();
-            return fault(&anyhow::Error::new(error).context(context));
-        }
-    };
-    let what = if is_empty {
-        "holds no spool: this version keeps its spool in memory"
+fn look(folder: &Path) -> Result<Look, OpenError> {
+    Look::at(Arc::new(DiskFolder::new(folder)))
+}
+
+fn inspect(folder: &Path) -> Result<ExitCode, LookError> {
+    print(&overview_text(folder, &look(folder)?.overview()?));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn overview_text(folder: &Path, overview: &Overview) -> String {
+    let Overview {
+        format,
+        segments: (segments, bytes),
+        positions,
+        events,
+        oldest,
+        checkpoint_at,
+        torn_bytes,
+        set_aside,
+    } = overview;
+    let mut text = format!(
+        "folder        {} (format {format})\n\
+         segments      {segments}, {bytes} bytes\n\
+         positions     {} to {}\n\
+         events        {events} not delivered\n\
+         oldest event  {}\n\
+         checkpoint    {}\n\
+         torn tail     {torn_bytes} bytes\n",
+        folder.display(),
+        positions.start,
+        positions.end,
+        when(*oldest),
+        when(*checkpoint_at),
+    );
+    for (name, bytes) in set_aside {
+        text += &format!("set aside     {name}, {bytes} bytes\n");
+    }
+    text
+}
+
+fn when(time: Option<SystemTime>) -> String {
+    time.and_then(|time| Timestamp::try_from(time).ok())
+        .map_or_else(|| "none".to_owned(), timestamp::to_text)
+}
+
+fn verify(folder: &Path) -> Result<ExitCode, LookError> {
+    let look = look(folder)?;
+    let mut bar = Bar::new("checking");
+    let verdict = look.verify(&mut |done, of| bar.show(done, of))?;
+    bar.end();
+    let overview = look.overview()?;
+    print(&verdict_text(&verdict, overview.torn_bytes));
+    for (name, _) in overview.set_aside {
+        say(&format_args!(
+            "headgate: {name} holds what a server set aside because it was damaged; remove it when it was looked at"
+        ));
+    }
+    Ok(if verdict.damages.is_empty() {
+        ExitCode::SUCCESS
     } else {
-        "holds what a newer version wrote; nothing was touched"
-    };
-    say(&format_args!("headgate: {} {what}", folder.display()));
-    ExitCode::from(FAULT)
+        ExitCode::from(DAMAGED)
+    })
+}
+
+fn verdict_text(verdict: &Verdict, torn_bytes: u64) -> String {
+    let mut text = String::new();
+    for (damage, lost) in &verdict.damages {
+        text += &format!(
+            "damaged: segment {:020}, bytes {} to {}, positions {} to {}, {lost} events not delivered\n",
+            damage.generation,
+            damage.bytes.start,
+            damage.bytes.end,
+            damage.positions.start,
+            damage.positions.end,
+        );
+    }
+    text += &format!(
+        "{} sound records with {} events",
+        verdict.records, verdict.events
+    );
+    if torn_bytes > 0 {
+        text += &format!(
+            "; a torn tail of {torn_bytes} bytes, which was never acknowledged and is no damage"
+        );
+    }
+    if verdict.damages.is_empty() {
+        text += "; no damage";
+    }
+    text
+}
+
+fn export(folder: &Path) -> Result<ExitCode, LookError> {
+    let look = look(folder)?;
+    let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    let mut bar = Bar::new("exporting");
+    let exported = look.export(&mut out, &mut |done, of| bar.show(done, of))?;
+    bar.end();
+    if exported.letters > 0 {
+        say(&format_args!(
+            "headgate: {} events that died on arrival are left out; a server files them as dead letters",
+            exported.letters
+        ));
+    }
+    if exported.lost > 0 {
+        say(&format_args!(
+            "headgate: {} events cannot be read: `headgate spool verify` tells where",
+            exported.lost
+        ));
+        return Ok(ExitCode::from(DAMAGED));
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! Failing syncs, full spools and disks, losses of power, damage.
 
 use super::*;
+use crate::spool::Look;
 
 #[tokio::test]
 async fn a_sync_that_fails_acknowledges_nothing_and_what_was_synced_goes_out() {
@@ -101,6 +102,11 @@ async fn damage_costs_one_request_is_counted_and_set_aside() {
         bytes[at] ^= 1;
     });
 
+    let verdict = look(&folder).verify(&mut |_, _| {}).unwrap();
+    assert_eq!((verdict.records, verdict.events), (2, 6));
+    assert_eq!(verdict.damages.len(), 1);
+    assert_eq!(verdict.damages[0].1, 3);
+
     let opened = open(&folder);
     let parts = lease_all(&opened.spool).await;
     assert_eq!(texts(&parts), ["0", "and another", "2", "and another"]);
@@ -142,4 +148,40 @@ async fn a_power_loss_takes_nothing_that_was_acknowledged() {
         assert_eq!(opened.telemetry.books().spooled_at_start, 60);
         opened.spool.close().await;
     }
+}
+
+#[tokio::test]
+async fn looking_tells_and_exports_what_is_not_done_and_changes_nothing() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    opened.append(&["0", "1", "2"], &["letter"]).await.unwrap();
+    opened.append(&["3"], &[]).await.unwrap();
+    let leased = lease_all(&opened.spool).await;
+    opened.spool.ack(&leased[1..]);
+    opened.spool.close().await;
+    let before = folder.list().unwrap();
+
+    let look = look(&folder);
+    let overview = look.overview().unwrap();
+    assert_eq!(overview.events, 4);
+    assert_eq!(overview.positions.end - overview.positions.start, 5);
+    assert!(overview.oldest.is_some() && overview.checkpoint_at.is_some());
+    let mut out = Vec::new();
+    let mut progress = Vec::new();
+    let exported = look
+        .export(&mut out, &mut |done, of| progress.push((done, of)))
+        .unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), "0\n1\n2\n");
+    assert_eq!(
+        (exported.events, exported.letters, exported.lost),
+        (3, 1, 0)
+    );
+    let (done, of) = progress[progress.len() - 1];
+    assert_eq!(done, of);
+    assert!(look.verify(&mut |_, _| {}).unwrap().damages.is_empty());
+    assert_eq!(folder.list().unwrap(), before);
+}
+
+fn look(folder: &MemoryFolder) -> Look {
+    Look::at(Arc::new(folder.clone())).unwrap()
 }

@@ -1,0 +1,244 @@
+//! Looks at a spool on disk, also beside the server that uses it. Changes nothing.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use seglog::{Acked, Damage, Folder, Found, OpenError, StoredRecord, Survey, Walk};
+
+use super::envelope::{self, EnvelopeHead};
+use super::side::{self, Side, SideLines};
+use crate::event::Position;
+
+/// Looking failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// The folder cannot be read, or was written by a newer program.
+    #[error(transparent)]
+    Folder(#[from] OpenError),
+    /// A segment cannot be read, or what was read cannot be passed on.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A spool, as it is now.
+pub struct Look {
+    folder: Arc<dyn Folder>,
+    survey: Survey,
+    acked: Acked,
+}
+
+/// What lies in a spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overview {
+    /// The version of its format.
+    pub format: u32,
+    /// How many segments there are, and how many bytes their files have, with the one that is kept to be written again.
+    pub segments: (usize, u64),
+    /// From the oldest event that is not done to the end.
+    pub positions: Range<Position>,
+    /// Events that are not done, dead letters on their way included.
+    pub events: u64,
+    /// When the oldest of them was taken.
+    pub oldest: Option<SystemTime>,
+    /// When the last checkpoint was written.
+    pub checkpoint_at: Option<SystemTime>,
+    /// Bytes of records that were never acknowledged, and are torn.
+    pub torn_bytes: u64,
+    /// Files that damaged stretches were set aside in, with their lengths.
+    pub set_aside: Vec<(String, u64)>,
+}
+
+/// What checking every checksum came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Sound records.
+    pub records: u64,
+    /// Events in them, those that are done included.
+    pub events: u64,
+    /// Stretches that cannot be read, each with the number of events in it that are not done.
+    pub damages: Vec<(Damage, u64)>,
+}
+
+/// What was written out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Events.
+    pub events: u64,
+    /// Dead letters on their way, which were left out.
+    pub letters: u64,
+    /// Events that cannot be read.
+    pub lost: u64,
+}
+
+/// How far a walk has come: bytes, and of how many.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+impl Look {
+    /// Finds out what there is. Reads at most one segment.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn at(folder: Arc<dyn Folder>) -> Result<Self, OpenError> {
+        let survey = seglog::survey(&folder)?;
+        let end = survey.end.unwrap_or_default();
+        Ok(Self {
+            acked: survey.acked().unwrap_or_else(|| Acked::below(end)),
+            folder,
+            survey,
+        })
+    }
+
+    /// What lies in it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn overview(&self) -> io::Result<Overview> {
+        let low = self.acked.low();
+        let positions = low..self.survey.end.unwrap_or_default().max(low);
+        let files = self
+            .survey
+            .segments
+            .iter()
+            .map(|segment| segment.file_bytes);
+        let spare = self.survey.spare.iter().map(|entry| entry.bytes);
+        let checkpoint = self.survey.checkpoint.as_ref();
+        Ok(Overview {
+            format: seglog::VERSION,
+            segments: (self.survey.segments.len(), files.chain(spare).sum()),
+            events: self.open_events(positions.clone()),
+            oldest: self.oldest()?,
+            positions,
+            checkpoint_at: checkpoint.map(|known| time(known.written_at)),
+            torn_bytes: self.survey.torn_bytes,
+            set_aside: self
+                .survey
+                .set_aside
+                .iter()
+                .map(|entry| (entry.name.clone(), entry.bytes))
+                .collect(),
+        })
+    }
+
+    /// Checks every checksum of every record.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn verify(&self, progress: Progress<'_>) -> io::Result<Verdict> {
+        let mut walk = Walk::over_all(Arc::clone(&self.folder), &self.survey);
+        let mut verdict = Verdict::default();
+        loop {
+            match walk.step()? {
+                Found::Record(record) => {
+                    verdict.records += 1;
+                    verdict.events += u64::from(record.events);
+                }
+                Found::Damage(damage) => {
+                    let open = self.open_events(damage.positions.clone());
+                    verdict.damages.push((damage, open));
+                }
+                Found::End => return Ok(verdict),
+            }
+            report(&walk, progress);
+        }
+    }
+
+    /// Writes the events that are not done as NDJSON, in order.
+    ///
+    /// # Errors
+    /// The system's, and those of `out`.
+    pub fn export(&self, out: &mut dyn io::Write, progress: Progress<'_>) -> io::Result<Exported> {
+        let mut walk = Walk::over_open(Arc::clone(&self.folder), &self.survey);
+        let mut exported = Exported::default();
+        loop {
+            match walk.step()? {
+                Found::Record(record) => {
+                    self.export_record(&mut walk, &record, out, &mut exported)?;
+                }
+                Found::Damage(damage) => exported.lost += self.open_events(damage.positions),
+                Found::End => return out.flush().map(|()| exported),
+            }
+            report(&walk, progress);
+        }
+    }
+
+    fn export_record(
+        &self,
+        walk: &mut Walk,
+        record: &StoredRecord,
+        out: &mut dyn io::Write,
+        exported: &mut Exported,
+    ) -> io::Result<()> {
+        let Some(head) = head(walk, record)? else {
+            return Ok(());
+        };
+        let letters = SideLines::new(record, &head, Side::Dead).positions();
+        exported.letters += self.open_events(letters);
+        let mut lines = SideLines::new(record, &head, Side::Live);
+        while !lines.is_over() {
+            let mut is_gone = false;
+            let part = lines.next(|range, text| {
+                let piece = walk.payload(record, range)?;
+                is_gone = piece.is_none();
+                // A record whose events have been delivered meanwhile reads as one empty line.
+                text.extend_from_slice(piece.unwrap_or(b"\n"));
+                Ok(())
+            })?;
+            if is_gone {
+                return Ok(());
+            }
+            let positions = part.first..lines.positions().start;
+            for part in side::cut(part, self.acked.open_in(positions)) {
+                for line in part.lines.iter() {
+                    out.write_all(line)?;
+                    out.write_all(b"\n")?;
+                    exported.events += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn oldest(&self) -> io::Result<Option<SystemTime>> {
+        if self.open_events(self.acked.low()..self.survey.end.unwrap_or_default()) == 0 {
+            return Ok(None);
+        }
+        let mut walk = Walk::over_open(Arc::clone(&self.folder), &self.survey);
+        loop {
+            match walk.step()? {
+                Found::Record(record) if record.end() > self.acked.low() => {
+                    return Ok(Some(time(record.made_at)));
+                }
+                Found::Record(_) | Found::Damage(_) => {}
+                Found::End => return Ok(None),
+            }
+        }
+    }
+
+    fn open_events(&self, positions: Range<Position>) -> u64 {
+        let open = self.acked.open_in(positions);
+        open.map(|range| range.end - range.start).sum()
+    }
+}
+
+/// The head of a record's envelope; none when its events have been delivered meanwhile.
+fn head(walk: &mut Walk, record: &StoredRecord) -> io::Result<Option<EnvelopeHead>> {
+    let mut head = [0; envelope::HEAD_BYTES];
+    let Some(bytes) = walk.payload(record, 0..head.len() as u64)? else {
+        return Ok(None);
+    };
+    head.copy_from_slice(bytes);
+    EnvelopeHead::decode(head)
+        .map(Some)
+        .map_err(io::Error::other)
+}
+
+fn report(walk: &Walk, progress: Progress<'_>) {
+    let (done, of) = walk.progress();
+    progress(done, of);
+}
+
+fn time(millis: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(millis)
+}
