@@ -17,8 +17,8 @@ use crate::forward::Forward;
 use crate::ingress::Ingress;
 use crate::lifecycle::{Lifecycle, Phase, TaskGroup, blocking};
 use crate::replay::Replayer;
-use crate::spool::{Acknowledge, OpenedSpool, Spool, SpoolOptions};
-use crate::telemetry::events::{DrainBegins, DrainEnded, EndsForSpool, Listening};
+use crate::spool::{Acknowledge, Look, OpenedSpool, Spool, SpoolOptions};
+use crate::telemetry::events::{DrainBegins, DrainEnded, EndsForSpool, Listening, SpoolUnused};
 use crate::telemetry::{Gauges, Output, Telemetry};
 
 /// Histograms are tidied this often.
@@ -307,9 +307,23 @@ async fn spool(
             return Ok((spool, Some(opened)));
         }
     };
+    warn_of_unused(folder).await;
     let max_bytes = config.spool.memory_bytes.as_usize();
     let spool = Spool::in_memory(max_bytes, acknowledge, telemetry);
     Ok((spool, None))
+}
+
+/// Events that an earlier run left on disk would else be forgotten without a word.
+async fn warn_of_unused(folder: Arc<dyn Folder>) {
+    let events = {
+        let folder = Arc::clone(&folder);
+        // No folder, no events; and what cannot be read is told when it is used.
+        blocking(move || Look::at(folder).map_or(0, |look| look.open_events())).await
+    };
+    if events > 0 {
+        let folder = folder.path();
+        SpoolUnused { folder, events }.emit();
+    }
 }
 
 /// Lets the store of dead letters find those that were written just before a crash, and come out of the spool again.

@@ -72,14 +72,16 @@ impl DiskSpool {
         }
         let (answer, answered) = oneshot::channel();
         let ticket = self.shared.pending.push(Request::new(envelope, answer));
-        let _taken_back_when_dropped = TakeBack {
+        let mut take_back = TakeBack {
             pending: &self.shared.pending,
-            ticket,
+            ticket: Some(ticket),
         };
         match tokio::time::timeout_at(deadline, answered).await {
-            Ok(Ok(outcome)) => outcome,
-            // The writer has ended.
-            Ok(Err(_)) => Err(AppendError::Failed),
+            Ok(answer) => {
+                take_back.ticket = None;
+                // Without an answer the writer has ended.
+                answer.unwrap_or(Err(AppendError::Failed))
+            }
             Err(_) => Err(AppendError::NotSynced),
         }
     }
@@ -247,11 +249,14 @@ async fn read_piece(source: Source, extent: Extent) -> std::io::Result<(Source, 
 /// Takes a request back that the writer has not taken up, when nobody waits for it any more.
 struct TakeBack<'a> {
     pending: &'a Pending,
-    ticket: u64,
+    /// None once it was answered.
+    ticket: Option<u64>,
 }
 
 impl Drop for TakeBack<'_> {
     fn drop(&mut self) {
-        self.pending.take_back(self.ticket);
+        if let Some(ticket) = self.ticket {
+            self.pending.take_back(ticket);
+        }
     }
 }

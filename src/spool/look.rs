@@ -95,8 +95,7 @@ impl Look {
     /// # Errors
     /// The system's.
     pub fn overview(&self) -> io::Result<Overview> {
-        let low = self.acked.low();
-        let positions = low..self.survey.end.unwrap_or_default().max(low);
+        let positions = self.positions();
         let files = self
             .survey
             .segments
@@ -107,7 +106,7 @@ impl Look {
         Ok(Overview {
             format: seglog::VERSION,
             segments: (self.survey.segments.len(), files.chain(spare).sum()),
-            events: self.open_events(positions.clone()),
+            events: self.open_events(),
             oldest: self.oldest()?,
             positions,
             checkpoint_at: checkpoint.map(|known| time(known.written_at)),
@@ -135,7 +134,7 @@ impl Look {
                     verdict.events += u64::from(record.events);
                 }
                 Found::Damage(damage) => {
-                    let open = self.open_events(damage.positions.clone());
+                    let open = self.open_events_in(damage.positions.clone());
                     verdict.damages.push((damage, open));
                 }
                 Found::End => return Ok(verdict),
@@ -156,7 +155,7 @@ impl Look {
                 Found::Record(record) => {
                     self.export_record(&mut walk, &record, out, &mut exported)?;
                 }
-                Found::Damage(damage) => exported.lost += self.open_events(damage.positions),
+                Found::Damage(damage) => exported.lost += self.open_events_in(damage.positions),
                 Found::End => return out.flush().map(|()| exported),
             }
             report(&walk, progress);
@@ -174,7 +173,7 @@ impl Look {
             return Ok(());
         };
         let letters = SideLines::new(record, &head, Side::Dead).positions();
-        exported.letters += self.open_events(letters);
+        exported.letters += self.open_events_in(letters);
         let mut lines = SideLines::new(record, &head, Side::Live);
         while !lines.is_over() {
             let mut is_gone = false;
@@ -201,7 +200,7 @@ impl Look {
     }
 
     fn oldest(&self) -> io::Result<Option<SystemTime>> {
-        if self.open_events(self.acked.low()..self.survey.end.unwrap_or_default()) == 0 {
+        if self.open_events() == 0 {
             return Ok(None);
         }
         let mut walk = Walk::over_open(Arc::clone(&self.folder), &self.survey);
@@ -216,7 +215,18 @@ impl Look {
         }
     }
 
-    fn open_events(&self, positions: Range<Position>) -> u64 {
+    /// Events that are not done, dead letters on their way included.
+    pub fn open_events(&self) -> u64 {
+        self.open_events_in(self.positions())
+    }
+
+    /// From the oldest event that is not done to the end.
+    fn positions(&self) -> Range<Position> {
+        let low = self.acked.low();
+        low..self.survey.end.unwrap_or_default().max(low)
+    }
+
+    fn open_events_in(&self, positions: Range<Position>) -> u64 {
         let open = self.acked.open_in(positions);
         open.map(|range| range.end - range.start).sum()
     }

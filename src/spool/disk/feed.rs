@@ -38,7 +38,7 @@ impl Feed {
         if lines.count == 0 || self.behind.is_some() {
             return false;
         }
-        if !self.lane.is_empty() && self.lane.bytes() + lines.bytes.len() > self.capacity {
+        if self.lane.bytes() + lines.bytes.len() > self.capacity {
             self.behind = Some(Behind {
                 cursor: Cursor {
                     generation: record.generation,
