@@ -13,7 +13,7 @@ FROM gcr.io/distroless/cc-debian12
 COPY --from=build /image/headgate /usr/local/bin/headgate
 COPY config/headgate.toml /etc/headgate/headgate.toml
 
-# The folders of the configuration are relative: data/events, data/dead-letters.
+# The folders of the configuration are relative: data/spool, data/events, data/dead-letters.
 WORKDIR /var/lib/headgate
 COPY --from=build --chown=65532:65532 /image/data data
 VOLUME /var/lib/headgate/data
