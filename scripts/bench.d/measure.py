@@ -43,6 +43,8 @@ class Measurement:
     peak_rss_mib: float
     refused: int
     events_per_broker_request: float | None
+    syncs_per_second: float | None
+    events_per_sync: float | None
     settle_seconds: float
     books: Books | None
     faults: tuple[str, ...]
@@ -95,6 +97,8 @@ def measure(server: Server, sink: Sink, body: Body, connections: int, seconds: i
         peak_rss_mib=server.process.peak_rss_mib(),
         refused=load.refused,
         events_per_broker_request=at_broker.events / at_broker.requests if at_broker.requests else None,
+        syncs_per_second=books.syncs / load.duration_us * 1e6 if books and books.syncs else None,
+        events_per_sync=books.accepted / books.syncs if books and books.syncs else None,
         settle_seconds=settle_seconds,
         books=books,
         faults=tuple(faults(server, load, events, (connections + load.refused) * body.events, books, at_broker)),

@@ -24,7 +24,7 @@ Each figure is the median of the rounds; a ratio is taken within a round, with t
 CPU: user and system time of the server's processes alone, delivery included, for each event answered with success. \
 events/s: answered with success while the load ran; where the server answers before it delivers and took time to \
 settle, delivery was slower than that. Settled: from the end of the load until the last event was delivered. \
-Refused: answers of 400 and above, all rounds together; the work on them is in the CPU of the others. \
+Syncs: of the spool on disk, and how many events shared one. Refused: answers of 400 and above, all rounds together; the work on them is in the CPU of the others. \
 Peak RSS: summed over processes, warm-up included. Accepted = delivered: by Headgate's own counters, all rounds \
 together, and equal to what the Broker stand-in counted; wrk's count may be lower by the requests that it cut at its \
 end, at most one a connection. What does not agree is told as a fault. \
@@ -58,6 +58,8 @@ COLUMNS = (
     # A sum: a median would hide the one round in which a queue was full.
     ("refused", lambda rounds, _: f"{sum(one.refused for one in rounds.values()):,}"),
     ("events/Broker request", figure("{:,.0f}", lambda one: one.events_per_broker_request)),
+    ("syncs/s", figure("{:,.0f}", lambda one: one.syncs_per_second)),
+    ("events/sync", figure("{:,.0f}", lambda one: one.events_per_sync)),
     ("settled s", figure("{:.1f}", lambda one: one.settle_seconds if one.books else None)),
     ("accepted = delivered", lambda rounds, _: books_cell(rounds)),
 )

@@ -93,9 +93,11 @@ class Books:
     accepted: int
     delivered: int
     dead_lettered: int
+    syncs: int  # of the spool on disk
+    in_flight_bytes: int  # of requests that are not answered yet
 
     def settled(self) -> bool:
-        return self.accepted == self.delivered + self.dead_lettered
+        return self.accepted == self.delivered + self.dead_lettered and not self.in_flight_bytes
 
 
 class Server:
@@ -207,6 +209,8 @@ class Headgate(Server):
             accepted=counter(metrics, "headgate_events_accepted_total"),
             delivered=counter(metrics, "headgate_events_delivered_total"),
             dead_lettered=counter(metrics, "headgate_events_dead_lettered_total"),
+            syncs=counter(metrics, "headgate_spool_sync_duration_seconds_count"),
+            in_flight_bytes=counter(metrics, "headgate_in_flight_bytes"),
         )
 
 
