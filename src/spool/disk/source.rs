@@ -12,6 +12,10 @@ use crate::spool::Part;
 use crate::spool::envelope::{self, EnvelopeHead};
 use crate::spool::side::{self, Side, SideLines};
 
+/// So much of the log is passed over at a time at most: where one side has few lines the other has many, and segments are
+/// given back meanwhile.
+const MAX_PASSED_BYTES: u64 = 16 * 1024 * 1024;
+
 /// What there was to read when it was asked for.
 pub(super) struct Extent {
     /// Oldest first.
@@ -73,8 +77,8 @@ impl Source {
     /// Reads the next piece.
     pub(super) fn read(&mut self, extent: &Extent) -> io::Result<Piece> {
         let mut piece = Piece::default();
-        let mut bytes = 0;
-        while bytes < extent.wanted {
+        let (mut bytes, mut passed_bytes) = (0, 0);
+        while bytes < extent.wanted && passed_bytes < MAX_PASSED_BYTES {
             if let Some((record, lines)) = self.within.take() {
                 bytes += self.read_lines(record, lines, &mut piece.parts)?;
                 continue;
@@ -82,6 +86,7 @@ impl Source {
             self.behind.cursor = self.reader.cursor();
             match self.reader.next(&extent.segments, extent.end)? {
                 Found::Record(record) => {
+                    passed_bytes += record.payload_bytes;
                     self.within = self.enter(&record)?.map(|lines| (record, lines));
                 }
                 Found::Damage(damage) => piece.damages.push(damage),
