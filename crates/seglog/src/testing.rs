@@ -51,6 +51,24 @@ impl MemoryFolder {
         self.lock().faults.capacity = bytes;
     }
 
+    /// Another folder with the same files, as they are now, all of it durable.
+    pub fn copy(&self) -> Self {
+        let mut copy = State::default();
+        let state = self.lock();
+        for (name, index) in &state.names {
+            copy.add(name, state.files[*index].now.clone());
+        }
+        Self {
+            path: self.path.clone(),
+            state: Arc::new(Mutex::new(copy)),
+        }
+    }
+
+    /// Puts a file there, durably.
+    pub fn put(&self, name: &str, contents: Vec<u8>) {
+        self.lock().add(name, contents);
+    }
+
     /// These bytes of a file cannot be read, whoever tries; an empty range heals it.
     pub fn fail_reads_of(&self, name: &str, bytes: Range<usize>) {
         let mut state = self.lock();

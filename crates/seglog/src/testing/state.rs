@@ -85,6 +85,18 @@ pub(super) fn apply(names: &mut BTreeMap<String, usize>, renaming: Renaming) {
 }
 
 impl State {
+    /// Adds a file that is durable.
+    pub(super) fn add(&mut self, name: &str, contents: Vec<u8>) {
+        self.files.push(Contents {
+            durable: contents.clone(),
+            now: contents,
+            unreadable: 0..0,
+        });
+        let index = self.files.len() - 1;
+        self.names.insert(name.to_owned(), index);
+        self.durable_names.insert(name.to_owned(), index);
+    }
+
     pub(super) fn note(&mut self, renaming: Renaming) {
         apply(&mut self.names, renaming.clone());
         self.renamings.push(renaming);
