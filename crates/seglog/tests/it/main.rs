@@ -4,6 +4,7 @@
 
 mod beside;
 mod crash;
+mod damage;
 mod interleaved;
 mod life;
 mod support;
