@@ -76,6 +76,11 @@ impl MemoryFolder {
         state.files[index].unreadable = bytes;
     }
 
+    /// How many bytes all files take.
+    pub fn bytes(&self) -> u64 {
+        self.lock().used_bytes()
+    }
+
     /// How many syncs of files succeeded.
     pub fn syncs(&self) -> u64 {
         self.lock().syncs

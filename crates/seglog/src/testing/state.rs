@@ -102,7 +102,7 @@ impl State {
         self.renamings.push(renaming);
     }
 
-    fn used_bytes(&self) -> u64 {
+    pub(super) fn used_bytes(&self) -> u64 {
         let lengths = self
             .names
             .values()
