@@ -7,4 +7,5 @@ mod crash;
 mod damage;
 mod interleaved;
 mod life;
+mod model;
 mod support;

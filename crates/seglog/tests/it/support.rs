@@ -1,5 +1,6 @@
 //! What the tests of the log share: short ways to open, append, read.
 
+use std::fmt;
 use std::sync::Arc;
 
 use seglog::testing::MemoryFolder;
@@ -66,11 +67,24 @@ pub(crate) fn payload(number: u64, bytes: usize) -> Vec<u8> {
 }
 
 /// A record as it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Read {
     pub(crate) first: Position,
     pub(crate) events: u32,
     pub(crate) payload: Vec<u8>,
+}
+
+impl fmt::Debug for Read {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (end, bytes) = (self.first + Position::from(self.events), &self.payload);
+        write!(
+            formatter,
+            "{}..{end}: {} bytes {:?}",
+            self.first,
+            bytes.len(),
+            bytes.first()
+        )
+    }
 }
 
 /// Everything from a position up to an end: records, and damage.
