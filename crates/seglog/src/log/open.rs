@@ -118,9 +118,9 @@ impl Log {
     }
 }
 
-/// Makes the checkpoint that was found durable; whether it is. It must be before anything is purged: a process that was killed may
-/// have written it and not synced it. A sync alone would say nothing of a write that has failed. On a full disk the
-/// purge has to wait for the next checkpoint.
+/// Makes the checkpoint that was found durable; whether it is. It must be before anything is purged: a process that was
+/// killed may have written it and not synced it. A sync alone would say nothing of a write that has failed. On a full
+/// disk the purge has to wait for the next checkpoint.
 fn renew_checkpoint(survey: &mut Survey) -> bool {
     match &survey.checkpoint {
         Some(known) => survey.checkpoints.write(known).is_ok(),

@@ -287,7 +287,7 @@ fn end_of(record: &Read) -> Position {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_log_is_a_queue_that_survives_everything(operations in vec(operation(), 1..60)) {
