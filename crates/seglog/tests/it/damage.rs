@@ -250,7 +250,7 @@ fn one_bad_checkpoint_falls_back_to_the_other_and_two_to_the_oldest_segment() {
     assert_eq!(read_open(&folder, &opened).0, all[2..]);
     folder.kill();
     folder.damage(older, |bytes| bytes.truncate(59));
-    folder.damage(newest, |bytes| bytes[60] ^= 1);
+    folder.damage(newest, |bytes| bytes[57] ^= 1);
     let mut opened = open(&folder);
     assert_eq!(
         (opened.acked.low(), opened.checkpoint_written_at),
