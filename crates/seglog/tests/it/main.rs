@@ -6,6 +6,7 @@ mod bad_places;
 mod beside;
 mod crash;
 mod damage;
+mod fixtures;
 mod interleaved;
 mod life;
 mod model;
