@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::folder::{Entry, File, Folder, Mode};
 use file::MemoryFile;
-use state::{Contents, EIO, Random, Renaming, State, apply};
+use state::{Contents, EIO, EMFILE, Random, Renaming, State, apply};
 
 /// The folder. Clones are the same folder.
 #[derive(Clone, Debug)]
@@ -44,6 +44,11 @@ impl MemoryFolder {
     /// Syncs fail after so many that succeed.
     pub fn fail_syncs_after(&self, syncs: u64) {
         self.lock().faults.syncs_left = Some(syncs);
+    }
+
+    /// Whether the process has no handle left for another open file.
+    pub fn run_out_of_handles(&self, is_out: bool) {
+        self.lock().faults.is_out_of_handles = is_out;
     }
 
     /// The disk is full when all files take so many bytes; none: it is endless.
@@ -158,6 +163,9 @@ impl Folder for MemoryFolder {
 
     fn open(&self, name: &str, mode: Mode) -> io::Result<Box<dyn File>> {
         let mut state = self.living()?;
+        if state.faults.is_out_of_handles {
+            return Err(io::Error::from_raw_os_error(EMFILE));
+        }
         let index = match state.names.get(name) {
             Some(index) => *index,
             None if mode == Mode::Create => {

@@ -9,6 +9,8 @@ const SECTOR_BYTES: usize = 512;
 
 /// Error number of an input/output error on Linux.
 pub(super) const EIO: i32 = 5;
+/// Error number of too many open files on Linux.
+pub(super) const EMFILE: i32 = 24;
 /// Error number of a full disk on Linux.
 const ENOSPC: i32 = 28;
 
@@ -50,6 +52,7 @@ pub(super) struct Faults {
     /// The most that all files may take.
     pub(super) capacity: Option<u64>,
     pub(super) is_cut_off: bool,
+    pub(super) is_out_of_handles: bool,
 }
 
 impl Contents {
