@@ -10,4 +10,5 @@ mod fixtures;
 mod interleaved;
 mod life;
 mod model;
+mod recycling;
 mod support;
