@@ -3,9 +3,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use seglog::testing::MemoryFolder;
-use seglog::{Acked, Checkpoint, Opened, Options, Position, Refused};
+use seglog::{Acked, Checkpoint, Found, Opened, Options, Position, Reader, Refused};
 
-use crate::support::{Read, open_with, payload, read_between, taken, try_append};
+use crate::support::{Read, open_with, payload, read_between, shared, taken, try_append};
 
 const OPTIONS: Options = Options {
     segment_bytes: 600,
@@ -50,7 +50,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => (0..4_u64, 1..20_u64).prop_map(|(skip, events)| Operation::Ack { skip, events }),
         3 => Just(Operation::Checkpoint),
         3 => Just(Operation::Purge),
-        1 => Just(Operation::Read),
+        3 => Just(Operation::Read),
         1 => Just(Operation::Kill),
         2 => any::<u64>().prop_map(|seed| Operation::LosePower { seed }),
         1 => (0..1500_u64).prop_map(|left| Operation::LimitDisk { left }),
@@ -74,13 +74,17 @@ struct Model {
     tried: Vec<Acked>,
     appended: u64,
     has_failed: bool,
+    /// A reader that keeps up, beside the writer.
+    follower: Reader,
 }
 
 impl Model {
     fn new() -> Self {
         let folder = MemoryFolder::default();
+        let opened = open_with(&folder, OPTIONS);
         Self {
-            opened: open_with(&folder, OPTIONS),
+            follower: follower(&folder, &opened),
+            opened,
             folder,
             queue: Vec::new(),
             doubtful: Vec::new(),
@@ -104,7 +108,10 @@ impl Model {
             Operation::Checkpoint => self.checkpoint(),
             Operation::Purge if self.has_failed => {}
             Operation::Purge => self.opened.log.purge(self.durable.low()).unwrap(),
-            Operation::Read => self.read(),
+            Operation::Read => {
+                self.read();
+                self.follow();
+            }
             Operation::Kill => self.crash(None),
             Operation::LosePower { seed } => self.crash(Some(*seed)),
             Operation::LimitDisk { left } => self.folder.limit_to(Some(self.folder.bytes() + left)),
@@ -199,6 +206,26 @@ impl Model {
         );
     }
 
+    /// Reads on where the follower stands. What it missed was done and purged before it came.
+    fn follow(&mut self) {
+        let (segments, end) = (self.opened.log.segments(), self.opened.log.synced());
+        loop {
+            let from = self.follower.cursor().position;
+            match self.follower.next(&segments, end).unwrap() {
+                Found::Record(record) if !self.has_failed => {
+                    let next = self.held_from(from).into_iter().next().unwrap();
+                    assert_eq!((record.first, record.events), (next.first, next.events));
+                    let all = 0..record.payload_bytes;
+                    assert_eq!(self.follower.payload(&record, all).unwrap(), next.payload);
+                }
+                Found::Record(_) => {}
+                Found::Damage(damage) => assert!(damage.positions.end <= self.durable.low()),
+                Found::End => break,
+            }
+        }
+        assert!(self.follower.cursor().position >= end);
+    }
+
     fn crash(&mut self, seed: Option<u64>) {
         let acknowledged = self.held_from(self.durable.low());
         let synced = self.opened.log.synced();
@@ -235,6 +262,7 @@ impl Model {
             assert!(log.next() >= next, "a kill keeps all that was written");
             assert_eq!(opened.torn_bytes, 0);
         }
+        self.follower = follower(&self.folder, &self.opened);
         self.expect_from_queue(&records);
         self.queue = records;
         self.acked = self.durable.clone();
@@ -280,6 +308,11 @@ impl Model {
         self.read();
         self.crash(None);
     }
+}
+
+fn follower(folder: &MemoryFolder, opened: &Opened) -> Reader {
+    let segments = opened.log.segments();
+    Reader::from(shared(folder), &segments, opened.acked.low())
 }
 
 fn end_of(record: &Read) -> Position {
