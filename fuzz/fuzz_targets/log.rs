@@ -55,7 +55,11 @@ fuzz_target!(|input: &[u8]| {
     let placed = opened.log.append(&[record], 0).expect("nothing fails");
     opened.log.sync().expect("nothing fails");
     let next = opened.log.next();
-    let newest = opened.log.segments().last().map_or(0, |newest| newest.generation);
+    let newest = opened
+        .log
+        .segments()
+        .last()
+        .map_or(0, |newest| newest.generation);
     // The last numbers that it opens with, which no log reaches.
     if next.max(newest) >= 1 << 62 {
         return;
@@ -65,14 +69,20 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(opened.log.next(), next);
     if let Ok(place) = placed[0] {
         let last = read(&shared, &opened);
-        assert!(last.is_none_or(|last| last == place.first), "{last:?} {place:?}");
+        assert!(
+            last.is_none_or(|last| last == place.first),
+            "{last:?} {place:?}"
+        );
     }
     let checkpoint = Checkpoint {
         acked: Acked::below(next),
         synced: next,
         written_at: 0,
     };
-    opened.checkpoints.write(&checkpoint).expect("nothing fails");
+    opened
+        .checkpoints
+        .write(&checkpoint)
+        .expect("nothing fails");
     opened.log.purge(next).expect("nothing fails");
     look(&shared);
 });
