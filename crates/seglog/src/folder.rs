@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// One name in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,12 +155,17 @@ pub(crate) fn is_bad_sector(error: &io::Error) -> bool {
 #[derive(Debug)]
 pub struct DiskFolder {
     path: PathBuf,
+    /// Kept open, so that making names durable cannot fail for want of a file handle.
+    handle: OnceLock<fs::File>,
 }
 
 impl DiskFolder {
     /// The folder at a path. Nothing is looked at or made.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self {
+            path: path.into(),
+            handle: OnceLock::new(),
+        }
     }
 }
 
@@ -211,7 +217,14 @@ impl Folder for DiskFolder {
     }
 
     fn sync(&self) -> io::Result<()> {
-        fs::File::open(&self.path)?.sync_all()
+        let handle = match self.handle.get() {
+            Some(handle) => handle,
+            None => {
+                let opened = fs::File::open(&self.path)?;
+                self.handle.get_or_init(|| opened)
+            }
+        };
+        handle.sync_all()
     }
 }
 

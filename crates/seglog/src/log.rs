@@ -316,7 +316,8 @@ impl Log {
         if from == SPARE {
             self.folder.rename(SPARE, &name)?;
         }
-        self.folder.sync()?;
+        // Whatever the reason is: nobody knows now which names are durable.
+        self.folder.sync().map_err(io::Error::other)?;
         Ok(active)
     }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::folder::{Entry, File, Folder, Mode};
 use file::MemoryFile;
-use state::{Contents, EIO, Random, Renaming, State, apply};
+use state::{Contents, EIO, EMFILE, Random, Renaming, State, apply};
 
 /// The folder. Clones are the same folder.
 #[derive(Clone, Debug)]
@@ -46,9 +46,32 @@ impl MemoryFolder {
         self.lock().faults.syncs_left = Some(syncs);
     }
 
+    /// Whether the process has no handle left for another open file.
+    pub fn run_out_of_handles(&self, is_out: bool) {
+        self.lock().faults.is_out_of_handles = is_out;
+    }
+
     /// The disk is full when all files take so many bytes; none: it is endless.
     pub fn limit_to(&self, bytes: Option<u64>) {
         self.lock().faults.capacity = bytes;
+    }
+
+    /// Another folder with the same files, as they are now, all of it durable.
+    pub fn copy(&self) -> Self {
+        let mut copy = State::default();
+        let state = self.lock();
+        for (name, index) in &state.names {
+            copy.add(name, state.files[*index].now.clone());
+        }
+        Self {
+            path: self.path.clone(),
+            state: Arc::new(Mutex::new(copy)),
+        }
+    }
+
+    /// Puts a file there, durably.
+    pub fn put(&self, name: &str, contents: Vec<u8>) {
+        self.lock().add(name, contents);
     }
 
     /// These bytes of a file cannot be read, whoever tries; an empty range heals it.
@@ -56,6 +79,11 @@ impl MemoryFolder {
         let mut state = self.lock();
         let index = state.names[name];
         state.files[index].unreadable = bytes;
+    }
+
+    /// How many bytes all files take.
+    pub fn bytes(&self) -> u64 {
+        self.lock().used_bytes()
     }
 
     /// How many syncs of files succeeded.
@@ -135,6 +163,9 @@ impl Folder for MemoryFolder {
 
     fn open(&self, name: &str, mode: Mode) -> io::Result<Box<dyn File>> {
         let mut state = self.living()?;
+        if state.faults.is_out_of_handles {
+            return Err(io::Error::from_raw_os_error(EMFILE));
+        }
         let index = match state.names.get(name) {
             Some(index) => *index,
             None if mode == Mode::Create => {

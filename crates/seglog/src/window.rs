@@ -18,7 +18,9 @@ const PAGE_BYTES: u64 = 4096;
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     start: u64,
-    bytes: Vec<u8>,
+    /// How much of the buffer was read.
+    filled: usize,
+    buffer: Vec<u8>,
 }
 
 impl Window {
@@ -39,26 +41,29 @@ impl Window {
         if !self.holds(offset, wanted) {
             self.read(file, offset, wanted.max(STEP_BYTES))?;
         }
-        Ok(&self.bytes[(offset - self.start) as usize..])
+        Ok(&self.buffer[(offset - self.start) as usize..self.filled])
     }
 
     /// Forgets what was read: the file may have grown since.
     pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
+        self.filled = 0;
     }
 
     fn holds(&self, offset: u64, wanted: usize) -> bool {
-        let end = self.start + self.bytes.len() as u64;
+        let end = self.start + self.filled as u64;
         offset >= self.start && offset + wanted as u64 <= end
     }
 
     fn read(&mut self, file: &dyn File, offset: u64, wanted: usize) -> io::Result<()> {
         self.start = offset;
-        self.bytes.resize(wanted, 0);
-        let outcome = read_full_at(file, &mut self.bytes, offset)
-            .or_else(|error| read_around(file, &mut self.bytes, offset, error));
-        self.bytes.truncate(*outcome.as_ref().unwrap_or(&0));
-        outcome.map(drop)
+        self.filled = 0;
+        if self.buffer.len() < wanted {
+            self.buffer = vec![0; wanted];
+        }
+        let buffer = &mut self.buffer[..wanted];
+        self.filled = read_full_at(file, buffer, offset)
+            .or_else(|error| read_around(file, buffer, offset, error))?;
+        Ok(())
     }
 }
 

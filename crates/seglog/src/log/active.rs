@@ -146,10 +146,12 @@ fn slices<'a>(heads: &'a [[u8; HEAD_BYTES]], records: &[Record<'a>]) -> Vec<IoSl
     slices
 }
 
-/// Whether an error says that there is no room on the disk: nothing is lost or unsure then.
+/// Whether an error says that there is no room now, on the disk or for another open file: nothing is lost or unsure.
 pub(super) fn is_full(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
+    ) || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }

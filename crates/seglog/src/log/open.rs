@@ -10,7 +10,9 @@ use crate::bytes::Block;
 use crate::checkpoint::Checkpoints;
 use crate::error::OpenError;
 use crate::folder::{File, Folder, Mode, write_all_at};
-use crate::layout::{Kind, LOCK, PREAMBLE_BYTES, SPARE, damage_name, generation_of, put_preamble};
+use crate::layout::{
+    Kind, LOCK, NUMBER_LIMIT, PREAMBLE_BYTES, SPARE, damage_name, generation_of, put_preamble,
+};
 use crate::room::Room;
 use crate::survey::{Survey, refuse_newer, survey};
 
@@ -46,16 +48,17 @@ impl Log {
         // Before the lock is made: a newer program's folder is not even locked.
         refuse_newer(&**folder)?;
         let lock = lock(&**folder)?;
-        let survey = survey(folder)?;
+        let mut survey = survey(folder)?;
+        refuse_used_up(&survey).map_err(at)?;
         let unreadable = mend(&**folder, &survey).map_err(at)?;
         let acked = survey.acked();
         let end = survey.end.unwrap_or(options.first_position);
         let mut log = Self {
             room: Room::new(options.max_bytes),
             options,
-            sealed: survey.segments.into(),
+            sealed: std::mem::take(&mut survey.segments).into(),
             active: None,
-            spare_bytes: survey.spare.map(|entry| entry.bytes),
+            spare_bytes: survey.spare.as_ref().map(|entry| entry.bytes),
             generation: survey.generation,
             next: end,
             synced: end,
@@ -68,7 +71,9 @@ impl Log {
         log.keep_spare_if_useful().map_err(at)?;
         let acked = acked.unwrap_or_else(|| Acked::below(log.next));
         log.count_files();
-        log.purge(acked.low()).map_err(at)?;
+        if renew_checkpoint(&mut survey) {
+            log.purge(acked.low()).map_err(at)?;
+        }
         folder.sync().map_err(at)?;
         Ok(Opened {
             log,
@@ -111,6 +116,28 @@ impl Log {
         let spare = self.spare_bytes.unwrap_or_default();
         self.room.replace(0, segments + spare);
     }
+}
+
+/// Makes the checkpoint that was found durable; whether it is. It must be before anything is purged: a process that was
+/// killed may have written it and not synced it. A sync alone would say nothing of a write that has failed. On a full
+/// disk the purge has to wait for the next checkpoint.
+fn renew_checkpoint(survey: &mut Survey) -> bool {
+    match &survey.checkpoint {
+        Some(known) => survey.checkpoints.write(known).is_ok(),
+        None => true,
+    }
+}
+
+/// Refuses a log whose numbers could reach the limit. No log comes there by itself: it takes a file that somebody made.
+fn refuse_used_up(survey: &Survey) -> io::Result<()> {
+    let highest = survey.generation.max(survey.end.unwrap_or_default());
+    if highest >= NUMBER_LIMIT / 2 {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a file tells of generation or position {highest}, which no log reaches"),
+        ));
+    }
+    Ok(())
 }
 
 fn lock(folder: &dyn Folder) -> Result<Box<dyn File>, OpenError> {

@@ -67,10 +67,10 @@ impl File for MemoryFile {
 
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         let mut state = self.living()?;
-        let whole: Vec<u8> = pieces
-            .iter()
-            .flat_map(|piece| piece.iter().copied())
-            .collect();
+        let whole = pieces.iter().fold(Vec::new(), |mut whole, piece| {
+            whole.extend_from_slice(piece);
+            whole
+        });
         let written = state.allow(self.index, whole.len(), offset)?;
         let contents = &mut state.files[self.index].now;
         let end = offset as usize + written;

@@ -9,6 +9,8 @@ const SECTOR_BYTES: usize = 512;
 
 /// Error number of an input/output error on Linux.
 pub(super) const EIO: i32 = 5;
+/// Error number of too many open files on Linux.
+pub(super) const EMFILE: i32 = 24;
 /// Error number of a full disk on Linux.
 const ENOSPC: i32 = 28;
 
@@ -50,6 +52,7 @@ pub(super) struct Faults {
     /// The most that all files may take.
     pub(super) capacity: Option<u64>,
     pub(super) is_cut_off: bool,
+    pub(super) is_out_of_handles: bool,
 }
 
 impl Contents {
@@ -85,12 +88,24 @@ pub(super) fn apply(names: &mut BTreeMap<String, usize>, renaming: Renaming) {
 }
 
 impl State {
+    /// Adds a file that is durable.
+    pub(super) fn add(&mut self, name: &str, contents: Vec<u8>) {
+        self.files.push(Contents {
+            durable: contents.clone(),
+            now: contents,
+            unreadable: 0..0,
+        });
+        let index = self.files.len() - 1;
+        self.names.insert(name.to_owned(), index);
+        self.durable_names.insert(name.to_owned(), index);
+    }
+
     pub(super) fn note(&mut self, renaming: Renaming) {
         apply(&mut self.names, renaming.clone());
         self.renamings.push(renaming);
     }
 
-    fn used_bytes(&self) -> u64 {
+    pub(super) fn used_bytes(&self) -> u64 {
         let lengths = self
             .names
             .values()

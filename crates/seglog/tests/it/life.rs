@@ -146,6 +146,29 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
 }
 
 #[test]
+fn running_out_of_open_files_refuses_and_goes_on_when_there_are_some() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    let mut taken = 0;
+    folder.run_out_of_handles(true);
+    assert_eq!(append(&mut opened.log, 1, &[1; 200]), Err(Refused::Full));
+    for _ in 0..3 {
+        folder.run_out_of_handles(false);
+        append(&mut opened.log, 1, &[1; 200]).unwrap();
+        taken += 1;
+        folder.run_out_of_handles(true);
+        while append(&mut opened.log, 1, &[1; 200]).is_ok() {
+            taken += 1;
+        }
+        // What is synced can be acknowledged all the same.
+        opened.log.sync().unwrap();
+    }
+    assert_eq!(opened.log.synced(), 100 + taken);
+    folder.run_out_of_handles(false);
+    assert_eq!(read_all(&folder, &opened.log, 100).len() as u64, taken);
+}
+
+#[test]
 fn a_second_process_is_kept_out_and_a_newer_format_untouched() {
     let folder = MemoryFolder::default();
     let mut opened = open(&folder);

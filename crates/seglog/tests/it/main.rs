@@ -2,7 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bad_places;
 mod beside;
+mod crash;
+mod damage;
+mod fixtures;
 mod interleaved;
 mod life;
+mod model;
+mod recycling;
 mod support;

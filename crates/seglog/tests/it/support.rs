@@ -1,11 +1,12 @@
 //! What the tests of the log share: short ways to open, append, read.
 
+use std::fmt;
 use std::sync::Arc;
 
 use seglog::testing::MemoryFolder;
 use seglog::{
-    Acked, Checkpoint, Checksum, Damage, Folder, Found, Log, Opened, Options, Position, Reader,
-    Record, Refused, Segment,
+    Acked, Checkpoint, Checksum, Damage, Failed, Folder, Found, Log, Opened, Options, Position,
+    Reader, Record, Refused, Segment,
 };
 
 /// Small segments, so that a few records fill one.
@@ -38,6 +39,14 @@ pub(crate) fn append_group(
     log: &mut Log,
     records: &[(u32, &[u8])],
 ) -> Vec<Result<Position, Refused>> {
+    try_append(log, records).unwrap()
+}
+
+/// Appends records in one go, to a log that may fail.
+pub(crate) fn try_append(
+    log: &mut Log,
+    records: &[(u32, &[u8])],
+) -> Result<Vec<Result<Position, Refused>>, Failed> {
     let pieces: Vec<[&[u8]; 1]> = records.iter().map(|(_, payload)| [*payload]).collect();
     let made = |(at, (events, payload)): (usize, &(u32, &[u8]))| Record {
         events: *events,
@@ -46,9 +55,9 @@ pub(crate) fn append_group(
         checksum: Checksum::of(&[payload]),
     };
     let records: Vec<Record<'_>> = records.iter().enumerate().map(made).collect();
-    let placed = log.append(&records, 0).unwrap();
+    let placed = log.append(&records, 0)?;
     let positions = placed.iter().map(|placed| placed.map(|place| place.first));
-    positions.collect()
+    Ok(positions.collect())
 }
 
 /// A payload that tells where it belongs and where each of its bytes is.
@@ -58,11 +67,24 @@ pub(crate) fn payload(number: u64, bytes: usize) -> Vec<u8> {
 }
 
 /// A record as it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Read {
     pub(crate) first: Position,
     pub(crate) events: u32,
     pub(crate) payload: Vec<u8>,
+}
+
+impl fmt::Debug for Read {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (end, bytes) = (self.first + Position::from(self.events), &self.payload);
+        write!(
+            formatter,
+            "{}..{end}: {} bytes {:?}",
+            self.first,
+            bytes.len(),
+            bytes.first()
+        )
+    }
 }
 
 /// Everything from a position up to an end: records, and damage.
