@@ -31,6 +31,10 @@ use source::{Extent, Source};
 /// The pause before a spool that cannot be read is read again.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
+/// After so many tries the rest of a segment that cannot be read at all is given up: a disk that is away for a moment
+/// comes back before that.
+const TRIES: u32 = 60;
+
 /// So much is read from the disk at a time when a lease wants less.
 const PIECE_BYTES: usize = 1024 * 1024;
 
@@ -135,7 +139,7 @@ impl DiskSpool {
         source: &mut Option<Source>,
         limits: LeaseLimits,
     ) {
-        let mut has_failed = false;
+        let mut failures = 0;
         loop {
             let Some((behind, extent)) = self.shared.lanes().next_read(outlet.side, limits) else {
                 return;
@@ -144,8 +148,9 @@ impl DiskSpool {
                 Some(source) if source.stands_at(behind) => source,
                 _ => self.shared.source(outlet.side, behind),
             };
-            match read_piece(reader, extent).await {
+            match read_piece(reader, extent, failures >= TRIES).await {
                 Ok((reader, piece)) => {
+                    failures = 0;
                     for damage in piece.damages {
                         self.step_over(damage).await;
                     }
@@ -156,9 +161,9 @@ impl DiskSpool {
                     *source = Some(reader);
                 }
                 Err(error) => {
-                    if !has_failed {
+                    failures += 1;
+                    if failures == 1 {
                         SpoolUnreadable { reason: &error }.emit();
-                        has_failed = true;
                     }
                     tokio::time::sleep(READ_AGAIN).await;
                 }
@@ -237,10 +242,19 @@ impl DiskSpool {
     }
 }
 
-async fn read_piece(source: Source, extent: Extent) -> std::io::Result<(Source, source::Piece)> {
+/// Reads the next piece, or gives up what cannot be read.
+async fn read_piece(
+    source: Source,
+    extent: Extent,
+    gives_up: bool,
+) -> std::io::Result<(Source, source::Piece)> {
     blocking(move || {
         let mut source = source;
-        let piece = source.read(&extent)?;
+        let piece = if gives_up {
+            source.give_up(&extent)
+        } else {
+            source.read(&extent)?
+        };
         Ok((source, piece))
     })
     .await

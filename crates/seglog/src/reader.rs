@@ -129,14 +129,44 @@ impl Reader {
             bytes: here.used_bytes,
         };
         let (offset, position) = (self.cursor.offset, self.cursor.position);
-        let found = self.segment()?.next(offset, position, Some(extent))?;
-        match (&found, after) {
-            (Found::Record(record), _) => self.go_to(record.end_offset(), record.end()),
-            (Found::Damage(damage), _) => self.go_to(damage.bytes.end, damage.positions.end),
-            (Found::End, Some(next)) => return Ok(self.enter(next)),
-            (Found::End, None) => {}
+        if position >= extent.end {
+            return Ok(after.map_or(Some(Found::End), |next| self.enter(next)));
+        }
+        let outcome = self
+            .segment()
+            .and_then(|segment| segment.next(offset, position, Some(extent)));
+        let found = match outcome {
+            // Purged since `segments` was taken, or lost: who keeps the books knows.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Damage(Damage {
+                generation,
+                bytes: extent.bytes..extent.bytes,
+                positions: position..extent.end,
+            }),
+            outcome => outcome?,
+        };
+        match &found {
+            Found::Record(record) => self.go_to(record.end_offset(), record.end()),
+            Found::Damage(damage) => self.go_to(damage.bytes.end, damage.positions.end),
+            Found::End => {}
         }
         Ok(Some(found))
+    }
+
+    /// Steps over the rest of the segment that it stands in, which cannot be read at all. Nothing where it stands in none.
+    pub fn give_up_segment(&mut self, segments: &[Segment], end: Position) -> Option<Damage> {
+        let generation = self.cursor.generation;
+        let at = segments
+            .iter()
+            .position(|segment| segment.generation == generation)?;
+        let position = self.cursor.position;
+        let segment_end = segments.get(at + 1).map_or(end, |next| next.first.min(end));
+        let bytes = self.cursor.offset..segments[at].used_bytes.max(self.cursor.offset);
+        self.go_to(bytes.end, segment_end.max(position));
+        Some(Damage {
+            generation,
+            bytes,
+            positions: position..segment_end.max(position),
+        })
     }
 
     fn go_to(&mut self, offset: u64, position: Position) {

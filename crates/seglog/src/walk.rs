@@ -62,18 +62,13 @@ impl Walk {
     /// The system's.
     pub fn step(&mut self) -> io::Result<Found> {
         loop {
-            match self.reader.next(&self.segments, self.end) {
-                Ok(Found::Damage(damage)) => {
+            match self.reader.next(&self.segments, self.end)? {
+                Found::Damage(damage) => {
                     if let Some(damage) = self.believe(damage)? {
                         return Ok(Found::Damage(damage));
                     }
                 }
-                // Purged since the survey, or lost: the reader says what is missing when it looks for it.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let gone = self.reader.cursor().generation;
-                    self.segments.retain(|segment| segment.generation != gone);
-                }
-                other => return other,
+                other => return Ok(other),
             }
         }
     }

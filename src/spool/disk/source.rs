@@ -77,6 +77,7 @@ impl Source {
     /// Reads the next piece.
     pub(super) fn read(&mut self, extent: &Extent) -> io::Result<Piece> {
         let mut piece = Piece::default();
+        let begun_at = self.reader.cursor();
         let (mut bytes, mut passed_bytes) = (0, 0);
         while bytes < extent.wanted && passed_bytes < MAX_PASSED_BYTES {
             if let Some((record, lines)) = self.within.take() {
@@ -84,7 +85,12 @@ impl Source {
                 continue;
             }
             self.behind.cursor = self.reader.cursor();
-            match self.reader.next(&extent.segments, extent.end)? {
+            let found = match self.reader.next(&extent.segments, extent.end) {
+                // What was read so far is good, and what cannot be read is where the next read begins.
+                Err(_) if self.reader.cursor() != begun_at => break,
+                found => found?,
+            };
+            match found {
                 Found::Record(record) => {
                     passed_bytes += record.payload_bytes;
                     self.within = self.enter(&record)?.map(|lines| (record, lines));
@@ -98,6 +104,19 @@ impl Source {
         }
         self.behind.taken = self.taken;
         Ok(piece)
+    }
+
+    /// Steps over the rest of the segment, of which nothing can be read.
+    pub(super) fn give_up(&mut self, extent: &Extent) -> Piece {
+        let damage = self.reader.give_up_segment(&extent.segments, extent.end);
+        self.within = None;
+        self.behind.cursor = self.reader.cursor();
+        self.taken = self.taken.max(self.reader.cursor().position);
+        self.behind.taken = self.taken;
+        Piece {
+            parts: Vec::new(),
+            damages: damage.into_iter().collect(),
+        }
     }
 
     /// Finds this side's lines in a record; none where there are none, or all of them were done before.

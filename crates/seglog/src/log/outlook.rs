@@ -10,6 +10,11 @@ impl Log {
         self.active.as_ref().map(|active| &active.segment)
     }
 
+    /// By how much the files may still grow.
+    pub fn room(&self) -> u64 {
+        self.room.left()
+    }
+
     /// Bytes of records that can still be taken, at most: what the files may grow, and what is free in them.
     pub fn available_bytes(&self) -> u64 {
         let free = self.active_segment().map_or(0, |active| {

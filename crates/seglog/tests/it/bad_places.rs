@@ -63,9 +63,8 @@ fn a_page_that_cannot_be_read_costs_the_records_on_it() {
             .map(|number| 100 + number as u64);
         assert_eq!(lost, hit.collect::<Vec<_>>(), "page at {page}");
         // What can be read of it is kept.
-        let reader = seglog::Reader::from(shared(&folder), &opened.log.segments(), 100);
         for damage in &damages {
-            if let Some(name) = reader.set_aside(damage).unwrap() {
+            if let Some(name) = seglog::set_aside(&folder, damage).unwrap() {
                 let bytes = damage.bytes.end - damage.bytes.start;
                 assert_eq!(folder.contents(&name).len() as u64, bytes);
             }

@@ -267,10 +267,8 @@ fn damage_is_set_aside_byte_for_byte() {
     let (folder, _) = prepare(true);
     let bytes = bytes_of(EACH + 2);
     folder.damage(&name(2), |contents| contents[bytes.start as usize + 5] ^= 8);
-    let (opened, _, damages) = read_twice(&folder);
-    let shared = crate::support::shared(&folder);
-    let reader = seglog::Reader::from(shared, &opened.log.segments(), 100);
-    let aside = reader.set_aside(&damages[0]).unwrap().unwrap();
+    let (_opened, _, damages) = read_twice(&folder);
+    let aside = seglog::set_aside(&folder, &damages[0]).unwrap().unwrap();
     assert_eq!(aside, format!("damaged-{:020}-{}", 2, bytes.start));
     let contents = folder.contents(&name(2));
     assert_eq!(
