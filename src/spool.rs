@@ -11,6 +11,8 @@ mod envelope;
 mod lane;
 mod look;
 mod memory;
+#[cfg(test)]
+mod samples;
 mod side;
 
 use std::sync::Arc;

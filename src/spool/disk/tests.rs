@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::SpoolOptions;
 use crate::config::SpoolSync;
-use crate::event::{Envelope, Lines, Origin};
+use crate::spool::samples::envelope;
 use crate::spool::{AppendError, LeaseLimits, Part, Spool};
 use crate::telemetry::{Output, Telemetry};
 
@@ -58,23 +58,6 @@ fn open_with(folder: &MemoryFolder, options: SpoolOptions) -> Opened {
 
 fn open(folder: &MemoryFolder) -> Opened {
     open_with(folder, OPTIONS)
-}
-
-fn lines(events: &[&str]) -> Lines {
-    let text: String = events.iter().map(|event| format!("{event},\n")).collect();
-    Lines {
-        count: events.len(),
-        bytes: text.into(),
-    }
-}
-
-fn envelope(live: &[&str], dead: &[&str]) -> Envelope {
-    Envelope {
-        origin: Origin::Json,
-        live: lines(live),
-        dead: lines(dead),
-        sources: vec![],
-    }
 }
 
 fn texts(parts: &[Part]) -> Vec<String> {

@@ -5,26 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::event::{Envelope, Lines, Origin};
+use crate::spool::samples::envelope;
 use crate::spool::{Acknowledge, AppendError, LeaseLimits, Spool};
 use crate::telemetry::{Output, Telemetry};
-
-fn lines(events: &[&str]) -> Lines {
-    let text: String = events.iter().map(|event| format!("{event},\n")).collect();
-    Lines {
-        count: events.len(),
-        bytes: text.into(),
-    }
-}
-
-fn envelope(live: &[&str], dead: &[&str]) -> Envelope {
-    Envelope {
-        origin: Origin::Json,
-        live: lines(live),
-        dead: lines(dead),
-        sources: vec![],
-    }
-}
 
 fn spool(max_bytes: usize, acknowledge: Acknowledge) -> (Spool, Arc<Telemetry>) {
     let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));

@@ -185,20 +185,10 @@ async fn looking_tells_and_exports_what_is_not_done_and_changes_nothing() {
 #[tokio::test]
 async fn a_segment_that_cannot_be_read_for_long_is_given_up_and_the_next_one_read() {
     let folder = MemoryFolder::default();
-    let opened = open(&folder);
-    let event = "x".repeat(1500);
-    for _ in 0..6 {
-        opened.append(&[&event], &[]).await.unwrap();
-    }
-    opened.spool.close().await;
-    let opened = open(&folder);
-    let segments: Vec<_> = folder.list().unwrap();
-    let segments = segments.iter().filter(|entry| entry.name.ends_with(".seg"));
-    let second = segments.map(|entry| &entry.name).nth(1).unwrap();
-    folder.fail_reads_of(second, 0..usize::MAX);
+    let (opened, second) = open_with_three_segments(&folder).await;
+    folder.fail_reads_of(&second, 0..usize::MAX);
     tokio::time::pause();
-    let parts = lease_all(&opened.spool).await;
-    assert_eq!(texts(&parts).len(), 4);
+    assert_eq!(texts(&lease_all(&opened.spool).await).len(), 4);
     assert_eq!(opened.telemetry.books().lost, 2);
     assert!(opened.is_balanced());
     opened.spool.close().await;
@@ -207,21 +197,28 @@ async fn a_segment_that_cannot_be_read_for_long_is_given_up_and_the_next_one_rea
 #[tokio::test]
 async fn a_segment_that_was_removed_is_told_and_the_rest_delivered() {
     let folder = MemoryFolder::default();
-    let opened = open(&folder);
+    let (opened, second) = open_with_three_segments(&folder).await;
+    folder.remove(&second).unwrap();
+    assert_eq!(texts(&lease_all(&opened.spool).await).len(), 4);
+    assert_eq!(opened.telemetry.books().lost, 2);
+    opened.spool.close().await;
+}
+
+/// A spool with two events in each of three segments, opened again; and the name of the second segment.
+async fn open_with_three_segments(folder: &MemoryFolder) -> (Opened, String) {
+    let opened = open(folder);
     let event = "x".repeat(1500);
     for _ in 0..6 {
         opened.append(&[&event], &[]).await.unwrap();
     }
     opened.spool.close().await;
-    let opened = open(&folder);
-    let segments: Vec<_> = folder.list().unwrap();
-    let segments = segments.iter().filter(|entry| entry.name.ends_with(".seg"));
-    folder
-        .remove(segments.map(|entry| &entry.name).nth(1).unwrap())
-        .unwrap();
-    assert_eq!(texts(&lease_all(&opened.spool).await).len(), 4);
-    assert_eq!(opened.telemetry.books().lost, 2);
-    opened.spool.close().await;
+    let opened = open(folder);
+    let entries = folder.list().unwrap();
+    let mut segments = entries
+        .into_iter()
+        .filter(|entry| entry.name.ends_with(".seg"));
+    let second = segments.nth(1).unwrap().name;
+    (opened, second)
 }
 
 fn look(folder: &MemoryFolder) -> Look {
