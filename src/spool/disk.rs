@@ -3,6 +3,7 @@
 //! What is acked goes into a checkpoint each second.
 
 mod feed;
+mod lanes;
 mod opening;
 mod pending;
 mod shared;

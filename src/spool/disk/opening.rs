@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use seglog::{Acked, Folder, Log, OpenError, Opened, Options, Reader};
 
 use super::feed::{Behind, Feed};
-use super::shared::{Lanes, Shared, now_millis};
+use super::lanes::Lanes;
+use super::shared::{Shared, now_millis};
 use super::writer::{Writer, outlook};
 use super::{DiskSpool, Outlet};
 use crate::config::{self, SpoolSync};

@@ -1,0 +1,212 @@
+//! What is committed and not acked: the lanes on which it goes out, the positions that are done, the segments that hold
+//! it. Pure.
+
+use std::ops::{BitOrAssign, Range};
+use std::time::Duration;
+
+use seglog::{Acked, Place, Segment};
+
+use super::feed::{Behind, Feed};
+use super::source::Extent;
+use super::{LeaseLimits, PIECE_BYTES};
+use crate::event::{Envelope, Position};
+use crate::spool::ages::Ages;
+use crate::spool::drain_rate::DrainRate;
+use crate::spool::side::Side;
+
+/// Acks may be so scattered before leasing waits for the oldest: each range takes room in every checkpoint.
+const MAX_ACKED_RANGES: usize = 10_000;
+
+/// Which sides have something that they wait for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wakes {
+    pub(super) live: bool,
+    pub(super) dead: bool,
+}
+
+impl BitOrAssign for Wakes {
+    fn bitor_assign(&mut self, other: Self) {
+        self.live |= other.live;
+        self.dead |= other.dead;
+    }
+}
+
+/// What is committed and not acked, and how it goes out.
+pub(super) struct Lanes {
+    live: Feed,
+    dead: Feed,
+    acked: Acked,
+    /// Events that are committed and not acked.
+    open: u64,
+    committed: Position,
+    segments: Vec<Segment>,
+    ages: Ages,
+    drain_rate: DrainRate,
+    /// Since the start.
+    acked_events: u64,
+}
+
+impl Lanes {
+    pub(super) fn new(
+        feeds: [Feed; 2],
+        acked: Acked,
+        open: u64,
+        committed: Position,
+        segments: Vec<Segment>,
+    ) -> Self {
+        let [live, dead] = feeds;
+        let mut ages = Ages::default();
+        for segment in &segments {
+            ages.note(segment.first, segment.made_at);
+        }
+        Self {
+            live,
+            dead,
+            acked,
+            open,
+            committed,
+            segments,
+            ages,
+            drain_rate: DrainRate::default(),
+            acked_events: 0,
+        }
+    }
+
+    /// What was committed, at a place; who is to be woken.
+    pub(super) fn push(&mut self, envelope: &Envelope, place: Place, now: u64) -> Wakes {
+        let first_dead = place.first + envelope.live.count as Position;
+        self.committed = place.first + envelope.events() as Position;
+        self.open += envelope.events() as u64;
+        self.ages.note(place.first, now);
+        Wakes {
+            live: self.live.push(place.first, envelope.live.clone(), place),
+            dead: self.dead.push(first_dead, envelope.dead.clone(), place),
+        }
+    }
+
+    /// Notes that events are done; how many of them were not before.
+    pub(super) fn ack(&mut self, positions: Range<Position>) -> u64 {
+        let newly = self.acked.ack(positions);
+        self.open -= newly;
+        self.acked_events += newly;
+        newly
+    }
+
+    /// When the oldest event that is not done was taken: milliseconds since the Unix epoch.
+    pub(super) fn oldest_taken_at(&self) -> Option<u64> {
+        let taken_at = self.ages.taken_at(self.acked.low());
+        taken_at.filter(|_| self.open > 0)
+    }
+
+    /// Events that are not done.
+    pub(super) fn open(&self) -> u64 {
+        self.open
+    }
+
+    pub(super) fn feed(&mut self, side: Side) -> &mut Feed {
+        match side {
+            Side::Live => &mut self.live,
+            Side::Dead => &mut self.dead,
+        }
+    }
+
+    pub(super) fn committed(&self) -> Position {
+        self.committed
+    }
+
+    pub(super) fn acked(&self) -> &Acked {
+        &self.acked
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.open == 0
+    }
+
+    /// How many of these events are committed and not acked.
+    pub(super) fn open_events(&self, positions: Range<Position>) -> u64 {
+        let open = self.acked.open_in(positions);
+        open.map(|range| range.end - range.start).sum()
+    }
+
+    pub(super) fn can_lease(&mut self, side: Side) -> bool {
+        self.feed(side).has_something() && !self.is_held_back(side)
+    }
+
+    pub(super) fn can_lease_or_will_wake(
+        &mut self,
+        side: Side,
+        events: usize,
+        bytes: usize,
+    ) -> bool {
+        let has = self.feed(side).has_or_will_wake_at(events, bytes);
+        has && !self.is_held_back(side)
+    }
+
+    /// Whether this side must wait for older events to be acked, so that the acked ranges stay few. The oldest event
+    /// itself never waits.
+    fn is_held_back(&mut self, side: Side) -> bool {
+        let low = self.acked.low();
+        self.is_scattered() && self.feed(side).front().is_none_or(|front| front > low)
+    }
+
+    pub(super) fn is_scattered(&self) -> bool {
+        self.acked.ranges().len() >= MAX_ACKED_RANGES
+    }
+
+    /// What is to be read from the disk for a lease.
+    pub(super) fn next_read(
+        &mut self,
+        side: Side,
+        limits: LeaseLimits,
+    ) -> Option<(Behind, Extent)> {
+        let behind = self.feed(side).wants_to_read(limits)?;
+        let extent = Extent {
+            segments: self.segments.clone(),
+            end: self.committed,
+            wanted: PIECE_BYTES.max(limits.max_bytes),
+        };
+        Some((behind, extent))
+    }
+
+    /// The segments after a purge.
+    pub(super) fn replace_segments(&mut self, segments: Vec<Segment>) {
+        self.segments = segments;
+        self.ages.forget_below(self.acked.low());
+    }
+
+    pub(super) fn note_newest(&mut self, newest: &Segment) {
+        match self.segments.last_mut() {
+            Some(last) if last.generation == newest.generation => last.clone_from(newest),
+            _ => self.segments.push(newest.clone()),
+        }
+    }
+
+    pub(super) fn note_drain(&mut self, now: tokio::time::Instant) {
+        self.drain_rate.note(now, self.acked_events);
+    }
+
+    /// The time until the oldest segment can be given back, as far as it can be told.
+    pub(super) fn time_to_purge(&self) -> Duration {
+        let end = self
+            .segments
+            .get(1)
+            .map_or(self.committed, |next| next.first);
+        let events = end.saturating_sub(self.acked.low());
+        self.drain_rate.time_for(events)
+    }
+
+    /// Bytes of the segments, of the oldest the part that is not done.
+    pub(super) fn bytes(&self) -> usize {
+        if self.open == 0 {
+            return 0;
+        }
+        let ends = self.segments.iter().skip(1).map(|segment| segment.first);
+        let ends = ends.chain([self.committed]);
+        let bytes = self.segments.iter().zip(ends).map(|(segment, end)| {
+            let events = end.saturating_sub(segment.first).max(1);
+            let open = end.saturating_sub(self.acked.low().max(segment.first));
+            (segment.used_bytes as f64 * open as f64 / events as f64) as usize
+        });
+        bytes.sum()
+    }
+}
