@@ -1,0 +1,203 @@
+//! A spool that cannot be written any more: it says so, acknowledges nothing, delivers what it has, and the server
+//! ends so that it is started anew. Nothing that was acknowledged is lost on the way.
+
+use std::collections::HashSet;
+use std::fs;
+use std::sync::Arc;
+
+use seglog::testing::MemoryFolder;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use crate::support::client::{Answer, Connection, JSON, head};
+use crate::support::fake_broker::{FakeBroker, Reply};
+use crate::support::in_time;
+use crate::support::numbered::{Ledger, array, numbers, sorted};
+use crate::support::site::Site;
+use crate::support::test_app::{TestApp, with};
+
+const SHORT: &str = "[ingest]\ndurability = 'disk'\n[server]\ndrain_timeout = '200ms'\n";
+
+fn folder() -> Arc<TempDir> {
+    Arc::new(tempfile::tempdir().unwrap())
+}
+
+fn expect_failed(answer: &Answer) {
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!(answer.problem_code(), "spool_failed");
+    let retry_after = answer.header("retry-after").unwrap();
+    assert!(retry_after.parse::<u64>().is_ok(), "{retry_after}");
+}
+
+async fn expect_unhealthy(app: &TestApp) {
+    for target in ["/health", "/ready", "/"] {
+        let answer = app.get(target).await;
+        assert_eq!(
+            (answer.status, answer.text()),
+            (503, r#"{"status":"spool_failed"}"#),
+            "{target}"
+        );
+    }
+    for target in ["/health", "/ready"] {
+        assert_eq!(app.admin_page(target).await.status, 503, "{target}");
+    }
+    assert_eq!(app.get("/live").await.status, 200);
+    assert_eq!(app.admin_page("/live").await.status, 200);
+    assert_eq!(app.status().await["spool"]["failed"], true);
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_acknowledged_and_what_was_is_delivered() {
+    let broker = FakeBroker::start();
+    broker.usually(Reply::status(503));
+    let spool = MemoryFolder::default();
+    let toml = with(&[&broker], "[ingest]\ndurability = 'disk'");
+    let app = TestApp::start_in(&spool, &folder(), &toml).await;
+    let ledger = Ledger::default();
+    for _ in 0..5 {
+        let numbers = ledger.begin(3);
+        let answer = app.post("/", &[JSON], array(numbers.clone())).await;
+        assert_eq!(answer.status, 200);
+        ledger.acknowledge(numbers);
+    }
+    spool.fail_syncs_after(0);
+    for target in ["/", "/v1/events", "/"] {
+        let body = array(ledger.begin(2));
+        expect_failed(&app.post(target, &[JSON], body).await);
+    }
+    in_time("the failure to be told", app.app.failed()).await;
+    expect_unhealthy(&app).await;
+    // Nor is a body asked for that would be refused.
+    let mut client = app.connect().await;
+    let expecting = [JSON, ("Expect", "100-continue")];
+    client.send(head("POST", "/", &expecting, 1000)).await;
+    expect_failed(&client.answer().await);
+    drop(client);
+
+    broker.usually(Reply::status(200));
+    let ((), ()) = tokio::join!(
+        in_time("the end", app.app.end_failed()),
+        app_delivers(&broker, 15)
+    );
+    assert_eq!(
+        sorted(&broker.delivered()),
+        (0..15).collect::<Vec<_>>(),
+        "only what was acknowledged"
+    );
+    app.stop().await;
+}
+
+async fn app_delivers(broker: &FakeBroker, events: usize) {
+    crate::support::eventually("what was synced to be delivered", async || {
+        (broker.delivered().len() == events).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_when_the_machine_goes_down_with_the_failed_spool() {
+    for seed in 1..=6 {
+        let broker = FakeBroker::start();
+        broker.usually(Reply::status(503));
+        let (spool, folder) = (MemoryFolder::default(), folder());
+        let toml = with(&[&broker], SHORT);
+        let app = TestApp::start_in(&spool, &folder, &toml).await;
+        let ledger = Arc::new(Ledger::default());
+        spool.fail_syncs_after(10 + seed);
+        let mut clients = JoinSet::new();
+        for _ in 0..4 {
+            let (ledger, address) = (Arc::clone(&ledger), app.public());
+            clients.spawn(async move {
+                let mut connection = Connection::open(address).await;
+                loop {
+                    let numbers = ledger.begin(2);
+                    let body = array(numbers.clone());
+                    let answer = connection.request("POST", "/", &[JSON], body).await;
+                    if answer.status != 200 {
+                        return expect_failed(&answer);
+                    }
+                    ledger.acknowledge(numbers);
+                }
+            });
+        }
+        in_time("every client to be refused", clients.join_all()).await;
+        in_time("the failure to be told", app.app.failed()).await;
+        in_time("the end", app.app.end_failed()).await;
+        app.stop().await;
+        spool.lose_power(seed);
+
+        broker.usually(Reply::status(200));
+        let app = TestApp::start_in(&spool, &folder, &toml).await;
+        assert_eq!(app.get("/health").await.status, 200);
+        app.until_spooled(0).await;
+        app.finish().await;
+        let arrived: HashSet<u64> = numbers(&broker.delivered()).into_iter().collect();
+        assert!(ledger.acknowledged() > 0, "seed {seed}");
+        ledger.check(&arrived);
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_is_no_failure() {
+    let broker = FakeBroker::start();
+    broker.usually(Reply::status(503));
+    let spool = MemoryFolder::default();
+    let toml = with(
+        &[&broker],
+        "[ingest]\ndurability = 'disk'\n[spool]\nsegment_bytes = '64KiB'",
+    );
+    let app = TestApp::start_in(&spool, &folder(), &toml).await;
+    assert_eq!(app.post("/", &[JSON], array(0..10)).await.status, 200);
+    spool.limit_to(Some(200_000));
+    let mut taken: Vec<u64> = (0..10).collect();
+    let refusal = loop {
+        let numbers = taken.len() as u64..taken.len() as u64 + 100;
+        let answer = app.post("/", &[JSON], array(numbers.clone())).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        taken.extend(numbers);
+    };
+    assert_eq!(refusal.problem_code(), "spool_full");
+    assert_eq!(app.get("/health").await.status, 200);
+    spool.limit_to(None);
+    let next = taken.len() as u64;
+    assert_eq!(
+        app.post("/", &[JSON], array(next..next + 1)).await.status,
+        200
+    );
+    taken.push(next);
+    broker.usually(Reply::status(200));
+    app.until_spooled(0).await;
+    app.finish().await;
+    assert_eq!(sorted(&broker.delivered()), taken);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_ends_with_1_and_the_next_one_delivers() {
+    let broker = FakeBroker::start();
+    broker.usually(Reply::status(503));
+    let site = Site::new(&with(
+        &[&broker],
+        &format!("{SHORT}[spool]\nsegment_bytes = '4KiB'"),
+    ));
+    let server = site.serve();
+    assert_eq!(server.post(array(0..3)).await.status, 200);
+    // The next segment cannot be made where there is no folder.
+    let (spool, elsewhere) = (site.path("spool"), site.path("elsewhere"));
+    fs::rename(&spool, &elsewhere).unwrap();
+    expect_failed(&server.post(array(3..100)).await);
+    let (status, _, log) = server.end();
+    let log = log.join("\n");
+    assert_eq!(status, Some(1), "{log}");
+    assert!(log.contains("the spool has failed"), "{log}");
+    assert!(log.contains("\"events_left\":3"), "{log}");
+
+    fs::rename(&elsewhere, &spool).unwrap();
+    broker.usually(Reply::status(200));
+    let server = site.serve();
+    server.operator().until_all_done().await;
+    server.signal("TERM");
+    assert_eq!(server.end().0, Some(0));
+    assert_eq!(sorted(&broker.delivered()), [0, 1, 2]);
+}
