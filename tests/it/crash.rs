@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::client::{Connection, JSON};
+use crate::support::client::JSON;
 use crate::support::eventually;
 use crate::support::fake_broker::{FakeBroker, Reply};
 use crate::support::numbered::{Ledger, array, numbers, sorted};
@@ -40,14 +40,16 @@ async fn kill_under_load(
     let wanted = ledger.acknowledged() + acknowledgements;
     let mut clients = JoinSet::new();
     for most in [1, 1, 7, 60] {
-        clients.spawn(Arc::clone(ledger).post_until_gone(server.public, most));
+        clients.spawn(Arc::clone(ledger).post_until_refused(server.public, most));
     }
     eventually("acknowledgements", async || {
         (ledger.acknowledged() >= wanted && is_so()).then_some(())
     })
     .await;
     server.kill();
-    clients.join_all().await;
+    for refusal in clients.join_all().await {
+        assert_eq!(refusal, None);
+    }
 }
 
 fn checkpoint_at(site: &Site) -> SystemTime {
@@ -295,19 +297,7 @@ async fn requests_that_wait_are_answered_before_a_drain_ends() {
     let ledger = Arc::new(Ledger::default());
     let mut clients = JoinSet::new();
     for _ in 0..4 {
-        let (ledger, address) = (Arc::clone(&ledger), server.public);
-        clients.spawn(async move {
-            let mut connection = Connection::open(address).await;
-            loop {
-                let numbers = ledger.begin(1);
-                let body = array(numbers.clone());
-                let Some(answer) = connection.try_request("/", &[JSON], body).await else {
-                    return;
-                };
-                assert_eq!(answer.status, 200, "{answer:?}");
-                ledger.acknowledge(numbers);
-            }
-        });
+        clients.spawn(Arc::clone(&ledger).post_until_refused(server.public, 1));
     }
     eventually("acknowledgements", async || {
         (ledger.acknowledged() >= 40).then_some(())
@@ -316,7 +306,9 @@ async fn requests_that_wait_are_answered_before_a_drain_ends() {
     server.signal("TERM");
     let (status, _, log) = server.end();
     assert_eq!(status, Some(0), "{log:#?}");
-    clients.join_all().await;
+    for refusal in clients.join_all().await {
+        assert_eq!(refusal, None, "each was answered, or not taken");
+    }
     let delivered = broker.delivered();
     ledger.check(&numbers(&delivered).into_iter().collect());
     assert_eq!(delivered.len(), ledger.acknowledged(), "and nothing else");

@@ -9,12 +9,12 @@ use seglog::testing::MemoryFolder;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::support::client::{Answer, Connection, JSON, head};
+use crate::support::client::{Answer, JSON, head};
 use crate::support::fake_broker::{FakeBroker, Reply};
-use crate::support::in_time;
 use crate::support::numbered::{Ledger, array, numbers, sorted};
 use crate::support::site::Site;
 use crate::support::test_app::{TestApp, with};
+use crate::support::{eventually, in_time};
 
 const SHORT: &str = "[ingest]\ndurability = 'disk'\n[server]\ndrain_timeout = '200ms'\n";
 
@@ -77,7 +77,9 @@ async fn after_a_failed_sync_nothing_is_acknowledged_and_what_was_is_delivered()
     broker.usually(Reply::status(200));
     let ((), ()) = tokio::join!(
         in_time("the end", app.app.end_failed()),
-        app_delivers(&broker, 15)
+        eventually("what was synced to be delivered", async || {
+            (broker.delivered().len() == 15).then_some(())
+        })
     );
     assert_eq!(
         sorted(&broker.delivered()),
@@ -85,13 +87,6 @@ async fn after_a_failed_sync_nothing_is_acknowledged_and_what_was_is_delivered()
         "only what was acknowledged"
     );
     app.stop().await;
-}
-
-async fn app_delivers(broker: &FakeBroker, events: usize) {
-    crate::support::eventually("what was synced to be delivered", async || {
-        (broker.delivered().len() == events).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -106,21 +101,11 @@ async fn nothing_acknowledged_is_lost_when_the_machine_goes_down_with_the_failed
         spool.fail_syncs_after(10 + seed);
         let mut clients = JoinSet::new();
         for _ in 0..4 {
-            let (ledger, address) = (Arc::clone(&ledger), app.public());
-            clients.spawn(async move {
-                let mut connection = Connection::open(address).await;
-                loop {
-                    let numbers = ledger.begin(2);
-                    let body = array(numbers.clone());
-                    let answer = connection.request("POST", "/", &[JSON], body).await;
-                    if answer.status != 200 {
-                        return expect_failed(&answer);
-                    }
-                    ledger.acknowledge(numbers);
-                }
-            });
+            clients.spawn(Arc::clone(&ledger).post_until_refused(app.public(), 2));
         }
-        in_time("every client to be refused", clients.join_all()).await;
+        for refusal in in_time("every client to be refused", clients.join_all()).await {
+            expect_failed(&refusal.unwrap());
+        }
         in_time("the failure to be told", app.app.failed()).await;
         in_time("the end", app.app.end_failed()).await;
         app.stop().await;
@@ -135,6 +120,41 @@ async fn nothing_acknowledged_is_lost_when_the_machine_goes_down_with_the_failed
         assert!(ledger.acknowledged() > 0, "seed {seed}");
         ledger.check(&arrived);
     }
+}
+
+#[tokio::test]
+async fn pulling_the_plug_under_load_loses_nothing_acknowledged() {
+    let (spool, folder) = (MemoryFolder::default(), folder());
+    let broker = FakeBroker::start();
+    let toml = with(
+        &[&broker],
+        &format!("{SHORT}[spool]\nsegment_bytes = '16KiB'\ntail_bytes = '4KiB'"),
+    );
+    let ledger = Arc::new(Ledger::default());
+    let mut random = fastrand::Rng::with_seed(5);
+    for seed in 1..=15 {
+        broker.usually(Reply::status(if seed % 3 == 0 { 503 } else { 200 }));
+        let app = TestApp::start_in(&spool, &folder, &toml).await;
+        let wanted = ledger.acknowledged() + random.usize(1..60);
+        let mut clients = JoinSet::new();
+        for most in [1, 3, 40] {
+            clients.spawn(Arc::clone(&ledger).post_until_refused(app.public(), most));
+        }
+        eventually("acknowledgements", async || {
+            (ledger.acknowledged() >= wanted).then_some(())
+        })
+        .await;
+        spool.lose_power(seed);
+        for refusal in in_time("every client to be refused", clients.join_all()).await {
+            expect_failed(&refusal.unwrap());
+        }
+        app.stop().await;
+    }
+    broker.usually(Reply::status(200));
+    let app = TestApp::start_in(&spool, &folder, &toml).await;
+    app.until_spooled(0).await;
+    app.finish().await;
+    ledger.check(&numbers(&broker.delivered()).into_iter().collect());
 }
 
 #[tokio::test]

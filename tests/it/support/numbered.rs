@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::client::{Connection, JSON};
+use super::client::{Answer, Connection, JSON};
 
 /// An array of events with these numbers.
 pub(crate) fn array(numbers: Range<u64>) -> String {
@@ -67,8 +67,13 @@ impl Ledger {
         entries.acknowledged.iter().cloned().flatten().collect()
     }
 
-    /// A client with one connection: requests of one event up to `most`, one after the other, until the server is gone.
-    pub(crate) async fn post_until_gone(self: Arc<Self>, address: SocketAddr, most: u64) {
+    /// A client with one connection: requests of one event up to `most`, one after the other, until one is not answered
+    /// with 200. Its answer; none when the connection broke instead.
+    pub(crate) async fn post_until_refused(
+        self: Arc<Self>,
+        address: SocketAddr,
+        most: u64,
+    ) -> Option<Answer> {
         let mut connection = Connection::open(address).await;
         for number in 0.. {
             let numbers = self.begin(1 + number % most);
@@ -77,12 +82,13 @@ impl Ledger {
             } else {
                 ("/", array(numbers.clone()))
             };
-            let Some(answer) = connection.try_request(target, &[JSON], body).await else {
-                return;
-            };
-            assert_eq!(answer.status, 200, "{answer:?}");
+            let answer = connection.try_request(target, &[JSON], body).await?;
+            if answer.status != 200 {
+                return Some(answer);
+            }
             self.acknowledge(numbers);
         }
+        unreachable!("numbers do not end")
     }
 
     /// Fails unless everything that was acknowledged has arrived, and of the other requests all or nothing.
