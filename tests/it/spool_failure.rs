@@ -144,11 +144,13 @@ async fn pulling_the_plug_under_load_loses_nothing_acknowledged() {
             (ledger.acknowledged() >= wanted).then_some(())
         })
         .await;
-        spool.lose_power(seed);
+        // In the middle of a write, of a record or a checkpoint.
+        spool.cut_off_after(random.u64(..20_000));
         for refusal in in_time("every client to be refused", clients.join_all()).await {
             expect_failed(&refusal.unwrap());
         }
         app.stop().await;
+        spool.lose_power(seed);
     }
     broker.usually(Reply::status(200));
     let app = TestApp::start_in(&spool, &folder, &toml).await;
@@ -220,4 +222,30 @@ async fn the_program_ends_with_1_and_the_next_one_delivers() {
     server.signal("TERM");
     assert_eq!(server.end().0, Some(0));
     assert_eq!(sorted(&broker.delivered()), [0, 1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_under_way_are_told_of_the_failure_also_when_nothing_is_left_to_deliver() {
+    let broker = FakeBroker::start();
+    let site = Site::new(&with(&[&broker], ""));
+    let server = site.serve();
+    let mut under_way = Vec::new();
+    for _ in 0..5 {
+        let mut client = server.connect().await;
+        client.send(head("POST", "/", &[JSON], 2) + "{").await;
+        under_way.push(client);
+    }
+    eventually("bodies to have begun", async || {
+        let held = server.operator().metric("headgate_in_flight_bytes").await;
+        (held >= 5.0).then_some(())
+    })
+    .await;
+    fs::rename(site.path("spool"), site.path("elsewhere")).unwrap();
+    expect_failed(&server.post("{}").await);
+    for mut client in under_way {
+        client.send("}").await;
+        expect_failed(&client.answer().await);
+    }
+    assert_eq!(server.end().0, Some(1));
+    assert_eq!(broker.requests().len(), 0);
 }
