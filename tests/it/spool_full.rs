@@ -202,3 +202,26 @@ async fn retry_after_follows_the_rate_at_which_the_spool_empties() {
     app.until_at_rest().await;
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_spool_that_was_made_smaller_gives_out_what_it_has_before_it_takes_more() {
+    let (broker, app) = small().await;
+    let (mut taken, _) = fill(&app, "/", 0).await;
+    let smaller = SMALL.replace("'256KiB'", "'64KiB'");
+    let app = app.restart(&with(&[&broker], &smaller)).await;
+    assert_eq!(app.get("/ready").await.status, 503);
+    expect_full(&app.post("/", &[JSON], event(900_000, 6000)).await);
+    broker.usually(Reply::status(200));
+    eventually("the server to be ready again", async || {
+        (app.get("/ready").await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(
+        app.post("/", &[JSON], event(910_000, 6000)).await.status,
+        200
+    );
+    taken.push(910_000);
+    app.until_spooled(0).await;
+    app.finish().await;
+    assert_eq!(sorted(&broker.delivered()), taken);
+}

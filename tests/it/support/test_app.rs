@@ -49,18 +49,29 @@ impl TestApp {
 
     /// Starts a server on a folder that one before it may have used.
     pub(crate) async fn start_on(folder: &Arc<TempDir>, toml: &str) -> Self {
-        let config = config(folder.path(), toml).unwrap();
-        Self::new(App::start(config).await.unwrap(), folder)
+        Self::start_where(None, folder, toml).await
     }
 
     /// Starts a server whose spool lies in a folder in memory, which outlives it.
     pub(crate) async fn start_in(spool: &MemoryFolder, folder: &Arc<TempDir>, toml: &str) -> Self {
-        let config = config(folder.path(), toml).unwrap();
-        let app = App::start_in(config, Arc::new(spool.clone())).await;
-        Self::new(app.unwrap(), folder)
+        Self::start_where(Some(spool), folder, toml).await
     }
 
-    fn new(app: App, folder: &Arc<TempDir>) -> Self {
+    async fn start_where(spool: Option<&MemoryFolder>, folder: &Arc<TempDir>, toml: &str) -> Self {
+        let config = config(folder.path(), toml).unwrap();
+        let app = eventually("the locks of the server before", async || {
+            let started = match spool {
+                Some(spool) => App::start_in(config.clone(), Arc::new(spool.clone())).await,
+                None => App::start(config.clone()).await,
+            };
+            match started {
+                Ok(app) => Some(app),
+                // Work on another thread may have outlived it for a moment.
+                Err(error) if is_locked(&error) => None,
+                Err(error) => panic!("it does not start: {error:#}"),
+            }
+        })
+        .await;
         Self {
             app,
             folder: Arc::clone(folder),
@@ -244,6 +255,14 @@ impl Drop for TestApp {
             "a test ends its server with finish(), which looks at the books"
         );
     }
+}
+
+fn is_locked(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<headgate::dead_letters::OpenError>();
+    matches!(
+        cause,
+        Some(headgate::dead_letters::OpenError::Locked { .. })
+    )
 }
 
 /// The configuration that tests begin with, and `toml` laid over it.
