@@ -184,10 +184,17 @@ impl App {
         self.server.spool.failed().await;
     }
 
-    /// The end after the spool has failed: what was acknowledged is delivered, for at most `drain_timeout`.
+    /// The end after the spool has failed: what was acknowledged is delivered, then what is in flight is refused, for at
+    /// most `drain_timeout` together.
     pub async fn end_failed(&self) {
         let spool = &self.server.spool;
-        let _done_or_out_of_time = tokio::time::timeout(self.drain_timeout, spool.drained()).await;
+        let _done_or_out_of_time = tokio::time::timeout(self.drain_timeout, async {
+            spool.drained().await;
+            // Whoever waits is told no; a cut connection would leave it in doubt.
+            self.server.lifecycle.enter(Phase::Closing);
+            self.serving.ended().await;
+        })
+        .await;
         self.stop().await;
         EndsForSpool {
             events_left: spool.status().events,

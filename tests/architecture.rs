@@ -32,12 +32,25 @@ fn floor_of(room: &str) -> usize {
         })
 }
 
-fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every source file with its path below src/.
+/// Every source file of the program, with its path below src/.
 fn files() -> Vec<(String, String)> {
+    files_below(&root().join("src"))
+}
+
+/// Every source file of the crates that the program is built of, with its path below crates/.
+fn crate_files() -> Vec<(String, String)> {
+    let crates = root().join("crates");
+    let mut all = files_below(&crates);
+    all.retain(|(file, _)| file.split('/').nth(1) == Some("src"));
+    assert!(!all.is_empty(), "no source below {}", crates.display());
+    all
+}
+
+fn files_below(top: &Path) -> Vec<(String, String)> {
     fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -49,10 +62,10 @@ fn files() -> Vec<(String, String)> {
         }
     }
     let mut paths = Vec::new();
-    collect(&source(), &mut paths);
+    collect(top, &mut paths);
     paths.sort();
     let read = |path: PathBuf| {
-        let name = path.strip_prefix(source()).unwrap().display().to_string();
+        let name = path.strip_prefix(top).unwrap().display().to_string();
         (name, fs::read_to_string(path).unwrap())
     };
     paths.into_iter().map(read).collect()
@@ -112,6 +125,7 @@ fn rooms_use_lower_floors_only() {
 fn every_file_says_what_it_is() {
     let silent: Vec<String> = files()
         .into_iter()
+        .chain(crate_files())
         .filter(|(_, text)| !text.starts_with("//!"))
         .map(|(file, _)| file)
         .collect();
@@ -122,6 +136,7 @@ fn every_file_says_what_it_is() {
 fn no_file_is_long() {
     let long: Vec<String> = files()
         .into_iter()
+        .chain(crate_files())
         .filter(|(_, text)| text.lines().count() > MAX_LINES)
         .map(|(file, text)| format!("{file}: {} lines", text.lines().count()))
         .collect();
@@ -137,11 +152,44 @@ fn every_room_has_its_floor() {
             floor_of(room);
         }
     }
-    let page = fs::read_to_string(source().join("../docs/ARCHITECTURE.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
     for room in FLOORS.iter().flat_map(|rooms| rooms.iter()) {
         assert!(
             page.contains(&format!("`{room}`")),
             "docs/ARCHITECTURE.md does not name `{room}`"
         );
+    }
+}
+
+#[test]
+fn the_log_on_disk_is_synchronous_and_knows_no_format_and_no_protocol() {
+    const FOREIGN: [&str; 8] = [
+        "tokio",
+        "futures",
+        "serde",
+        "serde_json",
+        "http",
+        "hyper",
+        "axum",
+        "headgate",
+    ];
+    let manifest = fs::read_to_string(root().join("crates/seglog/Cargo.toml")).unwrap();
+    let named = |text: &str, name: &str| {
+        let is_word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '-';
+        text.split(|letter| !is_word(letter))
+            .any(|word| word == name)
+    };
+    for foreign in FOREIGN {
+        assert!(!named(&manifest, foreign), "Cargo.toml names {foreign}");
+        for (file, text) in crate_files() {
+            let code = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"));
+            let code: Vec<&str> = code.collect();
+            assert!(
+                !file.starts_with("seglog/") || !named(&code.join("\n"), foreign),
+                "{file} names {foreign}"
+            );
+        }
     }
 }

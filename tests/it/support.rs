@@ -5,8 +5,11 @@ pub(crate) mod client;
 pub(crate) mod compress;
 pub(crate) mod fake_broker;
 pub(crate) mod http2_client;
+pub(crate) mod numbered;
+pub(crate) mod operator;
 pub(crate) mod program;
 pub(crate) mod samples;
+pub(crate) mod site;
 pub(crate) mod test_app;
 
 use std::time::Duration;

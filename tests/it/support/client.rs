@@ -105,6 +105,39 @@ impl Connection {
         }
     }
 
+    /// Sends a request; none when the connection broke before its answer had come whole.
+    pub(crate) async fn try_request(
+        &mut self,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Option<Answer> {
+        let head = head("POST", target, headers, body.as_ref().len());
+        let is_sent = self.try_send([head.as_bytes(), body.as_ref()].concat());
+        if !is_sent.await {
+            return None;
+        }
+        while !self.has_whole_answer() {
+            let reading = self.stream.read_buf(&mut self.unread);
+            match in_time("bytes from the server", reading).await {
+                Ok(bytes) if bytes > 0 => {}
+                Ok(_) | Err(_) => return None,
+            }
+        }
+        Some(self.answer().await)
+    }
+
+    fn has_whole_answer(&self) -> bool {
+        let Some(end) = memchr::memmem::find(&self.unread, b"\r\n\r\n") else {
+            return false;
+        };
+        let head = String::from_utf8_lossy(&self.unread[..end]).to_ascii_lowercase();
+        let length = head.split_once("\r\ncontent-length:");
+        let length = length.map(|(_, rest)| rest.split("\r\n").next().unwrap().trim());
+        let length: usize = length.map_or(0, |length| length.parse().unwrap());
+        self.unread.len() >= end + 4 + length
+    }
+
     /// The next answer with its body.
     pub(crate) async fn answer(&mut self) -> Answer {
         let mut answer = self.answer_to_head().await;

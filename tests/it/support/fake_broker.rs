@@ -5,6 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -46,6 +47,8 @@ pub(crate) struct Received {
     pub(crate) body: Bytes,
     /// The status that it was answered with; none when it was not.
     pub(crate) status: Option<u16>,
+    /// When its last byte had come.
+    pub(crate) at: SystemTime,
 }
 
 impl Received {
@@ -71,6 +74,7 @@ struct State {
     requests: Vec<Received>,
     /// Addresses that a connection came from.
     connections: HashSet<SocketAddr>,
+    open_connections: usize,
     under_way: usize,
     most_under_way: usize,
 }
@@ -119,6 +123,7 @@ impl FakeBroker {
             poison: None,
             requests: Vec::new(),
             connections: HashSet::new(),
+            open_connections: 0,
             under_way: 0,
             most_under_way: 0,
         }));
@@ -207,6 +212,14 @@ impl FakeBroker {
         lock(&self.state).connections.len()
     }
 
+    /// Waits until nobody is connected: everything that was sent has been received.
+    pub(crate) async fn until_unconnected(&self) {
+        eventually("connections to the Broker to end", async || {
+            (lock(&self.state).open_connections == 0).then_some(())
+        })
+        .await;
+    }
+
     /// The most requests that were under way at once.
     pub(crate) fn most_under_way(&self) -> usize {
         lock(&self.state).most_under_way
@@ -219,7 +232,10 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, gate: watch::Re
         let Ok((stream, peer)) = listener.accept().await else {
             return;
         };
-        lock(&state).connections.insert(peer);
+        let mut counted = lock(&state);
+        counted.connections.insert(peer);
+        counted.open_connections += 1;
+        drop(counted);
         connections.spawn(serve(stream, Arc::clone(&state), gate.clone()));
     }
 }
@@ -230,6 +246,7 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>, gate: watch::Receive
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     // A cut is meant to end it with an error.
     let _ended = connection.await;
+    lock(&state).open_connections -= 1;
 }
 
 /// The connection is to be cut.
@@ -250,6 +267,7 @@ async fn answer(
         headers: parts.headers,
         body,
         status: None,
+        at: SystemTime::now(),
     };
     let (index, reply) = take(&mut lock(&state), received);
     let _under_way = UnderWay::new(&state);

@@ -9,6 +9,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use serde_json::Value;
 
 use super::PATIENCE;
+use super::client::{Answer, Connection, JSON};
+use super::operator::Operator;
 
 /// The program with no settings from the environment of the tests.
 pub(crate) fn headgate(arguments: &[&str], folder: &Path) -> Command {
@@ -31,6 +33,8 @@ pub(crate) fn run(arguments: &[&str], folder: &Path) -> Output {
 pub(crate) struct Program {
     child: Child,
     log: Receiver<String>,
+    /// What it logged until it had told its addresses.
+    begun: Vec<String>,
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
 }
@@ -54,17 +58,21 @@ impl Program {
             }
         });
         let mut addresses = Vec::new();
+        let mut begun = Vec::new();
         while addresses.len() < 2 {
-            let line = log.recv_timeout(PATIENCE);
-            let line = line.expect("the server tells its addresses");
-            let line: Value = serde_json::from_str(&line).unwrap();
-            if line["message"] == "listening" {
-                addresses.push(line["address"].as_str().unwrap().parse().unwrap());
+            let Ok(line) = log.recv_timeout(PATIENCE) else {
+                panic!("the server does not tell its addresses: {begun:#?}");
+            };
+            let told: Value = serde_json::from_str(&line).unwrap();
+            if told["message"] == "listening" {
+                addresses.push(told["address"].as_str().unwrap().parse().unwrap());
             }
+            begun.push(line);
         }
         Self {
             child,
             log,
+            begun,
             public: addresses[0],
             admin: addresses[1],
         }
@@ -79,9 +87,35 @@ impl Program {
         assert!(status.unwrap().success());
     }
 
-    /// Waits for the end: exit status, standard output, and what it logged since it began to listen.
+    /// Its admin listener.
+    pub(crate) fn operator(&self) -> Operator {
+        Operator::new(self.admin)
+    }
+
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(self.public).await
+    }
+
+    /// Posts JSON on a connection of its own.
+    pub(crate) async fn post(&self, body: impl AsRef<[u8]>) -> Answer {
+        let mut connection = self.connect().await;
+        connection.request("POST", "/", &[JSON], body).await
+    }
+
+    /// Its number among the processes.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it at once; what it logged.
+    pub(crate) fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.end().2
+    }
+
+    /// Waits for the end: exit status, standard output, and what it logged.
     pub(crate) fn end(mut self) -> (Option<i32>, String, Vec<String>) {
-        let mut log = Vec::new();
+        let mut log = std::mem::take(&mut self.begun);
         // The log ends with the process.
         loop {
             match self.log.recv_timeout(PATIENCE) {

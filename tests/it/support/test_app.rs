@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use headgate::app::App;
 use headgate::config::{Config, ConfigErrors};
+use seglog::testing::MemoryFolder;
 use serde_json::Value;
 use tempfile::TempDir;
 use toml::Table;
 
 use super::client::{Answer, Connection};
 use super::fake_broker::FakeBroker;
+use super::operator::Operator;
 use super::samples::Samples;
 use super::{eventually, in_time};
 
@@ -42,14 +44,47 @@ pub(crate) struct TestApp {
 impl TestApp {
     /// Starts a server with the file output; `toml` is laid over what tests begin with.
     pub(crate) async fn start(toml: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_on(&Arc::new(tempfile::tempdir().unwrap()), toml).await
+    }
+
+    /// Starts a server on a folder that one before it may have used.
+    pub(crate) async fn start_on(folder: &Arc<TempDir>, toml: &str) -> Self {
+        Self::start_where(None, folder, toml).await
+    }
+
+    /// Starts a server whose spool lies in a folder in memory, which outlives it.
+    pub(crate) async fn start_in(spool: &MemoryFolder, folder: &Arc<TempDir>, toml: &str) -> Self {
+        Self::start_where(Some(spool), folder, toml).await
+    }
+
+    async fn start_where(spool: Option<&MemoryFolder>, folder: &Arc<TempDir>, toml: &str) -> Self {
         let config = config(folder.path(), toml).unwrap();
-        let app = App::start(config).await.unwrap();
+        let app = eventually("the locks of the server before", async || {
+            let started = match spool {
+                Some(spool) => App::start_in(config.clone(), Arc::new(spool.clone())).await,
+                None => App::start(config.clone()).await,
+            };
+            match started {
+                Ok(app) => Some(app),
+                // Work on another thread may have outlived it for a moment.
+                Err(error) if is_locked(&error) => None,
+                Err(error) => panic!("it does not start: {error:#}"),
+            }
+        })
+        .await;
         Self {
             app,
-            folder: Arc::new(folder),
+            folder: Arc::clone(folder),
             is_finished: false,
         }
+    }
+
+    /// Waits until it is at rest, whatever lies in the spool, ends it at once and starts it again on the same folder.
+    pub(crate) async fn restart(self, toml: &str) -> Self {
+        self.until_at_rest().await;
+        let folder = self.keep_folder();
+        self.stop().await;
+        Self::start_on(&folder, toml).await
     }
 
     /// Starts a server that sends to this Broker.
@@ -59,8 +94,7 @@ impl TestApp {
 
     /// Starts a server that sends to these Brokers.
     pub(crate) async fn start_with_all(brokers: &[&FakeBroker], toml: &str) -> Self {
-        let urls: Vec<String> = brokers.iter().map(|broker| broker.url()).collect();
-        Self::start(&over(&format!("[broker]\nurls = {urls:?}"), toml)).await
+        Self::start(&with(brokers, toml)).await
     }
 
     pub(crate) fn public(&self) -> SocketAddr {
@@ -100,30 +134,32 @@ impl TestApp {
         self.request("GET", target, &[], "").await
     }
 
+    /// Its admin listener.
+    pub(crate) fn operator(&self) -> Operator {
+        Operator::new(self.admin())
+    }
+
     /// A page of the admin listener.
     pub(crate) async fn admin_page(&self, target: &str) -> Answer {
-        let mut connection = Connection::open(self.admin()).await;
-        connection.request("GET", target, &[], "").await
+        self.operator().page(target).await
     }
 
     pub(crate) async fn status(&self) -> Value {
-        self.admin_page("/status").await.json()
+        self.operator().status().await
     }
 
     pub(crate) async fn samples(&self) -> Samples {
-        Samples::parse(self.admin_page("/metrics").await.text())
+        self.operator().samples().await
     }
 
     /// One number of the books.
     pub(crate) async fn book(&self, name: &str) -> u64 {
-        self.status().await["books"][name].as_u64().unwrap()
+        self.operator().book(name).await
     }
 
     /// Waits until one number of the books is this.
     pub(crate) async fn until_book(&self, name: &str, expected: u64) {
-        let what = format!("books.{name} = {expected}");
-        let is_so = async || (self.book(name).await == expected).then_some(());
-        eventually(&what, is_so).await;
+        self.operator().until_book(name, expected).await;
     }
 
     /// Where the file output writes.
@@ -168,10 +204,7 @@ impl TestApp {
 
     /// Waits until so many events lie in the spool.
     pub(crate) async fn until_spooled(&self, events: u64) {
-        eventually("events in the spool", async || {
-            (self.status().await["spool"]["events"] == events).then_some(())
-        })
-        .await;
+        self.operator().until_spooled(events).await;
     }
 
     /// Waits until so many connections are open.
@@ -195,7 +228,8 @@ impl TestApp {
         in_time("the drain", self.app.drain()).await;
     }
 
-    async fn until_at_rest(&self) {
+    /// Waits until the books balance and no request holds memory.
+    pub(crate) async fn until_at_rest(&self) {
         let mut last = Value::Null;
         let at_rest = async || {
             last = self.status().await;
@@ -223,6 +257,14 @@ impl Drop for TestApp {
     }
 }
 
+fn is_locked(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<headgate::dead_letters::OpenError>();
+    matches!(
+        cause,
+        Some(headgate::dead_letters::OpenError::Locked { .. })
+    )
+}
+
 /// The configuration that tests begin with, and `toml` laid over it.
 pub(crate) fn config(folder: &Path, toml: &str) -> Result<Config, ConfigErrors> {
     let place = |name: &str| folder.join(name).display().to_string();
@@ -237,8 +279,14 @@ pub(crate) fn config(folder: &Path, toml: &str) -> Result<Config, ConfigErrors> 
     Config::load_with(Some(&file), []).map(|loaded| loaded.config)
 }
 
+/// Settings to send to these Brokers, and `toml` laid over them.
+pub(crate) fn with(brokers: &[&FakeBroker], toml: &str) -> String {
+    let urls: Vec<String> = brokers.iter().map(|broker| broker.url()).collect();
+    over(&format!("[broker]\nurls = {urls:?}"), toml)
+}
+
 /// `top` laid over `base`, section by section.
-fn over(base: &str, top: &str) -> String {
+pub(crate) fn over(base: &str, top: &str) -> String {
     let mut base: Table = base.parse().unwrap();
     merge(&mut base, top.parse().unwrap());
     base.to_string()
