@@ -184,6 +184,11 @@ impl App {
         self.server.spool.failed().await;
     }
 
+    /// Whether the spool has failed.
+    pub fn has_failed(&self) -> bool {
+        self.server.spool.status().failed
+    }
+
     /// The end after the spool has failed: what was acknowledged is delivered, then what is in flight is refused, for at
     /// most `drain_timeout` together.
     pub async fn end_failed(&self) {

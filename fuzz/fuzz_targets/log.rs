@@ -76,7 +76,7 @@ fuzz_target!(|input: &[u8]| {
     }
     let checkpoint = Checkpoint {
         acked: Acked::below(next),
-        synced: next,
+        settled: next,
         written_at: 0,
     };
     opened

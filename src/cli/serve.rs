@@ -66,9 +66,9 @@ enum Ended {
 async fn serve(config: Config) -> anyhow::Result<Ended> {
     let mut signals = Signals::new()?;
     let app = App::start(config).await?;
-    let (ended, end) = tokio::select! {
-        () = signals.stop() => (Ended::Drained, app.drain().boxed()),
-        () = app.failed() => (Ended::Failed, app.end_failed().boxed()),
+    let end = tokio::select! {
+        () = signals.stop() => app.drain().boxed(),
+        () = app.failed() => app.end_failed().boxed(),
     };
     tokio::select! {
         () = end => {}
@@ -77,7 +77,11 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
             app.stop().await;
         }
     }
-    Ok(ended)
+    Ok(if app.has_failed() {
+        Ended::Failed
+    } else {
+        Ended::Drained
+    })
 }
 
 /// The signals that a server obeys.

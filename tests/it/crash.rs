@@ -144,8 +144,11 @@ async fn what_the_checkpoint_tells_is_not_repeated_after_a_kill() {
     server.operator().until_all_done().await;
     // It is written without any other event coming.
     eventually("a checkpoint that tells all", async || {
-        let checkpoint = site.survey().checkpoint?;
-        (checkpoint.acked.low() == checkpoint.synced).then_some(())
+        let survey = site.survey();
+        let low = survey.checkpoint?.acked.low();
+        // A server that has begun has written one already, which tells nothing.
+        let tells_all = !survey.segments.is_empty() && Some(low) == survey.end;
+        tells_all.then_some(())
     })
     .await;
     server.kill();
@@ -307,7 +310,9 @@ async fn requests_that_wait_are_answered_before_a_drain_ends() {
     let (status, _, log) = server.end();
     assert_eq!(status, Some(0), "{log:#?}");
     for refusal in clients.join_all().await {
-        assert_eq!(refusal, None, "each was answered, or not taken");
+        // Its connection was closed, or it came in the last moment.
+        let is_told = refusal.is_none_or(|answer| answer.problem_code() == "draining");
+        assert!(is_told, "each was answered, or not taken");
     }
     let delivered = broker.delivered();
     ledger.check(&numbers(&delivered).into_iter().collect());

@@ -182,7 +182,13 @@ async fn a_disk_that_is_full_is_no_failure() {
     };
     assert_eq!(refusal.problem_code(), "spool_full");
     assert_eq!(app.get("/health").await.status, 200);
+    assert_eq!(app.get("/ready").await.status, 503);
     spool.limit_to(None);
+    eventually(
+        "the server to be ready again, without a request",
+        async || (app.get("/ready").await.status == 200).then_some(()),
+    )
+    .await;
     let next = taken.len() as u64;
     assert_eq!(
         app.post("/", &[JSON], array(next..next + 1)).await.status,

@@ -108,9 +108,7 @@ async fn a_full_spool_refuses_before_the_body_is_asked_for() {
     for target in ["/", "/v1/events"] {
         let mut client = app.connect().await;
         let expecting = [JSON, ("Expect", "100-continue")];
-        client
-            .send(head("POST", target, &expecting, 50_000_000))
-            .await;
+        client.send(head("POST", target, &expecting, 200_000)).await;
         expect_full(&client.answer().await);
     }
     app.until_at_rest().await;
@@ -189,7 +187,7 @@ async fn retry_after_follows_the_rate_at_which_the_spool_empties() {
             let books = app.status().await["books"].clone();
             let checkpoint = survey(&app.keep_folder().path().join("spool")).checkpoint?;
             let left = books["accepted"].as_u64()? - books["delivered"].as_u64()?;
-            let open = checkpoint.acked.open_in(0..checkpoint.synced);
+            let open = checkpoint.acked.open_in(0..checkpoint.settled);
             let open: u64 = open.map(|open| open.end - open.start).sum();
             (books["delivered"].as_u64()? > done && open == left).then_some(())
         })

@@ -28,7 +28,7 @@ pub struct Checkpoint {
     /// The events that are done.
     pub acked: Acked,
     /// Everything below was durable in the log.
-    pub synced: Position,
+    pub settled: Position,
     /// When it was written: milliseconds since the Unix epoch.
     pub written_at: u64,
 }
@@ -112,7 +112,7 @@ fn encode(checkpoint: &Checkpoint, sequence: u64) -> Vec<u8> {
     put_preamble(&mut head, Kind::Checkpoint);
     head.put(16, &sequence.to_le_bytes());
     head.put(24, &checkpoint.written_at.to_le_bytes());
-    head.put(32, &checkpoint.synced.to_le_bytes());
+    head.put(32, &checkpoint.settled.to_le_bytes());
     head.put(40, &checkpoint.acked.low().to_le_bytes());
     head.put(48, &(count as u64).to_le_bytes());
     let mut bytes = Vec::with_capacity(HEAD_BYTES + count * RANGE_BYTES + CHECKSUM_BYTES);
@@ -177,13 +177,13 @@ fn decode(bytes: &[u8]) -> Option<(u64, Checkpoint)> {
     for range in checked[HEAD_BYTES..].chunks_exact(RANGE_BYTES) {
         acked.ack(u64_at(range, 0)..u64_at(range, 8));
     }
-    let (sequence, synced) = (u64_at(head, 16), u64_at(head, 32));
-    if sequence.max(synced).max(acked.high()) >= NUMBER_LIMIT {
+    let (sequence, settled) = (u64_at(head, 16), u64_at(head, 32));
+    if sequence.max(settled).max(acked.high()) >= NUMBER_LIMIT {
         return None;
     }
     let checkpoint = Checkpoint {
         acked,
-        synced,
+        settled,
         written_at: u64_at(head, 24),
     };
     Some((sequence, checkpoint))
@@ -199,7 +199,7 @@ mod tests {
         acked.ack(20..21);
         Checkpoint {
             acked,
-            synced: 30,
+            settled: 30,
             written_at: 1_700_000_000_000,
         }
     }

@@ -24,6 +24,9 @@ pub(crate) const SPARE: &str = "spare";
 /// The two files that take turns in holding the checkpoint.
 pub(crate) const CHECKPOINTS: [&str; 2] = ["checkpoint-a", "checkpoint-b"];
 
+/// The file that is written to find out whether a full disk has room again.
+pub(crate) const PROBE: &str = "probe";
+
 const SEGMENT_SUFFIX: &str = ".seg";
 const DAMAGE_PREFIX: &str = "damaged-";
 

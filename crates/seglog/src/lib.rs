@@ -9,8 +9,8 @@
 //! The format is described in docs/SPOOL_FORMAT.md. What a crash or a bad disk can do to a log, and what becomes of
 //! it, is decided in [`survey`] (which changes nothing) and [`Log::open`] (which mends):
 //!
-//! - *A torn tail*, records that were never synced, is cut.
-//! - *Damage*, records that were synced and cannot be read, is stepped over and reported, never in silence.
+//! - *A torn tail*, records that were never acknowledged, is cut.
+//! - *Damage*, records that were acknowledged and cannot be read, is stepped over and reported, never in silence.
 //!
 //! All access to files goes through [`Folder`], so that tests can lose, tear and fail every write.
 

@@ -65,9 +65,13 @@ pub struct Log {
     generation: u64,
     next: Position,
     synced: Position,
+    /// Everything below was acknowledged.
+    settled: Position,
     /// Events below are done, durably so.
     purged_below: Position,
     room: Room,
+    /// The disk was full at the last write that needed more of it.
+    is_disk_full: bool,
     has_failed: bool,
     _lock: Box<dyn File>,
 }
@@ -117,6 +121,7 @@ impl Log {
             outcome.map_err(|source| self.fail(&name, source))?;
         }
         self.synced = self.next;
+        self.settled = self.next;
         Ok(())
     }
 
@@ -128,6 +133,17 @@ impl Log {
     /// Everything below is durable.
     pub fn synced(&self) -> Position {
         self.synced
+    }
+
+    /// What was appended counts from now on, durable or not: whoever uses the log acknowledges before it syncs. What cannot
+    /// be read of it later is damage then, and not a torn tail.
+    pub fn settle(&mut self) {
+        self.settled = self.next;
+    }
+
+    /// Everything below counts: it is durable, or [`Self::settle`] said so.
+    pub fn settled(&self) -> Position {
+        self.settled
     }
 
     /// All segments, oldest first.
@@ -241,7 +257,7 @@ impl Log {
     ) -> Result<(), Failed> {
         let active = self.active.as_mut().expect("room was found in it");
         let before = active.segment.file_bytes;
-        let outcome = active.write(records, self.next, self.synced);
+        let outcome = active.write(records, self.next, self.settled);
         let name = active.segment.name();
         self.room.replace(before, active.segment.file_bytes);
         match outcome {
@@ -254,6 +270,7 @@ impl Log {
                 self.write_ahead()
             }
             Err(error) if is_full(&error) => {
+                self.is_disk_full = true;
                 placed.extend(records.iter().map(|_| Err(Refused::Full)));
                 self.give_up_done()
             }
@@ -290,7 +307,10 @@ impl Log {
                 self.active = Some(active);
                 Ok(Ok(()))
             }
-            Err(error) if is_full(&error) => Ok(Err(Refused::Full)),
+            Err(error) if is_full(&error) => {
+                self.is_disk_full = true;
+                Ok(Err(Refused::Full))
+            }
             Err(source) => {
                 let name = crate::layout::segment_name(header.generation);
                 Err(self.fail(&name, source))

@@ -59,8 +59,8 @@ pub(crate) struct Head {
     pub(crate) first: Position,
     pub(crate) events: u32,
     pub(crate) payload_bytes: u32,
-    /// Everything below was durable when this was written.
-    pub(crate) synced: Position,
+    /// Everything below counted when this was written: it had been acknowledged.
+    pub(crate) settled: Position,
     pub(crate) made_at: u64,
     pub(crate) checksum: Checksum,
 }
@@ -73,7 +73,7 @@ impl Head {
         block.put(16, &self.first.to_le_bytes());
         block.put(24, &self.events.to_le_bytes());
         block.put(28, &self.payload_bytes.to_le_bytes());
-        block.put(32, &self.synced.to_le_bytes());
+        block.put(32, &self.settled.to_le_bytes());
         block.put(40, &self.made_at.to_le_bytes());
         block.put(48, &self.checksum.0.to_le_bytes());
         block.put_checksum(4, 8..HEAD_BYTES);
@@ -91,7 +91,7 @@ impl Head {
             first: u64_at(bytes, 16),
             events: u32_at(bytes, 24),
             payload_bytes: u32_at(bytes, 28),
-            synced: u64_at(bytes, 32),
+            settled: u64_at(bytes, 32),
             made_at: u64_at(bytes, 40),
             checksum: Checksum(u32_at(bytes, 48)),
         };
@@ -113,7 +113,7 @@ pub struct StoredRecord {
     /// Bytes of its payload.
     pub payload_bytes: u64,
     /// Everything below was durable when it was written.
-    pub(crate) synced: Position,
+    pub(crate) settled: Position,
     pub(crate) checksum: Checksum,
 }
 
@@ -125,7 +125,7 @@ impl StoredRecord {
             made_at: head.made_at,
             offset,
             payload_bytes: u64::from(head.payload_bytes),
-            synced: head.synced,
+            settled: head.settled,
             checksum: head.checksum,
         }
     }
@@ -156,7 +156,7 @@ mod tests {
             first: 1 << 40,
             events: 3,
             payload_bytes: 99,
-            synced: (1 << 40) - 2,
+            settled: (1 << 40) - 2,
             made_at: 1_700_000_000_000,
             checksum: Checksum::of(&[b"pay", b"load"]),
         }

@@ -185,6 +185,12 @@ impl Lanes {
         self.drain_rate.note(now, self.acked_events);
     }
 
+    /// Whether every event of the oldest segment is done, and others follow.
+    pub(super) fn can_purge(&self) -> bool {
+        let end = self.segments.get(1).map(|next| next.first);
+        end.is_some_and(|end| end <= self.acked.low())
+    }
+
     /// The time until the oldest segment can be given back, as far as it can be told.
     pub(super) fn time_to_purge(&self) -> Duration {
         let end = self

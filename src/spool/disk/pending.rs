@@ -56,12 +56,13 @@ struct State {
     requests: VecDeque<(u64, Request)>,
     next_ticket: u64,
     is_writer_waiting: bool,
+    is_writer_called: bool,
     is_closed: bool,
 }
 
 /// What the writer finds when it looks.
 pub(super) enum Taken {
-    /// Requests, in order; none when the time is up.
+    /// Requests, in order; none when the time is up, or the writer was called.
     Group(Vec<Request>),
     /// Nothing waits, and nothing more comes.
     Closed,
@@ -108,6 +109,9 @@ impl Pending {
             if state.is_closed {
                 return Taken::Closed;
             }
+            if std::mem::take(&mut state.is_writer_called) {
+                return Taken::Group(Vec::new());
+            }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Taken::Group(Vec::new());
@@ -122,6 +126,12 @@ impl Pending {
         let (mut state, _) = outcome.unwrap_or_else(PoisonError::into_inner);
         state.is_writer_waiting = false;
         state
+    }
+
+    /// Lets the writer look around though nothing waits.
+    pub(super) fn wake_writer(&self) {
+        self.lock().is_writer_called = true;
+        self.arrived.notify_one();
     }
 
     /// Takes nothing more, and lets the writer end.

@@ -33,12 +33,16 @@ pub(super) struct Shared {
     /// Bytes that the log can still take, at most; and whether it refused something that it still could not take.
     available_bytes: AtomicU64,
     is_full: AtomicBool,
+    /// Space can be given back, and is waited for.
+    wants_room: AtomicBool,
+    max_payload_bytes: u64,
 }
 
 /// What the writer found out about the log's room.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outlook {
     pub(super) available_bytes: u64,
+    pub(super) max_payload_bytes: u64,
     pub(super) is_full: bool,
 }
 
@@ -61,6 +65,8 @@ impl Shared {
             lanes: Mutex::new(lanes),
             available_bytes: AtomicU64::new(outlook.available_bytes),
             is_full: AtomicBool::new(outlook.is_full),
+            wants_room: AtomicBool::new(false),
+            max_payload_bytes: outlook.max_payload_bytes,
         }
     }
 
@@ -86,11 +92,23 @@ impl Shared {
         if self.has_failed() {
             return Some(AppendError::Failed);
         }
+        if body_bytes > self.max_payload_bytes {
+            return Some(AppendError::TooLarge {
+                bytes: usize::try_from(body_bytes).unwrap_or(usize::MAX),
+                max_bytes: usize::try_from(self.max_payload_bytes).unwrap_or(usize::MAX),
+                key: "spool.max_bytes",
+            });
+        }
         let is_refused = body_bytes > self.available_bytes.load(Ordering::Relaxed)
             && self.is_full.load(Ordering::Relaxed);
         is_refused.then(|| AppendError::Full {
             retry_after: self.lanes().time_to_purge(),
         })
+    }
+
+    /// Whether somebody waits for space that can be given back.
+    pub(super) fn takes_wish_for_room(&self) -> bool {
+        self.wants_room.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn look_out(&self, outlook: Outlook) {
@@ -120,9 +138,14 @@ impl Shared {
         let was_held_back = lanes.is_scattered();
         let newly = lanes.ack(positions);
         let is_drained = lanes.is_drained();
+        let can_purge = lanes.can_purge();
         drop(lanes);
         if is_drained {
             self.all_acked.notify_waiters();
+        }
+        if can_purge && self.is_full.load(Ordering::Relaxed) {
+            self.wants_room.store(true, Ordering::Relaxed);
+            self.pending.wake_writer();
         }
         self.wake(Wakes {
             live: was_held_back,

@@ -12,8 +12,10 @@ use crate::config::SpoolSync;
 use crate::spool::AppendError;
 use crate::telemetry::events::{CheckpointFailed, SpoolFailed};
 
-/// The checkpoint is written at least this often while anything is acked.
+/// The checkpoint is written at least this often while anything is acked; more often at first, so that one crash after the
+/// other, each soon after the start, does not repeat the same events for ever.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
+const FIRST_CHECKPOINT: Duration = Duration::from_millis(20);
 
 /// The spool counts as full when less than this part of it is left, so that a balancer turns away before requests are
 /// refused.
@@ -27,6 +29,7 @@ pub(super) struct Writer {
     max_bytes: u64,
     /// When what was appended is synced, with an interval.
     sync_at: Option<Instant>,
+    checkpoint_every: Duration,
     checkpoint_at: Instant,
     written: Option<Checkpoint>,
     has_checkpoint_failed: bool,
@@ -56,7 +59,8 @@ impl Writer {
             sync,
             max_bytes,
             sync_at: None,
-            checkpoint_at: Instant::now() + CHECKPOINT_EVERY,
+            checkpoint_every: FIRST_CHECKPOINT,
+            checkpoint_at: Instant::now() + FIRST_CHECKPOINT,
             written: None,
             has_checkpoint_failed: false,
             refused_bytes: None,
@@ -74,9 +78,11 @@ impl Writer {
                 Taken::Closed => break,
             }
             self.sync_if_due();
-            if Instant::now() >= self.checkpoint_at {
+            if Instant::now() >= self.checkpoint_at || self.shared.takes_wish_for_room() {
+                self.log.probe_disk();
                 self.tidy();
-                self.checkpoint_at = Instant::now() + CHECKPOINT_EVERY;
+                self.checkpoint_every = (2 * self.checkpoint_every).min(CHECKPOINT_EVERY);
+                self.checkpoint_at = Instant::now() + self.checkpoint_every;
             }
         }
         self.make_durable();
@@ -165,9 +171,13 @@ impl Writer {
             SpoolSync::Always => self.make_durable(),
             SpoolSync::Every(time) => {
                 self.sync_at.get_or_insert_with(|| Instant::now() + time);
+                self.log.settle();
                 true
             }
-            SpoolSync::Never => true,
+            SpoolSync::Never => {
+                self.log.settle();
+                true
+            }
         }
     }
 
@@ -254,9 +264,10 @@ impl Writer {
     fn tidy(&mut self) {
         let checkpoint = self.next_checkpoint();
         let is_new = self.written.as_ref().is_none_or(|written| {
-            (&written.acked, written.synced) != (&checkpoint.acked, checkpoint.synced)
+            (&written.acked, written.settled) != (&checkpoint.acked, checkpoint.settled)
         });
         if !is_new {
+            self.look_out();
             return;
         }
         let low = checkpoint.acked.low();
@@ -279,7 +290,7 @@ impl Writer {
         lanes.note_drain(tokio::time::Instant::now());
         Checkpoint {
             acked: lanes.acked().clone(),
-            synced: self.log.synced(),
+            settled: self.log.settled(),
             written_at: now_millis(),
         }
     }
@@ -300,6 +311,7 @@ pub(super) fn outlook(log: &Log, max_bytes: u64, has_refused: bool) -> Outlook {
     let available_bytes = log.available_bytes();
     Outlook {
         available_bytes,
+        max_payload_bytes: log.max_payload_bytes(),
         is_full: has_refused || available_bytes < max_bytes / RESERVE_PART,
     }
 }

@@ -53,7 +53,7 @@ impl Active {
         &mut self,
         records: &[Record<'_>],
         next: Position,
-        synced: Position,
+        settled: Position,
     ) -> io::Result<Vec<Place>> {
         let offset = self.segment.used_bytes;
         let mut heads = Vec::with_capacity(records.len());
@@ -64,7 +64,7 @@ impl Active {
             first: next,
         };
         for record in records {
-            heads.push(head(record, at, synced).encode());
+            heads.push(head(record, at, settled).encode());
             places.push(at);
             at.offset += record.bytes();
             at.first += Position::from(record.events);
@@ -124,13 +124,13 @@ impl Active {
     }
 }
 
-fn head(record: &Record<'_>, place: Place, synced: Position) -> Head {
+fn head(record: &Record<'_>, place: Place, settled: Position) -> Head {
     Head {
         generation: place.generation,
         first: place.first,
         events: record.events,
         payload_bytes: u32::try_from(record.payload_bytes()).expect("longer ones are refused"),
-        synced,
+        settled,
         made_at: record.made_at,
         checksum: record.checksum,
     }

@@ -1,8 +1,15 @@
 //! What a log says of the room that it has and will have.
 
+use std::io::{self, IoSlice};
+
 use super::Log;
 use crate::Position;
+use crate::folder::{Mode, write_all_at};
+use crate::layout::PROBE;
 use crate::segment::{HEADER_BYTES, Segment};
+
+/// About what a request needs, and a small part of what a segment does.
+const PROBE_BYTES: usize = 64 * 1024;
 
 impl Log {
     /// The segment that is written to, if one was begun since the log was opened.
@@ -23,8 +30,12 @@ impl Log {
         self.room.left() + self.spare_bytes.unwrap_or_default() + free
     }
 
-    /// Whether a record with a payload of so many bytes would be taken now.
+    /// Whether a record with a payload of so many bytes would be taken now, as far as that is known: a disk that was full
+    /// counts as full until [`Self::probe_disk`] finds room.
     pub fn has_room_for(&self, payload_bytes: u64) -> bool {
+        if self.is_disk_full {
+            return false;
+        }
         let bytes = crate::HEAD_BYTES as u64 + payload_bytes;
         let spare = self.spare_bytes.unwrap_or_default();
         match &self.active {
@@ -33,6 +44,22 @@ impl Log {
             }
             _ => HEADER_BYTES as u64 + bytes <= self.room.left() + spare,
         }
+    }
+
+    /// Finds out whether a disk that was full has room again. Does nothing where it was not.
+    pub fn probe_disk(&mut self) {
+        if self.is_disk_full {
+            // What goes wrong here says the same as a full disk: not now.
+            self.is_disk_full = self.write_probe().is_err();
+        }
+    }
+
+    fn write_probe(&self) -> io::Result<()> {
+        let file = self.folder.open(PROBE, Mode::Create)?;
+        let outcome = write_all_at(&*file, &mut [IoSlice::new(&[1; PROBE_BYTES])], 0);
+        drop(file);
+        self.folder.remove(PROBE)?;
+        outcome
     }
 
     /// The longest payload that can ever be taken.

@@ -18,8 +18,8 @@ impl Survey {
         folder: &dyn Folder,
         known: Option<&Checkpoint>,
     ) -> io::Result<()> {
-        let held = self.find_tail(folder, known.map_or(0, |known| known.synced))?;
-        let told = known.map(|known| known.synced.max(known.acked.high()));
+        let held = self.find_tail(folder, known.map_or(0, |known| known.settled))?;
+        let told = known.map(|known| known.settled.max(known.acked.high()));
         self.end = held.max(told);
         if let (Some(newest), true) = (self.segments.last_mut(), held < told) {
             newest.used_bytes = newest.file_bytes;
@@ -28,7 +28,11 @@ impl Survey {
     }
 
     /// The position after the last record of the newest segment that has any. Newer ones are put with the empty ones.
-    fn find_tail(&mut self, folder: &dyn Folder, synced: Position) -> io::Result<Option<Position>> {
+    fn find_tail(
+        &mut self,
+        folder: &dyn Folder,
+        settled: Position,
+    ) -> io::Result<Option<Position>> {
         let mut end = None;
         while let Some(newest) = self.segments.last_mut() {
             if end.is_some() {
@@ -36,7 +40,7 @@ impl Survey {
                 break;
             }
             let tail = SegmentReader::open(folder, newest.generation)
-                .and_then(|mut reader| tail_of(&mut reader, newest.first, synced));
+                .and_then(|mut reader| tail_of(&mut reader, newest.first, settled));
             let tail = match tail {
                 Ok(tail) => tail,
                 // Purged while this looked.
@@ -53,7 +57,7 @@ impl Survey {
             }
             end = Some(newest.first);
             let name = newest.name();
-            if synced > newest.first {
+            if settled > newest.first {
                 self.unreadable.push(name);
             } else {
                 self.empty.push(name);
@@ -71,17 +75,17 @@ struct Tail {
     torn_bytes: u64,
 }
 
-/// Reads the newest segment to its end. A stretch that cannot be read is damage if it was synced: a record after it,
+/// Reads the newest segment to its end. A stretch that cannot be read is damage if it had counted: a record after it,
 /// or the checkpoint, knows. Otherwise the log ends before it: what follows was written together with it, and
 /// nobody was told that it was kept.
-fn tail_of(reader: &mut SegmentReader, first: Position, synced: Position) -> io::Result<Tail> {
+fn tail_of(reader: &mut SegmentReader, first: Position, settled: Position) -> io::Result<Tail> {
     let mut offset = HEADER_BYTES as u64;
     let mut position = first;
     let mut doubtful = Doubtful::default();
     loop {
         match reader.next(offset, position, None)? {
             Found::Record(record) => {
-                doubtful.settle(record.synced);
+                doubtful.settle(record.settled);
                 offset = record.end_offset();
                 position = record.end();
             }
@@ -93,7 +97,7 @@ fn tail_of(reader: &mut SegmentReader, first: Position, synced: Position) -> io:
             Found::End => break,
         }
     }
-    doubtful.settle(synced);
+    doubtful.settle(settled);
     let (torn_from, end) = doubtful.first().unwrap_or((offset, position));
     Ok(Tail {
         end,
@@ -102,7 +106,7 @@ fn tail_of(reader: &mut SegmentReader, first: Position, synced: Position) -> io:
     })
 }
 
-/// Stretches that cannot be read, of which it is not known whether they were synced: offset and position of each, in
+/// Stretches that cannot be read, of which it is not known whether they were settled: offset and position of each, in
 /// order.
 #[derive(Default)]
 struct Doubtful(VecDeque<(u64, Position)>);
@@ -112,12 +116,12 @@ impl Doubtful {
         self.0.push_back((offset, position));
     }
 
-    /// Everything below a position was synced: it is damage.
-    fn settle(&mut self, synced: Position) {
+    /// Everything below a position was settled: it is damage.
+    fn settle(&mut self, settled: Position) {
         while self
             .0
             .front()
-            .is_some_and(|(_, position)| *position < synced)
+            .is_some_and(|(_, position)| *position < settled)
         {
             self.0.pop_front();
         }

@@ -60,7 +60,7 @@ fn write(folder: &Arc<dyn Folder>, done: &AtomicU64, is_over: &AtomicBool) {
         let low = opened.log.next().saturating_sub(BACKLOG);
         let checkpoint = Checkpoint {
             acked: Acked::below(low),
-            synced: opened.log.synced(),
+            settled: opened.log.synced(),
             written_at: 0,
         };
         opened.checkpoints.write(&checkpoint).unwrap();

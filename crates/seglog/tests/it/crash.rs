@@ -195,7 +195,7 @@ fn a_checkpoint_that_is_cut_at_any_byte_leaves_the_one_before_it() {
         }
         Checkpoint {
             acked,
-            synced: 200,
+            settled: 200,
             written_at: low,
         }
     };

@@ -318,7 +318,7 @@ fn a_checkpoint_that_knows_more_than_there_is_makes_damage_of_the_end() {
     let synced = opened.log.synced() + 7;
     let checkpoint = Checkpoint {
         acked: seglog::Acked::below(100),
-        synced,
+        settled: synced,
         written_at: 0,
     };
     opened.checkpoints.write(&checkpoint).unwrap();

@@ -79,7 +79,7 @@ fn make(folder: &MemoryFolder) -> (Vec<Read>, Acked) {
         }
         let checkpoint = Checkpoint {
             acked: acked.clone(),
-            synced: opened.log.synced(),
+            settled: opened.log.synced(),
             written_at: OPTIONS.now + number,
         };
         opened.checkpoints.write(&checkpoint).unwrap();

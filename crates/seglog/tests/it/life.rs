@@ -117,7 +117,7 @@ fn a_purged_segment_is_written_again_and_its_old_records_are_dead() {
         .checkpoints
         .write(&Checkpoint {
             acked: seglog::Acked::below(103),
-            synced: 107,
+            settled: 107,
             written_at: 0,
         })
         .unwrap();

@@ -172,7 +172,7 @@ impl Model {
     fn checkpoint(&mut self) {
         let checkpoint = Checkpoint {
             acked: self.acked.clone(),
-            synced: self.opened.log.synced(),
+            settled: self.opened.log.synced(),
             written_at: 0,
         };
         if self.opened.checkpoints.write(&checkpoint).is_ok() {

@@ -127,7 +127,7 @@ pub(crate) fn read_open(folder: &MemoryFolder, opened: &Opened) -> (Vec<Read>, V
 pub(crate) fn checkpoint(opened: &mut Opened, low: Position) {
     let checkpoint = Checkpoint {
         acked: Acked::below(low),
-        synced: opened.log.synced(),
+        settled: opened.log.synced(),
         written_at: 0,
     };
     opened.checkpoints.write(&checkpoint).unwrap();

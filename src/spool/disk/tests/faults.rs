@@ -151,6 +151,35 @@ async fn a_power_loss_takes_nothing_that_was_acknowledged() {
 }
 
 #[tokio::test]
+async fn with_weaker_syncs_too_a_bad_byte_costs_one_request() {
+    let folder = MemoryFolder::default();
+    let options = SpoolOptions {
+        sync: SpoolSync::Never,
+        ..OPTIONS
+    };
+    let opened = open_with(&folder, options);
+    for request in ["0", "damaged", "2", "3"] {
+        opened.append(&[request], &[]).await.unwrap();
+    }
+    folder.kill();
+    opened.spool.close().await;
+    let entries = folder.list().unwrap();
+    let segment = entries
+        .iter()
+        .find(|entry| entry.name.ends_with(".seg"))
+        .unwrap();
+    folder.damage(&segment.name, |bytes| {
+        let at = memchr::memmem::find(bytes, b"damaged").unwrap();
+        // The head of the record too, so that it is not even told how long it is.
+        bytes[at - 40] ^= 1;
+    });
+    let opened = open_with(&folder, options);
+    assert_eq!(texts(&lease_all(&opened.spool).await), ["0", "2", "3"]);
+    assert_eq!(opened.telemetry.books().lost, 1);
+    opened.spool.close().await;
+}
+
+#[tokio::test]
 async fn looking_tells_and_exports_what_is_not_done_and_changes_nothing() {
     let folder = MemoryFolder::default();
     let opened = open(&folder);
