@@ -6,7 +6,10 @@ mod support;
 
 mod application_api;
 mod auth;
+mod brokers;
+mod chaos;
 mod configuration;
+mod culprits;
 mod dead_letters;
 mod delivery;
 mod drain;
