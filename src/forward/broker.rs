@@ -42,6 +42,8 @@ struct State {
     health: Health,
     latency: Latency,
     record: Record,
+    /// Whether the operator was told that it is down.
+    is_told: bool,
     /// In a row, without a delivery between.
     rejections: usize,
     /// A client for each slot that is free. The one used last is used first, so that others may idle and be closed.
@@ -83,6 +85,7 @@ impl Broker {
                 health: Health::new(Backoff::of(config)),
                 latency: Latency::default(),
                 record: Record::default(),
+                is_told: false,
                 rejections: 0,
                 free: free.collect::<Result<_, _>>()?,
             }),
@@ -194,28 +197,35 @@ impl Slot {
 
     /// The Broker answers as it should; whether it came up with that.
     pub(super) fn works(&self) -> bool {
-        let change = self.broker.lock().health.works(self.ticket);
-        let came_up = change == Change::CameUp;
-        if came_up {
-            self.broker.metrics.up.set(1.0);
+        let mut state = self.broker.lock();
+        if state.health.works(self.ticket) != Change::CameUp {
+            return false;
+        }
+        let was_told = std::mem::take(&mut state.is_told);
+        drop(state);
+        self.broker.metrics.up.set(1.0);
+        if was_told {
             BrokerUp {
                 broker: &self.broker.address,
             }
             .emit();
-            self.broker.changed.notify_one();
         }
-        came_up
+        self.broker.changed.notify_one();
+        true
     }
 
     /// The Broker failed.
     pub(super) fn failed(&self, failing: Failing, reason: &str) {
-        let change =
-            self.broker
-                .lock()
-                .health
-                .failed(self.ticket, failing, Instant::now(), fastrand::f64());
+        let mut state = self.broker.lock();
+        let (now, dice) = (Instant::now(), fastrand::f64());
+        let change = state.health.failed(self.ticket, failing, now, dice);
+        let is_to_be_told = state.health.is_down_for_a_while() && !state.is_told;
+        state.is_told |= is_to_be_told;
+        drop(state);
         if change == Change::WentDown {
             self.broker.metrics.up.set(0.0);
+        }
+        if is_to_be_told {
             BrokerDown {
                 broker: &self.broker.address,
                 reason,

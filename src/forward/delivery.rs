@@ -42,35 +42,28 @@ impl Delivery {
         while let Some(mut shipment) = to_send.pop() {
             match slot.send(&shipment).await {
                 Outcome::Delivered => self.delivered(&shipment, &slot),
+                Outcome::Rejected(refused) if slot.rejected_too_often() => {
+                    to_send.push(shipment);
+                    self.put_off(to_send, &slot, refused.status);
+                    return;
+                }
                 Outcome::Rejected(refused) => {
-                    if slot.rejected_too_often() {
-                        to_send.push(shipment);
-                        self.put_off(to_send, &slot, refused.status);
-                        return;
-                    }
-                    self.works(&slot);
                     let sentence = Sentence::rejected(&refused);
                     self.divide(shipment, &sentence, &slot, &mut to_send).await;
                 }
                 Outcome::Errored(failure) if slot.blames_the_events(&mut shipment, &failure) => {
-                    self.works(&slot);
                     let sentence = Sentence::poison(&failure);
                     self.divide(shipment, &sentence, &slot, &mut to_send).await;
                 }
                 Outcome::Errored(failure) => {
                     self.failed(&mut shipment, &slot, &failure);
-                    match self.brokers.take_but(&shipment.failed_at) {
-                        Some(other) => {
-                            slot = other;
-                            to_send.push(shipment);
-                            continue;
-                        }
-                        None => {
-                            self.give_back(shipment, &failure);
-                            self.batches.give_back(to_send, Instant::now());
-                            return;
-                        }
-                    }
+                    let Some(other) = self.brokers.take_but(&shipment.failed_at) else {
+                        self.give_back(shipment, &failure);
+                        self.batches.give_back(to_send, Instant::now());
+                        return;
+                    };
+                    slot = other;
+                    to_send.push(shipment);
                 }
             }
             if !to_send.is_empty() && !slot.goes_on() {
@@ -90,12 +83,6 @@ impl Delivery {
         self.shared.spool.ack(&shipment.batch.parts);
     }
 
-    fn works(&self, slot: &Slot) {
-        if slot.works() {
-            self.batches.end_pauses();
-        }
-    }
-
     fn failed(&self, shipment: &mut Shipment, slot: &Slot, failure: &Failure) {
         shipment.failed_at.push(slot.broker().index);
         let failing = Failing {
@@ -106,13 +93,12 @@ impl Delivery {
         slot.failed(failing, &failure.reason);
     }
 
-    /// It failed at every Broker that there is; they are left alone with it for a while.
+    /// It failed at every Broker that had room, and waits. What a Broker asks for is kept by that Broker's rest: another one
+    /// may take the batch before.
     fn give_back(&self, mut shipment: Shipment, failure: &Failure) {
         shipment.begin_round();
-        let pause = match failure.after {
-            Some(after) => after,
-            None => self.backoff.pause(shipment.rounds, fastrand::f64()),
-        };
+        let pause = self.backoff.pause(shipment.rounds, fastrand::f64());
+        let pause = failure.after.map_or(pause, |after| after.min(pause));
         self.batches.give_back([shipment], Instant::now() + pause);
     }
 
@@ -129,7 +115,8 @@ impl Delivery {
         self.batches.put_off(shipments.into_iter().rev());
     }
 
-    /// Halves a batch for the culprits to be found; one event that is left over is one.
+    /// The Broker works, and it is due to the events: halves the batch for the culprits to be found;
+    /// one event that is left over is one.
     async fn divide(
         &self,
         shipment: Shipment,
@@ -137,6 +124,9 @@ impl Delivery {
         slot: &Slot,
         to_send: &mut Vec<Shipment>,
     ) {
+        if slot.works() {
+            self.batches.end_pauses();
+        }
         match shipment.batch.single() {
             Some((position, event)) => {
                 self.bury(position, event, sentence, slot).await;

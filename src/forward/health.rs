@@ -10,6 +10,9 @@ use super::backoff::Backoff;
 /// So many failures in a row open it.
 const FAILURES_THAT_OPEN: u32 = 5;
 
+/// A first rest that is shorter may be over with the first probe, and is not worth a word.
+const LASTING: Duration = Duration::from_secs(5);
+
 /// The state of one Broker.
 #[derive(Debug)]
 pub(super) struct Health {
@@ -17,6 +20,8 @@ pub(super) struct Health {
     state: State,
     /// In a row, without a success between.
     rests: u32,
+    /// Whether this rest is more than a blink.
+    is_lasting: bool,
     /// Counts the changes of the state, so that what was sent before one says nothing about the time after it.
     generation: u64,
 }
@@ -72,12 +77,18 @@ impl Health {
             backoff,
             state: State::Closed { failures: 0 },
             rests: 0,
+            is_lasting: false,
             generation: 0,
         }
     }
 
     pub(super) fn is_up(&self) -> bool {
         matches!(self.state, State::Closed { .. })
+    }
+
+    /// Whether it is down, and worth telling: a Broker that limits its rate rests many times a second.
+    pub(super) fn is_down_for_a_while(&self) -> bool {
+        !self.is_up() && self.is_lasting
     }
 
     pub(super) fn admits(&self, now: Instant) -> Admits {
@@ -153,6 +164,7 @@ impl Health {
             Some(after) => after,
             None => self.backoff.pause(self.rests, dice),
         };
+        self.is_lasting = self.rests > 1 || failing.is_certain || rest >= LASTING;
         self.enter(State::Open { until: now + rest });
     }
 
@@ -298,6 +310,55 @@ mod tests {
             Admits::NotBefore(now + INITIAL),
             "what fails together makes one rest"
         );
+    }
+
+    #[test]
+    fn what_the_first_probe_ends_is_not_worth_a_word() {
+        let mut now = Instant::now();
+        let mut health = health();
+        go_down(&mut health, now);
+        assert!(!health.is_up() && !health.is_down_for_a_while());
+        now += INITIAL;
+        fail(&mut health, now);
+        assert!(health.is_down_for_a_while());
+        now += MAX;
+        let probe = health.begin(now).unwrap();
+        assert!(health.is_down_for_a_while(), "until the probe has ended");
+        health.works(probe);
+        assert!(!health.is_down_for_a_while());
+    }
+
+    /// Requests of a minute to a Broker that fails them all, after the first ten seconds.
+    fn requests_of_a_minute(seed: u64) -> usize {
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let begun = Instant::now();
+        let mut health = Health::new(Backoff {
+            initial: INITIAL,
+            max: Duration::from_secs(30),
+        });
+        let mut now = begun;
+        let mut requests = 0;
+        while now < begun + Duration::from_secs(60) {
+            match health.admits(now) {
+                Admits::NotBefore(moment) => now = moment,
+                Admits::Freely | Admits::Probe => {
+                    requests += usize::from(now > begun + Duration::from_secs(10));
+                    let ticket = health.begin(now).unwrap();
+                    health.failed(ticket, Failing::default(), now, dice.f64());
+                    now += Duration::from_millis(1);
+                }
+                Admits::AfterProbe => unreachable!("each probe has ended"),
+            }
+        }
+        requests
+    }
+
+    #[test]
+    fn one_that_fails_for_a_minute_is_asked_less_than_once_a_second() {
+        for seed in 0..1000 {
+            let requests = requests_of_a_minute(seed);
+            assert!(requests < 50, "seed {seed}: {requests} in fifty seconds");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ const MAX_PASSED: usize = 32;
 /// New events that are preferred to what waits may be withdrawn, so it is looked again this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// With one request at a time events stay in order, so that a batch lets others pass later.
+/// Where order is kept, a batch lets others pass later.
 const FAILURES_IN_ORDER: u32 = 2 * FAILURES_OF_A_SUSPECT;
 
 /// The batches that wait.
@@ -109,15 +109,18 @@ impl Waiting {
     }
 
     fn choose_freely(&mut self, now: Instant) -> Choice {
-        let due = self.in_order.iter().find(|(_, entry)| entry.due <= now);
+        let candidates = if self.keeps_order() { 1 } else { usize::MAX };
+        let in_order = self.in_order.iter().take(candidates);
+        let due = in_order.clone().find(|(_, entry)| entry.due <= now);
         if let Some(first) = due.map(|(first, _)| *first) {
             return self.send_in_order(first);
         }
+        let next = in_order.map(|(_, entry)| entry.due).min();
         if let Some(index) = self.passed.iter().position(|entry| entry.due <= now) {
             return self.send_passed(index);
         }
-        let entries = self.in_order.values().chain(&self.passed);
-        let next = entries.map(|entry| entry.due).min();
+        let next_passed = self.passed.iter().map(|entry| entry.due).min();
+        let next = next.into_iter().chain(next_passed).min();
         if self.in_order.len() < self.slots && self.passed.len() < MAX_PASSED {
             Choice::Lease(next)
         } else {
@@ -153,8 +156,13 @@ impl Waiting {
         debug_assert!(before.is_none(), "an event is in one batch");
     }
 
+    /// With one request at a time events arrive in the order in which they came.
+    fn keeps_order(&self) -> bool {
+        self.slots == 1
+    }
+
     fn patience(&self) -> u32 {
-        if self.slots == 1 {
+        if self.keeps_order() {
             FAILURES_IN_ORDER
         } else {
             FAILURES_OF_A_SUSPECT
@@ -221,6 +229,21 @@ mod tests {
             }
             let choice = waiting.choose(Admission::Free, true, now);
             assert!(matches!(choice, Choice::Wait(Some(next)) if next == now + PAUSE));
+        }
+    }
+
+    #[test]
+    fn where_order_is_kept_what_is_due_waits_for_what_came_before() {
+        let now = Instant::now();
+        for (slots, next) in [(1, None), (2, Some(2))] {
+            let mut waiting = Waiting::new(slots);
+            waiting.add(shipment(1), now + PAUSE);
+            waiting.add(shipment(2), now);
+            let choice = waiting.choose(Admission::Free, true, now);
+            if slots == 1 {
+                assert!(matches!(choice, Choice::Wait(Some(next)) if next == now + PAUSE));
+            }
+            assert_eq!(sent(choice), next);
         }
     }
 
