@@ -26,11 +26,11 @@ use thiserror::Error;
 
 use crate::config;
 use crate::event::{Lines, Position};
-use crate::telemetry::{DeathReason, Telemetry};
+use crate::telemetry::Telemetry;
 use crate::units::timestamp;
 pub use files::Places;
-pub use letter::RejectedEvent;
-use letter::{push_arrived, reason_of, rejected};
+pub use letter::UndeliverableEvent;
+use letter::{push_arrived, reason_of, undeliverable};
 pub use reader::{KeptLetter, read};
 use recalled::Recalled;
 pub use requests::{Action, Request, Waiting};
@@ -154,19 +154,18 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Keeps an event that a Broker rejected. It is safe when this returns.
+    /// Keeps an event that a Broker does not take. It is safe when this returns.
     ///
     /// # Errors
     /// The system's, with the path; the letter is not kept then.
-    pub fn keep_rejected(&self, event: &RejectedEvent<'_>) -> io::Result<()> {
-        let reason = DeathReason::RejectedByBroker;
+    pub fn keep_undeliverable(&self, event: &UndeliverableEvent<'_>) -> io::Result<()> {
         let kept_before = self.recalled.among(std::iter::once(event.position));
         if kept_before.is_empty() {
             let at = timestamp::to_text(Timestamp::now());
-            self.write(BROKER, &rejected(event, reason, &at)?)?;
+            self.write(BROKER, &undeliverable(event, &at)?)?;
         }
         self.recalled.forget(&kept_before);
-        self.telemetry.dead_lettered(reason);
+        self.telemetry.dead_lettered(event.reason);
         Ok(())
     }
 

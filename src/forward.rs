@@ -2,17 +2,24 @@
 //! a request.
 
 mod backoff;
+mod balancer;
 mod batch;
 mod batches;
 mod broker;
+mod brokers;
 mod client;
+mod delivery;
+mod dispatcher;
 mod encode;
 mod file;
+mod health;
 mod letters;
 mod local;
 mod outcome;
+mod shipment;
 mod stdout;
-mod worker;
+mod suspicion;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,14 +29,16 @@ use crate::dead_letters::DeadLetters;
 use crate::lifecycle::{Lifecycle, TaskGroup};
 use crate::spool::{LeaseLimits, Spool};
 use crate::telemetry::Telemetry;
+use backoff::Backoff;
 use batches::Batches;
 use broker::Broker;
+use brokers::Brokers;
 use client::SetupError;
+use delivery::Delivery;
 use file::FileOutput;
 use letters::file_letters;
 use local::LocalOutput;
 use stdout::StdoutOutput;
-use worker::Worker;
 
 /// A local output takes larger pieces than a Broker, for there is nothing to wait for.
 const LOCAL_LIMITS: LeaseLimits = LeaseLimits {
@@ -40,7 +49,7 @@ const LOCAL_LIMITS: LeaseLimits = LeaseLimits {
 
 /// The running outputs.
 pub struct Forward {
-    brokers: Vec<Arc<Broker>>,
+    brokers: Option<Arc<Brokers>>,
 }
 
 /// One Broker as it stands.
@@ -104,14 +113,14 @@ impl Forward {
         };
         outputs.run(file_letters(outputs.shared.clone()));
         let brokers = match config.output_type() {
-            OutputType::Http => outputs.start_brokers()?,
+            OutputType::Http => Some(outputs.start_brokers()?),
             OutputType::File => {
                 outputs.start_file()?;
-                vec![]
+                None
             }
             OutputType::Stdout => {
                 outputs.run_local(LocalOutput::Stdout(StdoutOutput));
-                vec![]
+                None
             }
         };
         Ok(Self { brokers })
@@ -119,7 +128,8 @@ impl Forward {
 
     /// The Brokers as they stand; none with a local output.
     pub fn brokers(&self) -> Vec<BrokerStatus> {
-        self.brokers.iter().map(|broker| broker.status()).collect()
+        let all = self.brokers.iter().flat_map(|brokers| brokers.all());
+        all.map(|broker| broker.status()).collect()
     }
 }
 
@@ -154,23 +164,33 @@ impl Outputs<'_> {
         Ok(())
     }
 
-    /// As many workers for each Broker as it may have requests under way.
-    fn start_brokers(&self) -> Result<Vec<Arc<Broker>>, StartError> {
+    fn start_brokers(&self) -> Result<Arc<Brokers>, StartError> {
         let config = &self.config.broker;
+        let brokers = Arc::new(self.brokers()?);
+        let slots = config.max_in_flight * brokers.all().len();
         let limits = broker_limits(self.config);
-        let batches = Arc::new(Batches::new(self.shared.spool.clone(), limits));
-        let mut brokers = Vec::new();
-        for url in &config.urls {
-            let metrics = self.shared.telemetry.broker(&broker::address(url));
-            let broker = Arc::new(Broker::new(url, config, metrics));
-            for _ in 0..config.max_in_flight {
-                let (broker, batches) = (Arc::clone(&broker), Arc::clone(&batches));
-                let worker = Worker::new(broker, batches, config, self.shared.clone())?;
-                self.run(worker.run());
-            }
-            brokers.push(broker);
-        }
+        let delivery = Delivery {
+            batches: Batches::new(self.shared.spool.clone(), limits, slots),
+            brokers: Arc::clone(&brokers),
+            backoff: Backoff::of(config),
+            shared: self.shared.clone(),
+        };
+        let (lifecycle, tasks) = (self.lifecycle.clone(), self.tasks.clone());
+        self.run(dispatcher::run(Arc::new(delivery), lifecycle, tasks));
         Ok(brokers)
+    }
+
+    fn brokers(&self) -> Result<Brokers, SetupError> {
+        let config = &self.config.broker;
+        let changed = Arc::default();
+        let broker = |(index, url)| {
+            let metrics = self.shared.telemetry.broker(&broker::address(url));
+            let broker = Broker::new(index, url, config, metrics, Arc::clone(&changed))?;
+            Ok(Arc::new(broker))
+        };
+        let all = config.urls.iter().enumerate().map(broker);
+        let all = all.collect::<Result<_, SetupError>>()?;
+        Ok(Brokers::new(all, Arc::clone(&changed)))
     }
 }
 

@@ -78,26 +78,29 @@ pub enum DeathReason {
     Violation(ViolationCode),
     /// A Broker rejected it with one of `broker.rejected_codes`.
     RejectedByBroker,
+    /// It failed again and again while its Broker took others.
+    Poison,
 }
 
 impl DeathReason {
+    /// The reasons of those that a Broker did not take.
+    const AT_BROKER: [Self; 2] = [Self::RejectedByBroker, Self::Poison];
+
     /// The word in dead letters and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Violation(code) => code.as_str(),
             Self::RejectedByBroker => "rejected_by_broker",
+            Self::Poison => "poison",
         }
     }
 
     /// The reason that has this word.
     pub fn from_word(word: &[u8]) -> Option<Self> {
-        if word == Self::RejectedByBroker.as_str().as_bytes() {
-            return Some(Self::RejectedByBroker);
-        }
-        ViolationCode::ALL
-            .into_iter()
-            .find(|code| code.as_str().as_bytes() == word)
-            .map(Self::Violation)
+        let violations = ViolationCode::ALL.into_iter().map(Self::Violation);
+        violations
+            .chain(Self::AT_BROKER)
+            .find(|reason| reason.as_str().as_bytes() == word)
     }
 }
 
@@ -182,7 +185,8 @@ impl Telemetry {
         let words = |words: &[&'static str]| words.to_vec();
         let received = words(&Origin::ALL.map(Origin::as_str));
         let rejected = words(&ViolationCode::ALL.map(ViolationCode::as_str));
-        let dead = [&rejected[..], &[DeathReason::RejectedByBroker.as_str()]].concat();
+        let at_broker = DeathReason::AT_BROKER.map(DeathReason::as_str);
+        let dead = [&rejected[..], &at_broker].concat();
         gauge(
             &recorder,
             &names::BUILD_INFO,
@@ -268,6 +272,7 @@ impl Telemetry {
         let index = match reason {
             DeathReason::Violation(code) => code as usize,
             DeathReason::RejectedByBroker => ViolationCode::ALL.len(),
+            DeathReason::Poison => ViolationCode::ALL.len() + 1,
         };
         self.dead_lettered.add(index, 1);
     }

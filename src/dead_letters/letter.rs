@@ -5,21 +5,23 @@ use serde::Serialize;
 use crate::event::Position;
 use crate::telemetry::DeathReason;
 
-/// An event that a Broker rejected.
-pub struct RejectedEvent<'a> {
+/// An event that a Broker does not take.
+pub struct UndeliverableEvent<'a> {
     /// Its position, which becomes the letter's id.
     pub position: Position,
     /// Its text.
     pub event: &'a [u8],
     /// The Broker's address.
     pub broker: &'a str,
-    /// The Broker's status.
-    pub status: u16,
-    /// The beginning of the Broker's answer.
-    pub answer: &'a str,
+    /// Why it is given up.
+    pub reason: DeathReason,
+    /// The Broker's status, if it answered.
+    pub status: Option<u16>,
+    /// What happened, in words.
+    pub message: &'a str,
 }
 
-/// A letter of an event that a Broker rejected, but for its event. Letters of events that died on arrival are rendered
+/// A letter of an event that a Broker does not take, but for its event. Letters of events that died on arrival are rendered
 /// where they die and have the same members, without `status` and `broker`.
 #[derive(Serialize)]
 struct Letter<'a> {
@@ -27,7 +29,8 @@ struct Letter<'a> {
     reason: &'static str,
     at: &'a str,
     errors: [LetterError<'a>; 1],
-    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
     broker: &'a str,
 }
 
@@ -44,20 +47,19 @@ pub(super) fn push_arrived(out: &mut Vec<u8>, id: Position, letter: &[u8]) {
     out.push(b'\n');
 }
 
-/// The letter of an event that a Broker rejected at this time.
-pub(super) fn rejected(
-    event: &RejectedEvent<'_>,
-    reason: DeathReason,
+/// The letter of an event that was given up at this time.
+pub(super) fn undeliverable(
+    event: &UndeliverableEvent<'_>,
     at: &str,
 ) -> serde_json::Result<Vec<u8>> {
-    let message = format!("the Broker answered {}: {}", event.status, event.answer);
+    let reason = event.reason.as_str();
     let letter = Letter {
         id: event.position.to_string(),
-        reason: reason.as_str(),
+        reason,
         at,
         errors: [LetterError {
-            code: reason.as_str(),
-            message: message.trim_end_matches([':', ' ']),
+            code: reason,
+            message: event.message,
         }],
         status: event.status,
         broker: event.broker,

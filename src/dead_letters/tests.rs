@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::telemetry::Output;
+use crate::telemetry::{DeathReason, Output};
 
 struct Store {
     letters: DeadLetters,
@@ -27,14 +27,15 @@ impl Store {
     }
 
     fn reject(&self, position: Position) {
-        let rejected = RejectedEvent {
+        let rejected = UndeliverableEvent {
             position,
             event: br#"{"n":1e400,"m":"\ud800"}"#,
             broker: "127.0.0.1:9",
-            status: 422,
-            answer: "no",
+            reason: DeathReason::RejectedByBroker,
+            status: Some(422),
+            message: "the Broker answered 422",
         };
-        self.letters.keep_rejected(&rejected).unwrap();
+        self.letters.keep_undeliverable(&rejected).unwrap();
     }
 
     fn dead_lettered(&self) -> u64 {

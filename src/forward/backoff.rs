@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::config;
+
 /// The bounds of the pauses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backoff {
@@ -13,6 +15,13 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
+    pub(super) fn of(config: &config::Broker) -> Self {
+        Self {
+            initial: config.retry_initial,
+            max: config.retry_max,
+        }
+    }
+
     /// The pause after so many failures in a row (from 1). `dice` is uniform in 0..1.
     pub(super) fn pause(&self, failures: u32, dice: f64) -> Duration {
         let doublings = failures.saturating_sub(1).min(30);

@@ -1,125 +1,104 @@
-//! Where workers get their batches: first those whose last try failed, then new ones from the spool, then those that
-//! were put off.
+//! Where batches come from: those that failed and are due again, and new ones from the spool.
 
-use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use super::batch::Batch;
+use super::brokers::Admission;
+use super::shipment::Shipment;
+use super::waiting::{Choice, Waiting};
 use crate::spool::{LeaseLimits, Spool};
 
-/// What was put off is looked for again this often while there is any.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// More batches than this are not put off: they are in memory, and their Broker rejects whatever it is sent.
-const MAX_PUT_OFF: usize = 16;
-
-/// The source of batches, shared by all workers of all Brokers.
+/// The source of batches.
 pub(super) struct Batches {
     spool: Spool,
     limits: LeaseLimits,
-    returned: Mutex<Returned>,
-    was_returned: Notify,
-}
-
-#[derive(Default)]
-struct Returned {
-    /// To be tried before everything else.
-    first: VecDeque<Batch>,
-    /// To be tried when nothing else is there.
-    last: VecDeque<Batch>,
+    waiting: Mutex<Waiting>,
+    came_back: Notify,
 }
 
 impl Batches {
-    pub(super) fn new(spool: Spool, limits: LeaseLimits) -> Self {
+    /// `slots` is how many requests may be under way at all Brokers together.
+    pub(super) fn new(spool: Spool, limits: LeaseLimits, slots: usize) -> Self {
         Self {
             spool,
             limits,
-            returned: Mutex::default(),
-            was_returned: Notify::new(),
+            waiting: Mutex::new(Waiting::new(slots)),
+            came_back: Notify::new(),
         }
     }
 
-    /// The next batch, when there is one.
-    pub(super) async fn next(&self) -> Batch {
+    /// The next batch, when there is one. To be asked by one task at a time; nothing is lost when it stops asking.
+    pub(super) async fn next(&self, admission: Admission) -> Shipment {
         loop {
-            if let Some(batch) = self.take_returned() {
-                return batch;
-            }
-            let is_put_off = !self.returned().last.is_empty();
+            let has_new = self.spool.has_events_to_lease();
+            let choice = self.waiting().choose(admission, has_new, Instant::now());
+            let (may_lease, look_again) = match choice {
+                Choice::Send(shipment) => return shipment,
+                Choice::Lease(look_again) => (true, look_again),
+                Choice::Wait(look_again) => (false, look_again),
+            };
             tokio::select! {
-                () = self.was_returned.notified() => {}
-                // What the spool had may be withdrawn while a lease waits for more.
-                () = tokio::time::sleep(LOOK_AGAIN), if is_put_off => {}
-                parts = self.spool.lease(self.limits) => {
-                    // The notice of what was put off may have been taken by this worker, which has other work now.
-                    self.wake_for_returned();
-                    return Batch { parts };
+                () = self.came_back.notified() => {}
+                () = until(look_again) => {}
+                parts = self.spool.lease(self.limits), if may_lease => {
+                    return Shipment::new(parts);
                 }
             }
         }
     }
 
-    /// Gives batches back to be tried again, before everything else and in this order.
-    pub(super) fn give_back(&self, batches: impl DoubleEndedIterator<Item = Batch>) {
-        let mut returned = self.returned();
-        for batch in batches.rev() {
-            returned.first.push_front(batch);
+    /// Gives batches back, to be tried again at this moment.
+    pub(super) fn give_back(&self, shipments: impl IntoIterator<Item = Shipment>, due: Instant) {
+        let mut waiting = self.waiting();
+        for shipment in shipments {
+            waiting.add(shipment, due);
         }
-        drop(returned);
-        self.was_returned.notify_one();
+        drop(waiting);
+        self.came_back.notify_one();
     }
 
-    /// Gives batches back to be tried when nothing else is there: others may show that it was not the Broker.
-    pub(super) fn put_off(&self, batches: impl Iterator<Item = Batch>) {
-        self.returned().last.extend(batches);
-        self.was_returned.notify_one();
+    /// Gives batches back that new ones may pass: others may show that it was not the Broker.
+    pub(super) fn put_off(&self, shipments: impl IntoIterator<Item = Shipment>) {
+        let mut waiting = self.waiting();
+        for shipment in shipments {
+            waiting.put_off(shipment, Instant::now());
+        }
+        drop(waiting);
+        self.came_back.notify_one();
     }
 
-    /// The Broker takes events: what was put off is tried again at once.
+    /// A Broker takes events: what was put off is tried again at once.
     pub(super) fn recall(&self) {
-        let mut returned = self.returned();
-        if !returned.last.is_empty() {
-            let put_off = std::mem::take(&mut returned.last);
-            returned.first.extend(put_off);
-            drop(returned);
-            self.was_returned.notify_one();
+        if self.waiting().recall(Instant::now()) {
+            self.came_back.notify_one();
         }
     }
 
-    fn take_returned(&self) -> Option<Batch> {
-        let mut returned = self.returned();
-        let batch = match returned.first.pop_front() {
-            Some(batch) => batch,
-            None if returned.last.len() < MAX_PUT_OFF && self.spool.has_events_to_lease() => {
-                return None;
-            }
-            None => returned.last.pop_front()?,
-        };
-        drop(returned);
-        self.wake_for_returned();
-        Some(batch)
+    /// A Broker came up: what waited for that is tried again at once.
+    pub(super) fn end_pauses(&self) {
+        self.waiting().end_pauses(Instant::now());
+        self.came_back.notify_one();
     }
 
-    fn wake_for_returned(&self) {
-        let returned = self.returned();
-        if !returned.first.is_empty() || !returned.last.is_empty() {
-            self.was_returned.notify_one();
-        }
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn returned(&self) -> MutexGuard<'_, Returned> {
-        self.returned.lock().unwrap_or_else(PoisonError::into_inner)
+/// Resolves at a moment, or never.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-
-    use tokio::time::Instant;
+    use std::time::Duration;
 
     use super::*;
     use crate::event::{Envelope, Lines, Origin};
@@ -142,12 +121,11 @@ mod tests {
         }
     }
 
-    fn put_off() -> Batch {
-        let part = Part {
+    fn old() -> Shipment {
+        Shipment::new(vec![Part {
             first: 0,
             lines: lines("{\"old\":1},\n"),
-        };
-        Batch { parts: vec![part] }
+        }])
     }
 
     fn batches(acknowledge: Acknowledge) -> (Batches, Spool) {
@@ -158,55 +136,69 @@ mod tests {
             max_bytes: 1000,
             linger: Duration::from_millis(5),
         };
-        (Batches::new(spool.clone(), limits), spool)
+        (Batches::new(spool.clone(), limits, 8), spool)
+    }
+
+    fn text(shipment: &Shipment) -> String {
+        let (_, event) = shipment.batch.single().unwrap();
+        String::from_utf8(event.to_vec()).unwrap()
+    }
+
+    async fn append(spool: &Spool) {
+        let soon = Instant::now() + Duration::from_secs(1);
+        let new = envelope("{\"new\":1},\n");
+        spool.append(new, soon).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn new_events_come_before_what_was_put_off() {
         let (batches, spool) = batches(Acknowledge::Queued);
-        batches.put_off([put_off()].into_iter());
-        let soon = Instant::now() + Duration::from_secs(1);
-        spool
-            .append(envelope("{\"new\":1},\n"), soon)
-            .await
-            .unwrap();
+        batches.put_off([old()]);
+        append(&spool).await;
         let begun = Instant::now();
-        assert_eq!(
-            &batches.next().await.single().unwrap().1[..],
-            b"{\"new\":1}"
-        );
+        let next = async || text(&batches.next(Admission::Probe).await);
+        assert_eq!(next().await, "{\"new\":1}");
         assert!(
             begun.elapsed() < Duration::from_secs(1),
             "the linger was not begun again and again"
         );
-        assert_eq!(
-            &batches.next().await.single().unwrap().1[..],
-            b"{\"old\":1}"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_put_off_is_bounded() {
-        let (batches, spool) = batches(Acknowledge::Queued);
-        batches.put_off((0..MAX_PUT_OFF).map(|_| put_off()));
-        let soon = Instant::now() + Duration::from_secs(1);
-        spool
-            .append(envelope("{\"new\":1},\n"), soon)
-            .await
-            .unwrap();
-        let next = async || batches.next().await.single().unwrap().1;
-        assert_eq!(&next().await[..], b"{\"old\":1}");
-        assert_eq!(&next().await[..], b"{\"new\":1}");
+        assert_eq!(next().await, "{\"old\":1}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_put_off_comes_even_if_the_new_events_are_withdrawn() {
         let (batches, spool) = batches(Acknowledge::Delivered);
-        batches.put_off([put_off()].into_iter());
+        batches.put_off([old()]);
         let soon = Instant::now() + Duration::from_millis(1);
         let append = spool.append(envelope("{\"new\":1},\n"), soon);
-        let (refused, batch) = tokio::join!(append, batches.next());
+        let (refused, next) = tokio::join!(append, batches.next(Admission::Probe));
         assert!(refused.is_err());
-        assert_eq!(&batch.single().unwrap().1[..], b"{\"old\":1}");
+        assert_eq!(text(&next), "{\"old\":1}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_comes_again_after_its_pause() {
+        let (batches, spool) = batches(Acknowledge::Queued);
+        let begun = Instant::now();
+        let pause = Duration::from_secs(3);
+        batches.give_back([old()], begun + pause);
+        append(&spool).await;
+        let next = async || text(&batches.next(Admission::Free).await);
+        assert_eq!(next().await, "{\"new\":1}");
+        assert!(begun.elapsed() < pause);
+        assert_eq!(next().await, "{\"old\":1}");
+        assert_eq!(begun.elapsed(), pause);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broker_that_comes_up_ends_the_pauses() {
+        let (batches, _spool) = batches(Acknowledge::Queued);
+        let begun = Instant::now();
+        batches.give_back([old()], begun + Duration::from_secs(3600));
+        let (next, ()) = tokio::join!(batches.next(Admission::Free), async {
+            batches.end_pauses();
+        });
+        assert_eq!(text(&next), "{\"old\":1}");
+        assert!(begun.elapsed() < Duration::from_secs(1));
     }
 }

@@ -1,8 +1,7 @@
-//! One Broker as its workers see it: up, or resting after a failure until one of them has tried it again.
+//! One Broker: what is known of it, and the slots in which requests are under way to it. Acts on what
+//! [`health`](super::health) and [`balancer`](super::balancer) say.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -10,7 +9,14 @@ use url::Url;
 
 use super::BrokerStatus;
 use super::backoff::Backoff;
-use crate::config;
+use super::balancer::{self, Latency};
+use super::client::{BrokerClient, SetupError};
+use super::encode::encode;
+use super::health::{Admits, Change, Failing, Health, Ticket};
+use super::outcome::{Failure, Outcome};
+use super::shipment::Shipment;
+use super::suspicion::Record;
+use crate::config::{self, BrokerFormat};
 use crate::telemetry::BrokerMetrics;
 use crate::telemetry::events::{BrokerDown, BrokerUp};
 
@@ -19,164 +25,107 @@ const REJECTIONS_OF_A_BROKEN_BROKER: usize = 1000;
 
 /// An HTTP delivery target.
 pub(super) struct Broker {
+    /// Its place among the others.
+    pub(super) index: usize,
     /// How it is called in metrics, logs and dead letters.
     pub(super) address: String,
-    pub(super) metrics: BrokerMetrics,
     url: Url,
-    backoff: Backoff,
+    format: BrokerFormat,
+    slots: usize,
+    metrics: BrokerMetrics,
     state: Mutex<State>,
-    changed: Notify,
-    in_flight: AtomicUsize,
-    rejections: AtomicUsize,
+    /// Told when it may admit what it did not admit before.
+    changed: Arc<Notify>,
 }
 
-#[derive(Default)]
 struct State {
-    /// In a row; 0 while it is up.
-    failures: u32,
-    /// Counts the failures that changed the state, so that requests that were under way together count as one.
-    incident: u64,
-    rest_until: Option<Instant>,
-    is_being_tried: bool,
+    health: Health,
+    latency: Latency,
+    record: Record,
+    /// Whether the operator was told that it is down.
+    is_told: bool,
+    /// In a row, without a delivery between.
+    rejections: usize,
+    /// A client for each slot that is free. The one used last is used first, so that others may idle and be closed.
+    free: Vec<Arc<BrokerClient>>,
 }
 
-/// The leave to send one batch.
-pub(super) struct Admission {
-    incident: u64,
-    is_trial: bool,
+/// What a Broker says when it is asked for a slot.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Offer {
+    /// There is one, and this is its cost.
+    Slot { cost: f64 },
+    /// There is one for a probe.
+    Probe,
+    /// There is none before this moment.
+    NotBefore(Instant),
+    /// There is none before it changes.
+    None,
 }
 
 impl Broker {
-    pub(super) fn new(url: &Url, config: &config::Broker, metrics: BrokerMetrics) -> Self {
+    pub(super) fn new(
+        index: usize,
+        url: &Url,
+        config: &config::Broker,
+        metrics: BrokerMetrics,
+        changed: Arc<Notify>,
+    ) -> Result<Self, SetupError> {
         metrics.up.set(1.0);
-        Self {
+        let client = |_| BrokerClient::new(url, config).map(Arc::new);
+        let free = (0..config.max_in_flight).map(client);
+        Ok(Self {
+            index,
             address: address(url),
-            metrics,
             url: url.clone(),
-            backoff: Backoff {
-                initial: config.retry_initial,
-                max: config.retry_max,
-            },
-            state: Mutex::default(),
-            changed: Notify::new(),
-            in_flight: AtomicUsize::new(0),
-            rejections: AtomicUsize::new(0),
-        }
-    }
-
-    /// Where it is sent to.
-    pub(super) fn url(&self) -> &Url {
-        &self.url
-    }
-
-    /// Waits until the Broker may be sent to. While it is down only one at a time gets through, after the rest.
-    pub(super) async fn admit(&self) -> Admission {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            let rest_until = match self.try_admit() {
-                Ok(admission) => return admission,
-                Err(rest_until) => rest_until,
-            };
-            match rest_until {
-                None => changed.await,
-                Some(rest_until) => {
-                    let _whichever_comes_first = tokio::time::timeout_at(rest_until, changed).await;
-                }
-            }
-        }
-    }
-
-    fn try_admit(&self) -> Result<Admission, Option<Instant>> {
-        let mut state = self.lock();
-        if state.failures > 0 {
-            if state.is_being_tried {
-                return Err(None);
-            }
-            match state.rest_until {
-                Some(rest_until) if rest_until > Instant::now() => return Err(Some(rest_until)),
-                _ => state.is_being_tried = true,
-            }
-        }
-        Ok(Admission {
-            incident: state.incident,
-            is_trial: state.failures > 0,
+            format: config.format,
+            slots: config.max_in_flight,
+            metrics,
+            state: Mutex::new(State {
+                health: Health::new(Backoff::of(config)),
+                latency: Latency::default(),
+                record: Record::default(),
+                is_told: false,
+                rejections: 0,
+                free: free.collect::<Result<_, _>>()?,
+            }),
+            changed,
         })
     }
 
-    /// Whether an admission still holds: the Broker has not failed since.
-    pub(super) fn still_admits(&self, admission: &Admission) -> bool {
-        self.lock().incident == admission.incident
+    /// What a request would meet now.
+    pub(super) fn offer(&self, now: Instant) -> Offer {
+        let state = self.lock();
+        let has_room = !state.free.is_empty();
+        match state.health.admits(now) {
+            Admits::Freely if has_room => Offer::Slot {
+                cost: balancer::cost(state.latency, self.slots - state.free.len(), now),
+            },
+            Admits::Probe if has_room => Offer::Probe,
+            Admits::NotBefore(moment) => Offer::NotBefore(moment),
+            Admits::Freely | Admits::Probe | Admits::AfterProbe => Offer::None,
+        }
     }
 
-    /// The Broker took a batch, or answered that it does not want its events: either way it works.
-    pub(super) fn works(&self) {
+    /// Takes a slot, if there still is one.
+    pub(super) fn take(self: &Arc<Self>, now: Instant) -> Option<Slot> {
         let mut state = self.lock();
-        if state.failures == 0 {
-            return;
-        }
-        *state = State {
-            incident: state.incident + 1,
-            ..State::default()
-        };
-        drop(state);
-        self.metrics.up.set(1.0);
-        BrokerUp {
-            broker: &self.address,
-        }
-        .emit();
-        self.changed.notify_waiters();
-    }
-
-    /// The Broker failed: it is left alone for a growing while, or as long as it asks.
-    pub(super) fn failed(&self, admission: &Admission, after: Option<Duration>, reason: &str) {
-        let mut state = self.lock();
-        if state.incident != admission.incident {
-            return;
-        }
-        state.incident += 1;
-        state.failures = state.failures.saturating_add(1);
-        let pause = after.unwrap_or_else(|| self.backoff.pause(state.failures, fastrand::f64()));
-        state.rest_until = Some(Instant::now() + pause);
-        if admission.is_trial {
-            state.is_being_tried = false;
-        }
-        let is_first = state.failures == 1;
-        drop(state);
-        self.metrics.up.set(0.0);
-        if is_first {
-            BrokerDown {
-                broker: &self.address,
-                reason,
-            }
-            .emit();
-        }
-        self.changed.notify_waiters();
-    }
-
-    /// Notes a rejection; true when there were so many that they speak of the Broker.
-    pub(super) fn rejected_too_often(&self) -> bool {
-        self.rejections.fetch_add(1, Ordering::Relaxed) >= REJECTIONS_OF_A_BROKEN_BROKER
-    }
-
-    /// Notes a delivery.
-    pub(super) fn delivered(&self) {
-        self.rejections.store(0, Ordering::Relaxed);
-        self.works();
-    }
-
-    /// Counts a request under way as long as the guard lives.
-    pub(super) fn in_flight(&self) -> InFlight<'_> {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(self)
+        let client = Arc::clone(state.free.last()?);
+        let ticket = state.health.begin(now)?;
+        state.free.pop();
+        Some(Slot {
+            broker: Arc::clone(self),
+            client,
+            ticket,
+        })
     }
 
     pub(super) fn status(&self) -> BrokerStatus {
+        let state = self.lock();
         BrokerStatus {
             url: without_query(&self.url),
-            up: self.lock().failures == 0,
-            in_flight: self.in_flight.load(Ordering::Relaxed),
+            up: state.health.is_up(),
+            in_flight: self.slots - state.free.len(),
         }
     }
 
@@ -185,12 +134,118 @@ impl Broker {
     }
 }
 
-/// A request under way.
-pub(super) struct InFlight<'a>(&'a Broker);
+/// The leave to send one request at a time to one Broker. Free again when dropped.
+pub(super) struct Slot {
+    broker: Arc<Broker>,
+    client: Arc<BrokerClient>,
+    ticket: Ticket,
+}
 
-impl Drop for InFlight<'_> {
+impl Slot {
+    pub(super) fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// Sends a batch and waits for what comes of it.
+    pub(super) async fn send(&self, shipment: &Shipment) -> Outcome {
+        let begun = Instant::now();
+        let body = encode(&shipment.batch, self.broker.format);
+        let outcome = self.client.send(shipment.id, body).await;
+        let took = begun.elapsed();
+        let metrics = &self.broker.metrics;
+        metrics.duration.record(took.as_secs_f64());
+        match outcome {
+            Outcome::Delivered => metrics.delivered.increment(1),
+            Outcome::Rejected(_) => metrics.rejected.increment(1),
+            Outcome::Errored(_) => metrics.errored.increment(1),
+        }
+        // One that fails at once is not a quick one.
+        if !matches!(outcome, Outcome::Errored(_)) {
+            let mut state = self.broker.lock();
+            state.latency.observe(took, Instant::now());
+        }
+        outcome
+    }
+
+    /// The Broker took a batch; whether it came up with that.
+    pub(super) fn delivered(&self) -> bool {
+        let mut state = self.broker.lock();
+        state.rejections = 0;
+        state.record.taken += 1;
+        drop(state);
+        self.works()
+    }
+
+    /// The Broker does not want a batch; whether it has wanted nothing for so long that this speaks of itself.
+    pub(super) fn rejected_too_often(&self) -> bool {
+        let mut state = self.broker.lock();
+        state.rejections = state.rejections.saturating_add(1);
+        state.rejections > REJECTIONS_OF_A_BROKEN_BROKER
+    }
+
+    /// A batch failed: whether that is due to its events, since the Broker took others all the while.
+    pub(super) fn blames_the_events(&self, shipment: &mut Shipment, failure: &Failure) -> bool {
+        if !failure.may_be_the_events {
+            return false;
+        }
+        let mut state = self.broker.lock();
+        let record = state.record;
+        state.record.failed += 1;
+        drop(state);
+        shipment.suspicion.failed(self.broker.index, record)
+    }
+
+    /// The Broker answers as it should; whether it came up with that.
+    pub(super) fn works(&self) -> bool {
+        let mut state = self.broker.lock();
+        if state.health.works(self.ticket) != Change::CameUp {
+            return false;
+        }
+        let was_told = std::mem::take(&mut state.is_told);
+        drop(state);
+        self.broker.metrics.up.set(1.0);
+        if was_told {
+            BrokerUp {
+                broker: &self.broker.address,
+            }
+            .emit();
+        }
+        self.broker.changed.notify_one();
+        true
+    }
+
+    /// The Broker failed.
+    pub(super) fn failed(&self, failing: Failing, reason: &str) {
+        let mut state = self.broker.lock();
+        let (now, dice) = (Instant::now(), fastrand::f64());
+        let change = state.health.failed(self.ticket, failing, now, dice);
+        let is_to_be_told = state.health.is_down_for_a_while() && !state.is_told;
+        state.is_told |= is_to_be_told;
+        drop(state);
+        if change == Change::WentDown {
+            self.broker.metrics.up.set(0.0);
+        }
+        if is_to_be_told {
+            BrokerDown {
+                broker: &self.broker.address,
+                reason,
+            }
+            .emit();
+        }
+        self.broker.changed.notify_one();
+    }
+
+    /// Whether another request may be sent in this slot; not when the Broker went down meanwhile.
+    pub(super) fn goes_on(&mut self) -> bool {
+        let ticket = self.broker.lock().health.begin(Instant::now());
+        ticket.inspect(|ticket| self.ticket = *ticket).is_some()
+    }
+}
+
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.broker.lock().free.push(Arc::clone(&self.client));
+        self.broker.changed.notify_one();
     }
 }
 
@@ -214,36 +269,42 @@ mod tests {
     use crate::config::Config;
     use crate::telemetry::{Output, Telemetry};
 
-    fn broker() -> Broker {
+    fn broker() -> Arc<Broker> {
         let telemetry = Telemetry::new(vec![], 1, Output::Http);
-        let config = Config::default().broker;
+        let mut config = Config::default().broker;
+        config.max_in_flight = 2;
         let url = "http://127.0.0.1:9/in?secret=x".parse().unwrap();
-        Broker::new(&url, &config, telemetry.broker("127.0.0.1:9"))
+        let metrics = telemetry.broker("127.0.0.1:9");
+        Arc::new(Broker::new(0, &url, &config, metrics, Arc::default()).unwrap())
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn while_it_is_down_one_at_a_time_tries_after_the_rest() {
+    #[test]
+    fn a_slot_is_free_again_when_it_is_dropped() {
         let broker = broker();
-        let (one, other) = (broker.admit().await, broker.admit().await);
-        broker.failed(&one, Some(Duration::from_secs(3)), "x");
-        broker.failed(&other, Some(Duration::from_secs(60)), "x");
+        let now = Instant::now();
+        let slots = [broker.take(now), broker.take(now)].map(Option::unwrap);
+        assert!(broker.take(now).is_none());
+        assert!(matches!(broker.offer(now), Offer::None));
+        assert_eq!(broker.status().in_flight, 2);
+        drop(slots);
+        assert!(matches!(broker.offer(now), Offer::Slot { .. }));
+        assert_eq!(broker.status().in_flight, 0);
+    }
+
+    #[test]
+    fn a_slot_ends_with_the_failure_of_its_broker() {
+        let broker = broker();
+        let now = Instant::now();
+        let [mut one, other] = [broker.take(now), broker.take(now)].map(Option::unwrap);
+        assert!(one.goes_on());
+        let failing = Failing {
+            is_certain: true,
+            ..Failing::default()
+        };
+        other.failed(failing, "x");
         assert!(!broker.status().up);
-        assert!(!broker.still_admits(&other));
-        let begun = Instant::now();
-        let trial = broker.admit().await;
-        assert_eq!(
-            begun.elapsed().as_secs(),
-            3,
-            "what was under way together counts once"
-        );
-        let second = tokio::time::timeout(Duration::from_secs(600), broker.admit()).await;
-        assert!(second.is_err(), "nobody else gets through during the trial");
-        let (admitted, ()) = tokio::join!(broker.admit(), async {
-            assert!(broker.still_admits(&trial));
-            broker.delivered();
-        });
-        assert!(broker.still_admits(&admitted));
-        assert!(broker.status().up);
+        assert!(!one.goes_on());
+        assert!(matches!(broker.offer(now), Offer::NotBefore(_)));
     }
 
     #[test]
@@ -251,14 +312,15 @@ mod tests {
         assert_eq!(broker().status().url, "http://127.0.0.1:9/in");
     }
 
-    #[tokio::test]
-    async fn a_thousand_rejections_in_a_row_speak_of_the_broker() {
+    #[test]
+    fn a_thousand_rejections_in_a_row_speak_of_the_broker() {
         let broker = broker();
+        let slot = broker.take(Instant::now()).unwrap();
         for _ in 0..1000 {
-            assert!(!broker.rejected_too_often());
+            assert!(!slot.rejected_too_often());
         }
-        assert!(broker.rejected_too_often());
-        broker.delivered();
-        assert!(!broker.rejected_too_often());
+        assert!(slot.rejected_too_often());
+        slot.delivered();
+        assert!(!slot.rejected_too_often());
     }
 }

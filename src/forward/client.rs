@@ -13,8 +13,12 @@ use thiserror::Error;
 use url::Url;
 
 use super::encode::{Pieces, media_type};
-use super::outcome::{Answer, Outcome};
+use super::outcome::{Answer, NoAnswer, Outcome};
+use super::shipment::BatchId;
 use crate::config;
+
+/// The same for each try of a batch, so that a Broker's log can tell.
+const BATCH_ID: &str = "x-headgate-batch";
 
 /// Bytes of an answer that are kept.
 const EXCERPT: usize = 200;
@@ -58,14 +62,15 @@ impl BrokerClient {
     }
 
     /// Sends a batch and waits for what comes of it.
-    pub(super) async fn send(&self, body: Pieces) -> Outcome {
-        let request = self.client.post(self.url.clone()).body(Body::wrap(body));
+    pub(super) async fn send(&self, id: BatchId, body: Pieces) -> Outcome {
+        let request = self
+            .client
+            .post(self.url.clone())
+            .header(BATCH_ID, id.to_string())
+            .body(Body::wrap(body));
         match request.send().await {
             Ok(response) => self.outcome_of(response).await,
-            Err(error) => Outcome::Errored {
-                after: None,
-                reason: reason(&error),
-            },
+            Err(error) => Outcome::of_no_answer(no_answer(&error), &innermost(&error)),
         }
     }
 
@@ -125,26 +130,23 @@ fn basic(config: &config::Broker) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// What went wrong, from the innermost error, which tells most.
-fn reason(error: &reqwest::Error) -> String {
-    let what = if error.is_timeout() {
-        return if error.is_connect() {
-            "no connection in time (broker.connect_timeout)".into()
-        } else {
-            "it did not answer in time (broker.request_timeout)".into()
-        };
-    } else if error.is_connect() {
-        "no connection"
-    } else {
-        "the request failed"
-    };
+fn no_answer(error: &reqwest::Error) -> NoAnswer {
+    match (error.is_timeout(), error.is_connect()) {
+        (true, true) => NoAnswer::NoConnectionInTime,
+        (true, false) => NoAnswer::NotInTime,
+        (false, true) => NoAnswer::NoConnection,
+        (false, false) => NoAnswer::Broken,
+    }
+}
+
+/// The innermost error tells most.
+fn innermost(error: &reqwest::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    if error.source().is_some() {
-        format!("{what}: {innermost}")
-    } else {
-        what.to_owned()
+    match error.source() {
+        Some(_) => innermost.to_string(),
+        None => String::new(),
     }
 }

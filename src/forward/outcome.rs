@@ -11,19 +11,31 @@ pub(super) enum Outcome {
     /// The Broker has the events.
     Delivered,
     /// It speaks of the Broker, not of the events: the same batch is tried again.
-    Errored {
-        /// How long the Broker asks to be left alone.
-        after: Option<Duration>,
-        /// Why, in words that say what to mend.
-        reason: String,
-    },
+    Errored(Failure),
     /// It speaks of the events: they are not wanted.
-    Rejected {
-        /// The Broker's status.
-        status: u16,
-        /// The beginning of its answer.
-        answer: String,
-    },
+    Rejected(Refused),
+}
+
+/// Why a batch is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// How long the Broker asks to be left alone.
+    pub(super) after: Option<Duration>,
+    /// Why, in words that say what to mend.
+    pub(super) reason: String,
+    /// What it answered, if it did.
+    pub(super) refused: Option<Refused>,
+    /// Whether it may be due to the events after all, should the Broker take others meanwhile.
+    pub(super) may_be_the_events: bool,
+}
+
+/// An answer that is kept with the events that it was about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// The Broker's status.
+    pub(super) status: u16,
+    /// The beginning of its answer.
+    pub(super) answer: String,
 }
 
 /// A Broker's answer, as far as it matters.
@@ -36,24 +48,72 @@ pub(super) struct Answer<'a> {
     pub(super) body: &'a str,
 }
 
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoAnswer {
+    /// The connection could not be opened: a name without an address, a refusal, a certificate.
+    NoConnection,
+    /// It was not open within `broker.connect_timeout`.
+    NoConnectionInTime,
+    /// There was none within `broker.request_timeout`.
+    NotInTime,
+    /// The connection broke, or what came is not HTTP.
+    Broken,
+}
+
+impl Refused {
+    /// For the dead letter.
+    pub(super) fn in_words(&self) -> String {
+        let text = format!("the Broker answered {}: {}", self.status, self.answer);
+        text.trim_end_matches([':', ' ']).to_owned()
+    }
+}
+
 impl Outcome {
     /// What an answer means; `rejected_codes` are those that speak of the events.
     pub(super) fn of_answer(answer: Answer<'_>, rejected_codes: &[u16], now: SystemTime) -> Self {
         let status = answer.status;
+        let refused = || Refused {
+            status,
+            answer: answer.body.to_owned(),
+        };
         if (200..300).contains(&status) {
-            Self::Delivered
-        } else if rejected_codes.contains(&status) {
-            Self::Rejected {
-                status,
-                answer: answer.body.to_owned(),
-            }
-        } else {
-            Self::Errored {
-                after: answer.retry_after.and_then(|text| retry_after(text, now)),
-                reason: format!("it answered {status}{}", advice(status)),
-            }
+            return Self::Delivered;
         }
+        if rejected_codes.contains(&status) {
+            return Self::Rejected(refused());
+        }
+        let after = answer.retry_after.and_then(|text| retry_after(text, now));
+        Self::Errored(Failure {
+            after,
+            reason: format!("it answered {status}{}", advice(status)),
+            refused: Some(refused()),
+            may_be_the_events: after.is_none() && !speaks_of_every_request(status),
+        })
     }
+
+    /// What it means that there is no answer; `detail` is the system's reason, or empty.
+    pub(super) fn of_no_answer(why: NoAnswer, detail: &str) -> Self {
+        let reason = match why {
+            NoAnswer::NoConnection => with_detail("no connection", detail),
+            NoAnswer::NoConnectionInTime => {
+                "no connection in time (broker.connect_timeout)".to_owned()
+            }
+            NoAnswer::NotInTime => "it did not answer in time (broker.request_timeout)".to_owned(),
+            NoAnswer::Broken => with_detail("the request failed", detail),
+        };
+        Self::Errored(Failure {
+            after: None,
+            reason,
+            refused: None,
+            may_be_the_events: matches!(why, NoAnswer::NotInTime | NoAnswer::Broken),
+        })
+    }
+}
+
+/// Whether a status is about the Broker, its address or the credentials, and never about one batch among others.
+fn speaks_of_every_request(status: u16) -> bool {
+    matches!(status, 100..=399 | 401 | 404 | 405 | 407 | 429 | 501 | 503)
 }
 
 fn advice(status: u16) -> &'static str {
@@ -64,6 +124,14 @@ fn advice(status: u16) -> &'static str {
         407 => "; a proxy asks for credentials: broker.urls must lead to the Broker itself",
         429 | 503 => "; it is busy",
         _ => "",
+    }
+}
+
+fn with_detail(what: &str, detail: &str) -> String {
+    if detail.is_empty() {
+        what.to_owned()
+    } else {
+        format!("{what}: {detail}")
     }
 }
 
@@ -93,24 +161,112 @@ mod tests {
         Outcome::of_answer(answer, &[400, 413, 422], now)
     }
 
+    fn failure(outcome: Outcome) -> Failure {
+        match outcome {
+            Outcome::Errored(failure) => failure,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn every_status_speaks_of_the_events_or_of_the_broker() {
         for status in 100..600 {
-            match (status, of(status, None)) {
-                (200..300, Outcome::Delivered) => {}
-                (
-                    400 | 413 | 422,
-                    Outcome::Rejected {
-                        status: told,
-                        answer,
-                    },
-                ) => {
-                    assert_eq!((told, answer.as_str()), (status, "why"));
+            let told = Refused {
+                status,
+                answer: "why".to_owned(),
+            };
+            match of(status, None) {
+                Outcome::Delivered => assert!((200..300).contains(&status), "{status}"),
+                Outcome::Rejected(refused) => {
+                    assert!([400, 413, 422].contains(&status), "{status}");
+                    assert_eq!(refused, told);
                 }
-                (200..300 | 400 | 413 | 422, other) => panic!("{status}: {other:?}"),
-                (_, Outcome::Errored { after: None, .. }) => {}
-                (_, other) => panic!("{status}: {other:?}"),
+                Outcome::Errored(failure) => {
+                    assert!(!(200..300).contains(&status), "{status}");
+                    assert_eq!((failure.after, failure.refused), (None, Some(told)));
+                    assert!(failure.reason.contains(&status.to_string()));
+                }
             }
+        }
+    }
+
+    #[test]
+    fn answers_to_every_request_alike_never_speak_of_the_events() {
+        for (status, may_be_the_events) in [
+            (301, false),
+            (401, false),
+            (403, true),
+            (404, false),
+            (405, false),
+            (407, false),
+            (408, true),
+            (418, true),
+            (429, false),
+            (500, true),
+            (501, false),
+            (502, true),
+            (503, false),
+            (504, true),
+        ] {
+            let failure = failure(of(status, None));
+            assert_eq!(failure.may_be_the_events, may_be_the_events, "{status}");
+        }
+        assert!(!failure(of(500, Some("1"))).may_be_the_events);
+    }
+
+    #[test]
+    fn the_reason_says_what_to_mend() {
+        for (status, words) in [
+            (302, "broker.urls"),
+            (401, "broker.password"),
+            (403, "broker.password"),
+            (404, "the path in broker.urls"),
+            (405, "the path in broker.urls"),
+            (407, "proxy"),
+            (503, "busy"),
+        ] {
+            let reason = failure(of(status, None)).reason;
+            assert!(reason.contains(words), "{reason}");
+        }
+    }
+
+    #[test]
+    fn no_answer_is_tried_again_whatever_the_reason() {
+        for (why, detail, reason, may_be_the_events) in [
+            (
+                NoAnswer::NoConnection,
+                "Connection refused",
+                "no connection: Connection refused",
+                false,
+            ),
+            (NoAnswer::NoConnection, "", "no connection", false),
+            (
+                NoAnswer::NoConnectionInTime,
+                "deadline has elapsed",
+                "no connection in time (broker.connect_timeout)",
+                false,
+            ),
+            (
+                NoAnswer::NotInTime,
+                "deadline has elapsed",
+                "it did not answer in time (broker.request_timeout)",
+                true,
+            ),
+            (
+                NoAnswer::Broken,
+                "connection reset",
+                "the request failed: connection reset",
+                true,
+            ),
+        ] {
+            let expected = Failure {
+                after: None,
+                reason: reason.to_owned(),
+                refused: None,
+                may_be_the_events,
+            };
+            let outcome = Outcome::of_no_answer(why, detail);
+            assert_eq!(outcome, Outcome::Errored(expected));
         }
     }
 
@@ -125,9 +281,7 @@ mod tests {
             ("soon", None),
             ("-1", None),
         ] {
-            let Outcome::Errored { after, .. } = of(503, Some(text)) else {
-                panic!("a 503 speaks of the Broker");
-            };
+            let after = failure(of(503, Some(text))).after;
             assert_eq!(after, seconds.map(Duration::from_secs), "{text}");
         }
     }

@@ -5,10 +5,10 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
-use crate::dead_letters::{RejectedEvent, read};
+use crate::dead_letters::{UndeliverableEvent, read};
 use crate::event::{Origin, Position};
 use crate::spool::{Acknowledge, LeaseLimits, Part};
-use crate::telemetry::Output;
+use crate::telemetry::{DeathReason, Output};
 
 const ALL: LeaseLimits = LeaseLimits {
     max_events: usize::MAX,
@@ -98,14 +98,15 @@ impl Running {
 
 fn reject(dead_letters: &DeadLetters, position: Position) {
     let event = format!("{{\"n\":{position},\"text\":\"{}\"}}", "x".repeat(300));
-    let rejected = RejectedEvent {
+    let rejected = UndeliverableEvent {
         position,
         event: event.as_bytes(),
         broker: "127.0.0.1:9",
-        status: 422,
-        answer: "",
+        reason: DeathReason::RejectedByBroker,
+        status: Some(422),
+        message: "the Broker answered 422",
     };
-    dead_letters.keep_rejected(&rejected).unwrap();
+    dead_letters.keep_undeliverable(&rejected).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,17 +143,18 @@ async fn what_was_sent_before_a_long_wait_leaves_the_shelf_meanwhile() {
 async fn what_the_spool_can_never_hold_stays_and_the_others_go() {
     let running = Running::start(600, 2);
     let long = format!("{{\"text\":\"{}\"}}", "x".repeat(700));
-    let rejected = RejectedEvent {
+    let rejected = UndeliverableEvent {
         position: 7,
         event: long.as_bytes(),
         broker: "127.0.0.1:9",
-        status: 422,
-        answer: "",
+        reason: DeathReason::RejectedByBroker,
+        status: Some(422),
+        message: "the Broker answered 422",
     };
     running
         .shared
         .dead_letters
-        .keep_rejected(&rejected)
+        .keep_undeliverable(&rejected)
         .unwrap();
     reject(&running.shared.dead_letters, 8);
     running.ask_for_replay();

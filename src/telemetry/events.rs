@@ -165,7 +165,7 @@ impl ReloadIgnored {
     }
 }
 
-/// A Broker does not take what it is sent. Logged once, until it is up again.
+/// A Broker does not take what it is sent, and not for a moment only. Logged once, until it is up again.
 pub struct BrokerDown<'a> {
     /// Which one.
     pub broker: &'a str,

@@ -117,7 +117,7 @@ pub(super) const EVENTS_DEAD_LETTERED: Metric = counter(
     "headgate_events_dead_lettered_total",
     &[(
         "reason",
-        "the first violation's code, or rejected_by_broker",
+        "the first violation's code, rejected_by_broker, or poison",
     )],
     "Events that were kept as dead letters.",
 );
@@ -188,7 +188,7 @@ pub(super) const BROKER_REQUEST_DURATION: Metric = histogram(
 pub(super) const BROKER_UP: Metric = gauge(
     "headgate_broker_up",
     &[BROKER],
-    "1 while the Broker takes what it is sent, 0 after a failure until the next success.",
+    "1 while the Broker is sent to, 0 while it is left alone after failures until one request succeeds.",
 );
 pub(super) const CONNECTIONS: Metric = gauge(
     "headgate_connections",

@@ -39,8 +39,8 @@ fn books_and_samples_agree() {
 
 #[test]
 fn every_reason_is_known_by_its_word() {
-    for code in ViolationCode::ALL {
-        let reason = DeathReason::Violation(code);
+    let violations = ViolationCode::ALL.into_iter().map(DeathReason::Violation);
+    for reason in violations.chain(DeathReason::AT_BROKER) {
         assert_eq!(
             DeathReason::from_word(reason.as_str().as_bytes()),
             Some(reason)

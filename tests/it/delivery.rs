@@ -254,38 +254,6 @@ async fn a_thousand_rejections_in_a_row_mean_the_broker() {
 }
 
 #[tokio::test]
-async fn of_several_brokers_those_that_are_up_get_everything() {
-    let (one, other, down) = (FakeBroker::start(), FakeBroker::start(), DownBroker::new());
-    let toml = format!(
-        "[ingest]\ndurability = 'memory'\n[broker]\nmax_batch_events = 1\nurls = [{:?}, {:?}, {:?}]",
-        one.url(),
-        down.url(),
-        other.url()
-    );
-    let app = TestApp::start(&toml).await;
-    for broker in [&one, &other] {
-        broker.hold();
-    }
-    assert_eq!(app.post("/", &[NDJSON], numbered(64)).await.status, 200);
-    for broker in [&one, &other] {
-        broker.until_requests(8).await;
-        broker.release();
-    }
-    app.until_book("delivered", 64).await;
-    let mut all = [numbers(&one.delivered()), numbers(&other.delivered())].concat();
-    all.sort_unstable();
-    assert_eq!(all, (0..64).collect::<Vec<_>>());
-    let up: Vec<_> = app.status().await["brokers"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|broker| broker["up"].clone())
-        .collect();
-    assert_eq!(up, [true, false, true]);
-    app.finish().await;
-}
-
-#[tokio::test]
 async fn a_broker_that_comes_back_gets_what_waited_in_order() {
     let down = DownBroker::new();
     let toml = format!("{ORDERED}max_batch_events = 2\nurls = ['{}']", down.url());

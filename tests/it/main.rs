@@ -6,8 +6,11 @@ mod support;
 
 mod application_api;
 mod auth;
+mod brokers;
+mod chaos;
 mod configuration;
 mod crash;
+mod culprits;
 mod dead_letters;
 mod delivery;
 mod disk_spool;

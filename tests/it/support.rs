@@ -1,6 +1,7 @@
 //! What the tests share: a server in this process, a Broker that does as it is told, and a client that sends exact
 //! bytes. Nothing here sleeps and hopes: whoever waits, waits for a condition, and no longer than [`PATIENCE`].
 
+pub(crate) mod chaos_proxy;
 pub(crate) mod client;
 pub(crate) mod compress;
 pub(crate) mod fake_broker;

@@ -103,6 +103,11 @@ impl DownBroker {
         format!("http://{}/in", self.socket.local_addr().unwrap())
     }
 
+    /// Its label in metrics.
+    pub(crate) fn label(&self) -> String {
+        self.socket.local_addr().unwrap().to_string()
+    }
+
     /// Comes up.
     pub(crate) fn up(self) -> FakeBroker {
         FakeBroker::on(self.socket.listen(128))
@@ -141,6 +146,10 @@ impl FakeBroker {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}/in", self.address)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Its label in metrics.

@@ -1,0 +1,177 @@
+//! All Brokers: whether one of them takes a batch now, and which one gets it.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::balancer;
+use super::broker::{Broker, Offer, Slot};
+
+/// The Brokers, and the notice of any change.
+pub(super) struct Brokers {
+    all: Vec<Arc<Broker>>,
+    changed: Arc<Notify>,
+}
+
+/// What the Brokers take now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// Any batch: one that is up has room.
+    Free,
+    /// One batch, to see whether a Broker works again; none that is up has room.
+    Probe,
+}
+
+impl Brokers {
+    /// `changed` is told by each of them.
+    pub(super) fn new(all: Vec<Arc<Broker>>, changed: Arc<Notify>) -> Self {
+        Self { all, changed }
+    }
+
+    pub(super) fn all(&self) -> &[Arc<Broker>] {
+        &self.all
+    }
+
+    /// Waits until a batch may be sent. To be asked by one task at a time, like [`Brokers::change`].
+    pub(super) async fn admission(&self) -> Admission {
+        loop {
+            match self.admits(Instant::now()) {
+                Ok(admission) => return admission,
+                Err(None) => self.changed.notified().await,
+                Err(Some(moment)) => {
+                    let changed = self.changed.notified();
+                    let _whichever_comes_first = tokio::time::timeout_at(moment, changed).await;
+                }
+            }
+        }
+    }
+
+    /// Resolves when the Brokers take something else than they did.
+    pub(super) async fn change(&self, admission: Admission) {
+        while self.admits(Instant::now()) == Ok(admission) {
+            self.changed.notified().await;
+        }
+    }
+
+    /// A slot for the next batch: at a Broker that is to be probed, else at one of those that are up.
+    pub(super) fn take(&self) -> Option<Slot> {
+        let now = Instant::now();
+        let is_rested = |broker: &&Arc<Broker>| matches!(broker.offer(now), Offer::Probe);
+        match self.all.iter().find(is_rested) {
+            Some(rested) => rested.take(now),
+            None => self.take_but(&[]),
+        }
+    }
+
+    /// A slot at a Broker that is up and not among these.
+    pub(super) fn take_but(&self, left_out: &[usize]) -> Option<Slot> {
+        let now = Instant::now();
+        let (costs, offering): (Vec<_>, Vec<_>) = self
+            .all
+            .iter()
+            .filter(|broker| !left_out.contains(&broker.index))
+            .filter_map(|broker| match broker.offer(now) {
+                Offer::Slot { cost } => Some((cost, broker)),
+                Offer::Probe | Offer::NotBefore(_) | Offer::None => None,
+            })
+            .unzip();
+        let chosen = balancer::choose(&costs, [fastrand::f64(), fastrand::f64()])?;
+        offering[chosen].take(now)
+    }
+
+    /// What is admitted now; else when something will be at the earliest, if that is known.
+    fn admits(&self, now: Instant) -> Result<Admission, Option<Instant>> {
+        let mut best = Err(None);
+        for broker in &self.all {
+            match (broker.offer(now), best) {
+                (Offer::Slot { .. }, _) => return Ok(Admission::Free),
+                (Offer::Probe, _) => best = Ok(Admission::Probe),
+                (Offer::NotBefore(moment), Err(earliest)) => {
+                    best = Err(Some(earliest.map_or(moment, |at: Instant| at.min(moment))));
+                }
+                (Offer::NotBefore(_), Ok(_)) | (Offer::None, _) => {}
+            }
+        }
+        best
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::forward::health::Failing;
+    use crate::telemetry::{Output, Telemetry};
+
+    fn brokers(count: usize) -> Brokers {
+        let telemetry = Telemetry::new(vec![], 1, Output::Http);
+        let mut config = Config::default().broker;
+        config.max_in_flight = 1;
+        let url = "http://127.0.0.1:9/".parse().unwrap();
+        let changed = Arc::default();
+        let broker = |index: usize| {
+            let metrics = telemetry.broker(&index.to_string());
+            let changed = Arc::clone(&changed);
+            Arc::new(Broker::new(index, &url, &config, metrics, changed).unwrap())
+        };
+        Brokers::new((0..count).map(broker).collect(), Arc::clone(&changed))
+    }
+
+    fn fail(slot: &Slot, rest: Duration) {
+        let failing = Failing {
+            after: Some(rest),
+            ..Failing::default()
+        };
+        slot.failed(failing, "x");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_all_rest_the_first_that_is_rested_is_probed_once() {
+        let brokers = brokers(2);
+        let fail_next = |rest| {
+            let slot = brokers.take().unwrap();
+            fail(&slot, rest);
+            slot.broker().index
+        };
+        fail_next(Duration::from_secs(60));
+        let rest = Duration::from_secs(3);
+        let rested = fail_next(rest);
+        let begun = Instant::now();
+        assert_eq!(brokers.admission().await, Admission::Probe);
+        assert_eq!(begun.elapsed(), rest);
+        let probe = brokers.take().unwrap();
+        assert_eq!(probe.broker().index, rested);
+        let waiting = tokio::time::timeout(Duration::from_secs(50), brokers.admission());
+        assert!(waiting.await.is_err(), "one probe at a time");
+        assert!(probe.delivered());
+        drop(probe);
+        assert_eq!(brokers.admission().await, Admission::Free);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_at_one_goes_to_another() {
+        let brokers = brokers(2);
+        let slot = brokers.take().unwrap();
+        let index = slot.broker().index;
+        drop(slot);
+        for _ in 0..10 {
+            assert_ne!(brokers.take_but(&[index]).unwrap().broker().index, index);
+        }
+        assert!(brokers.take_but(&[0, 1]).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_noticed() {
+        let brokers = brokers(1);
+        let slot = brokers.take().unwrap();
+        let (admission, ()) = tokio::join!(brokers.admission(), async { drop(slot) });
+        assert_eq!(admission, Admission::Free);
+        let ((), ()) = tokio::join!(brokers.change(admission), async {
+            let slot = brokers.take().unwrap();
+            fail(&slot, Duration::from_secs(3));
+        });
+    }
+}

@@ -1,0 +1,181 @@
+//! One batch on its way: sent, and sent again, until it is delivered, dead, or back among those that wait. Acts on
+//! outcomes and holds no policy of its own.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::Shared;
+use super::backoff::Backoff;
+use super::batches::Batches;
+use super::broker::Slot;
+use super::brokers::Brokers;
+use super::health::Failing;
+use super::letters::until_kept;
+use super::outcome::{Failure, Outcome, Refused};
+use super::shipment::Shipment;
+use crate::dead_letters::UndeliverableEvent;
+use crate::event::Position;
+use crate::telemetry::DeathReason;
+
+/// What all deliveries share.
+pub(super) struct Delivery {
+    pub(super) batches: Batches,
+    pub(super) brokers: Arc<Brokers>,
+    pub(super) backoff: Backoff,
+    pub(super) shared: Shared,
+}
+
+/// Why events die, should their batch be down to one.
+struct Sentence {
+    reason: DeathReason,
+    status: Option<u16>,
+    message: String,
+}
+
+impl Delivery {
+    /// Sends a batch. If it is due to its events that it is not taken, its halves, and so on down to the culprits.
+    pub(super) async fn run(&self, shipment: Shipment, slot: Slot) {
+        let mut slot = slot;
+        let mut to_send = vec![shipment];
+        while let Some(mut shipment) = to_send.pop() {
+            match slot.send(&shipment).await {
+                Outcome::Delivered => self.delivered(&shipment, &slot),
+                Outcome::Rejected(refused) if slot.rejected_too_often() => {
+                    to_send.push(shipment);
+                    self.put_off(to_send, &slot, refused.status);
+                    return;
+                }
+                Outcome::Rejected(refused) => {
+                    let sentence = Sentence::rejected(&refused);
+                    self.divide(shipment, &sentence, &slot, &mut to_send).await;
+                }
+                Outcome::Errored(failure) if slot.blames_the_events(&mut shipment, &failure) => {
+                    let sentence = Sentence::poison(&failure);
+                    self.divide(shipment, &sentence, &slot, &mut to_send).await;
+                }
+                Outcome::Errored(failure) => {
+                    self.failed(&mut shipment, &slot, &failure);
+                    let Some(other) = self.brokers.take_but(&shipment.failed_at) else {
+                        self.give_back(shipment, &failure);
+                        self.batches.give_back(to_send, Instant::now());
+                        return;
+                    };
+                    slot = other;
+                    to_send.push(shipment);
+                }
+            }
+            if !to_send.is_empty() && !slot.goes_on() {
+                self.batches.give_back(to_send, Instant::now());
+                return;
+            }
+        }
+    }
+
+    fn delivered(&self, shipment: &Shipment, slot: &Slot) {
+        if slot.delivered() {
+            self.batches.end_pauses();
+        }
+        self.batches.recall();
+        let events = shipment.batch.events() as u64;
+        self.shared.telemetry.delivered(events);
+        self.shared.spool.ack(&shipment.batch.parts);
+    }
+
+    fn failed(&self, shipment: &mut Shipment, slot: &Slot, failure: &Failure) {
+        shipment.failed_at.push(slot.broker().index);
+        let failing = Failing {
+            after: failure.after,
+            round: shipment.rounds + 1,
+            is_certain: false,
+        };
+        slot.failed(failing, &failure.reason);
+    }
+
+    /// It failed at every Broker that had room, and waits. What a Broker asks for is kept by that Broker's rest: another one
+    /// may take the batch before.
+    fn give_back(&self, mut shipment: Shipment, failure: &Failure) {
+        shipment.begin_round();
+        let pause = self.backoff.pause(shipment.rounds, fastrand::f64());
+        let pause = failure.after.map_or(pause, |after| after.min(pause));
+        self.batches.give_back([shipment], Instant::now() + pause);
+    }
+
+    /// The Broker has wanted nothing for so long that this speaks of itself.
+    fn put_off(&self, shipments: Vec<Shipment>, slot: &Slot, status: u16) {
+        let failing = Failing {
+            is_certain: true,
+            ..Failing::default()
+        };
+        let reason = format!(
+            "it answered {status} a thousand times in a row: that speaks of the Broker, not of the events"
+        );
+        slot.failed(failing, &reason);
+        self.batches.put_off(shipments.into_iter().rev());
+    }
+
+    /// The Broker works, and it is due to the events: halves the batch for the culprits to be found;
+    /// one event that is left over is one.
+    async fn divide(
+        &self,
+        shipment: Shipment,
+        sentence: &Sentence,
+        slot: &Slot,
+        to_send: &mut Vec<Shipment>,
+    ) {
+        if slot.works() {
+            self.batches.end_pauses();
+        }
+        match shipment.batch.single() {
+            Some((position, event)) => {
+                self.bury(position, event, sentence, slot).await;
+                self.shared.spool.ack(&shipment.batch.parts);
+            }
+            None => {
+                let [left, right] = shipment.halve();
+                to_send.extend([right, left]);
+            }
+        }
+    }
+
+    async fn bury(&self, position: Position, event: Bytes, sentence: &Sentence, slot: &Slot) {
+        let dead_letters = self.shared.dead_letters.clone();
+        let broker = slot.broker().address.clone();
+        let (reason, status) = (sentence.reason, sentence.status);
+        let message = sentence.message.clone();
+        until_kept(move || {
+            dead_letters.keep_undeliverable(&UndeliverableEvent {
+                position,
+                event: &event,
+                broker: &broker,
+                reason,
+                status,
+                message: &message,
+            })
+        })
+        .await;
+    }
+}
+
+impl Sentence {
+    fn rejected(refused: &Refused) -> Self {
+        Self {
+            reason: DeathReason::RejectedByBroker,
+            status: Some(refused.status),
+            message: refused.in_words(),
+        }
+    }
+
+    fn poison(failure: &Failure) -> Self {
+        let last = match &failure.refused {
+            Some(refused) => refused.in_words(),
+            None => failure.reason.clone(),
+        };
+        Self {
+            reason: DeathReason::Poison,
+            status: failure.refused.as_ref().map(|refused| refused.status),
+            message: format!("it failed again and again while the Broker took others: {last}"),
+        }
+    }
+}

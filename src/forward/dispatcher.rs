@@ -1,0 +1,28 @@
+//! The delivery loop: as long as a Broker takes something, the next batch is given to one of them.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::delivery::Delivery;
+use crate::lifecycle::{Lifecycle, TaskGroup};
+
+/// Delivers until the life has stopped. Each request runs in a task of its own.
+pub(super) async fn run(delivery: Arc<Delivery>, lifecycle: Lifecycle, tasks: TaskGroup) {
+    let (batches, brokers) = (&delivery.batches, &delivery.brokers);
+    loop {
+        let admission = brokers.admission().await;
+        let shipment = tokio::select! {
+            shipment = batches.next(admission) => shipment,
+            () = brokers.change(admission) => continue,
+        };
+        let Some(slot) = brokers.take() else {
+            batches.give_back([shipment], Instant::now());
+            continue;
+        };
+        let (delivery, lifecycle) = (Arc::clone(&delivery), lifecycle.clone());
+        tasks.spawn(async move {
+            lifecycle.unless_stopped(delivery.run(shipment, slot)).await;
+        });
+    }
+}

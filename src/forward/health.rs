@@ -1,0 +1,375 @@
+//! Whether a Broker is sent to: closed while it works, open while it rests after failures, half-open while one probe
+//! tries it again. A state machine without I/O or clock: the time and the dice are given.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::backoff::Backoff;
+
+/// So many failures in a row open it.
+const FAILURES_THAT_OPEN: u32 = 5;
+
+/// A first rest that is shorter may be over with the first probe, and is not worth a word.
+const LASTING: Duration = Duration::from_secs(5);
+
+/// The state of one Broker.
+#[derive(Debug)]
+pub(super) struct Health {
+    backoff: Backoff,
+    state: State,
+    /// In a row, without a success between.
+    rests: u32,
+    /// Whether this rest is more than a blink.
+    is_lasting: bool,
+    /// Counts the changes of the state, so that what was sent before one says nothing about the time after it.
+    generation: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Closed { failures: u32 },
+    Open { until: Instant },
+    HalfOpen,
+}
+
+/// Whether a request may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admits {
+    /// As many as there is room for.
+    Freely,
+    /// One, to see whether it works again.
+    Probe,
+    /// None before this moment.
+    NotBefore(Instant),
+    /// None until the probe has ended.
+    AfterProbe,
+}
+
+/// The leave to send one request; what comes of it is told with it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket {
+    generation: u64,
+}
+
+/// How a request failed, as far as it matters here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Failing {
+    /// How long the Broker asks to be left alone.
+    pub(super) after: Option<Duration>,
+    /// How often the batch was tried already; it tells how long this has been going on.
+    pub(super) round: u32,
+    /// Whether nothing more needs to be seen to leave it alone.
+    pub(super) is_certain: bool,
+}
+
+/// What an outcome changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Nothing,
+    WentDown,
+    CameUp,
+}
+
+impl Health {
+    pub(super) fn new(backoff: Backoff) -> Self {
+        Self {
+            backoff,
+            state: State::Closed { failures: 0 },
+            rests: 0,
+            is_lasting: false,
+            generation: 0,
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state, State::Closed { .. })
+    }
+
+    /// Whether it is down, and worth telling: a Broker that limits its rate rests many times a second.
+    pub(super) fn is_down_for_a_while(&self) -> bool {
+        !self.is_up() && self.is_lasting
+    }
+
+    pub(super) fn admits(&self, now: Instant) -> Admits {
+        match self.state {
+            State::Closed { .. } => Admits::Freely,
+            State::Open { until } if until > now => Admits::NotBefore(until),
+            State::Open { .. } => Admits::Probe,
+            State::HalfOpen => Admits::AfterProbe,
+        }
+    }
+
+    /// A request is sent now, if one may be.
+    pub(super) fn begin(&mut self, now: Instant) -> Option<Ticket> {
+        match self.admits(now) {
+            Admits::Freely => {}
+            Admits::Probe => self.enter(State::HalfOpen),
+            Admits::NotBefore(_) | Admits::AfterProbe => return None,
+        }
+        Some(Ticket {
+            generation: self.generation,
+        })
+    }
+
+    /// The Broker took a batch, or answered that it does not want its events: either way it works.
+    pub(super) fn works(&mut self, ticket: Ticket) -> Change {
+        if ticket.generation != self.generation {
+            return Change::Nothing;
+        }
+        self.rests = 0;
+        if self.is_up() {
+            self.state = State::Closed { failures: 0 };
+            return Change::Nothing;
+        }
+        self.enter(State::Closed { failures: 0 });
+        Change::CameUp
+    }
+
+    /// A request failed. `dice` is uniform in 0..1.
+    pub(super) fn failed(
+        &mut self,
+        ticket: Ticket,
+        failing: Failing,
+        now: Instant,
+        dice: f64,
+    ) -> Change {
+        if ticket.generation != self.generation {
+            return Change::Nothing;
+        }
+        let asks_for_rest = failing.after.is_some_and(|after| !after.is_zero());
+        match self.state {
+            State::Closed { failures }
+                if failures + 1 < FAILURES_THAT_OPEN && !asks_for_rest && !failing.is_certain =>
+            {
+                self.state = State::Closed {
+                    failures: failures + 1,
+                };
+                Change::Nothing
+            }
+            State::Closed { .. } => {
+                self.rest(failing, now, dice);
+                Change::WentDown
+            }
+            State::Open { .. } | State::HalfOpen => {
+                self.rest(failing, now, dice);
+                Change::Nothing
+            }
+        }
+    }
+
+    fn rest(&mut self, failing: Failing, now: Instant, dice: f64) {
+        self.rests = self.rests.saturating_add(1).max(failing.round);
+        let rest = match failing.after {
+            Some(after) => after,
+            None => self.backoff.pause(self.rests, dice),
+        };
+        self.is_lasting = self.rests > 1 || failing.is_certain || rest >= LASTING;
+        self.enter(State::Open { until: now + rest });
+    }
+
+    fn enter(&mut self, state: State) {
+        self.state = state;
+        self.generation += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INITIAL: Duration = Duration::from_millis(100);
+    const MAX: Duration = Duration::from_secs(2);
+    /// The longest pauses.
+    const DICE: f64 = 1.0;
+
+    fn health() -> Health {
+        Health::new(Backoff {
+            initial: INITIAL,
+            max: MAX,
+        })
+    }
+
+    fn fail(health: &mut Health, now: Instant) -> Change {
+        let ticket = health.begin(now).unwrap();
+        health.failed(ticket, Failing::default(), now, DICE)
+    }
+
+    fn go_down(health: &mut Health, now: Instant) {
+        while fail(health, now) != Change::WentDown {}
+    }
+
+    #[test]
+    fn five_failures_in_a_row_open_it_and_a_success_between_them_does_not() {
+        let now = Instant::now();
+        let mut health = health();
+        for _ in 0..4 {
+            assert_eq!(fail(&mut health, now), Change::Nothing);
+        }
+        let ticket = health.begin(now).unwrap();
+        assert_eq!(health.works(ticket), Change::Nothing);
+        for _ in 0..4 {
+            assert_eq!(fail(&mut health, now), Change::Nothing);
+        }
+        assert_eq!(fail(&mut health, now), Change::WentDown);
+        assert_eq!(health.admits(now), Admits::NotBefore(now + INITIAL));
+    }
+
+    #[test]
+    fn after_the_rest_one_probe_decides() {
+        let mut now = Instant::now();
+        let mut health = health();
+        go_down(&mut health, now);
+        now += INITIAL;
+        assert_eq!(health.admits(now), Admits::Probe);
+        let probe = health.begin(now).unwrap();
+        assert_eq!(health.admits(now + MAX), Admits::AfterProbe);
+        assert!(health.begin(now).is_none(), "one at a time");
+        assert_eq!(
+            health.failed(probe, Failing::default(), now, DICE),
+            Change::Nothing
+        );
+        assert_eq!(health.admits(now), Admits::NotBefore(now + 2 * INITIAL));
+        now += 2 * INITIAL;
+        let probe = health.begin(now).unwrap();
+        assert_eq!(health.works(probe), Change::CameUp);
+        assert_eq!(health.admits(now), Admits::Freely);
+    }
+
+    #[test]
+    fn rests_grow_up_to_the_limit_and_begin_anew_after_a_success() {
+        let mut now = Instant::now();
+        let mut health = health();
+        go_down(&mut health, now);
+        for rest in [100, 200, 400, 800, 1600, 2000, 2000] {
+            let rest = Duration::from_millis(rest);
+            assert_eq!(health.admits(now), Admits::NotBefore(now + rest));
+            now += rest;
+            fail(&mut health, now);
+        }
+        now += MAX;
+        let probe = health.begin(now).unwrap();
+        health.works(probe);
+        go_down(&mut health, now);
+        assert_eq!(health.admits(now), Admits::NotBefore(now + INITIAL));
+    }
+
+    #[test]
+    fn the_first_rest_goes_on_where_the_pauses_of_its_batch_were() {
+        let now = Instant::now();
+        let mut health = health();
+        for round in 1..=5 {
+            let ticket = health.begin(now).unwrap();
+            let failing = Failing {
+                round,
+                ..Failing::default()
+            };
+            health.failed(ticket, failing, now, DICE);
+        }
+        assert_eq!(health.admits(now), Admits::NotBefore(now + 16 * INITIAL));
+    }
+
+    #[test]
+    fn a_broker_that_asks_to_be_left_alone_is() {
+        let now = Instant::now();
+        let mut health = health();
+        let (one, other) = (health.begin(now).unwrap(), health.begin(now).unwrap());
+        let after = Duration::from_secs(60);
+        let failing = Failing {
+            after: Some(after),
+            ..Failing::default()
+        };
+        assert_eq!(health.failed(one, failing, now, DICE), Change::WentDown);
+        assert_eq!(health.works(other), Change::Nothing);
+        assert_eq!(health.admits(now), Admits::NotBefore(now + after));
+        let mut busy_for_no_time = self::health();
+        let ticket = busy_for_no_time.begin(now).unwrap();
+        let failing = Failing {
+            after: Some(Duration::ZERO),
+            ..Failing::default()
+        };
+        busy_for_no_time.failed(ticket, failing, now, DICE);
+        assert_eq!(busy_for_no_time.admits(now), Admits::Freely);
+    }
+
+    #[test]
+    fn what_was_sent_before_a_change_says_nothing_about_the_time_after_it() {
+        let now = Instant::now();
+        let mut health = health();
+        let under_way: Vec<_> = (0..8).map(|_| health.begin(now).unwrap()).collect();
+        let changes: Vec<_> = under_way
+            .into_iter()
+            .map(|ticket| health.failed(ticket, Failing::default(), now, DICE))
+            .collect();
+        let went_down = changes
+            .iter()
+            .position(|change| *change == Change::WentDown);
+        assert_eq!(went_down, Some(4));
+        assert_eq!(
+            health.admits(now),
+            Admits::NotBefore(now + INITIAL),
+            "what fails together makes one rest"
+        );
+    }
+
+    #[test]
+    fn what_the_first_probe_ends_is_not_worth_a_word() {
+        let mut now = Instant::now();
+        let mut health = health();
+        go_down(&mut health, now);
+        assert!(!health.is_up() && !health.is_down_for_a_while());
+        now += INITIAL;
+        fail(&mut health, now);
+        assert!(health.is_down_for_a_while());
+        now += MAX;
+        let probe = health.begin(now).unwrap();
+        assert!(health.is_down_for_a_while(), "until the probe has ended");
+        health.works(probe);
+        assert!(!health.is_down_for_a_while());
+    }
+
+    /// Requests of a minute to a Broker that fails them all, after the first ten seconds.
+    fn requests_of_a_minute(seed: u64) -> usize {
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let begun = Instant::now();
+        let mut health = Health::new(Backoff {
+            initial: INITIAL,
+            max: Duration::from_secs(30),
+        });
+        let mut now = begun;
+        let mut requests = 0;
+        while now < begun + Duration::from_secs(60) {
+            match health.admits(now) {
+                Admits::NotBefore(moment) => now = moment,
+                Admits::Freely | Admits::Probe => {
+                    requests += usize::from(now > begun + Duration::from_secs(10));
+                    let ticket = health.begin(now).unwrap();
+                    health.failed(ticket, Failing::default(), now, dice.f64());
+                    now += Duration::from_millis(1);
+                }
+                Admits::AfterProbe => unreachable!("each probe has ended"),
+            }
+        }
+        requests
+    }
+
+    #[test]
+    fn one_that_fails_for_a_minute_is_asked_less_than_once_a_second() {
+        for seed in 0..1000 {
+            let requests = requests_of_a_minute(seed);
+            assert!(requests < 50, "seed {seed}: {requests} in fifty seconds");
+        }
+    }
+
+    #[test]
+    fn a_certain_failure_opens_it_at_once() {
+        let now = Instant::now();
+        let mut health = health();
+        let ticket = health.begin(now).unwrap();
+        let failing = Failing {
+            is_certain: true,
+            ..Failing::default()
+        };
+        assert_eq!(health.failed(ticket, failing, now, DICE), Change::WentDown);
+    }
+}

@@ -1,0 +1,95 @@
+//! A batch on its way, with its id and what came of the tries so far.
+
+use std::fmt;
+
+use super::batch::Batch;
+use super::suspicion::Suspicion;
+use crate::event::Position;
+use crate::spool::Part;
+
+/// What a Broker's log can tell batches by: the same for each try of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BatchId(u128);
+
+impl BatchId {
+    fn new() -> Self {
+        Self(fastrand::u128(..))
+    }
+}
+
+impl fmt::Display for BatchId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:032x}", self.0)
+    }
+}
+
+/// A batch and its history.
+#[derive(Clone, Debug)]
+pub(super) struct Shipment {
+    pub(super) id: BatchId,
+    pub(super) batch: Batch,
+    pub(super) suspicion: Suspicion,
+    /// How often it was tried at every Broker that there was.
+    pub(super) rounds: u32,
+    /// The Brokers that it failed at in this round.
+    pub(super) failed_at: Vec<usize>,
+}
+
+impl Shipment {
+    /// `parts` are what was leased: never empty, and none of them is.
+    pub(super) fn new(parts: Vec<Part>) -> Self {
+        Self::of(Batch { parts }, Suspicion::default())
+    }
+
+    fn of(batch: Batch, suspicion: Suspicion) -> Self {
+        Self {
+            id: BatchId::new(),
+            batch,
+            suspicion,
+            rounds: 0,
+            failed_at: vec![],
+        }
+    }
+
+    /// The position of its first event.
+    pub(super) fn first(&self) -> Position {
+        self.batch.parts[0].first
+    }
+
+    /// Takes it apart, in order; for a batch of at least two events. The halves are new batches.
+    pub(super) fn halve(self) -> [Self; 2] {
+        let (left, right) = self.batch.halve();
+        [
+            Self::of(left, self.suspicion.clone()),
+            Self::of(right, self.suspicion),
+        ]
+    }
+
+    /// Begins a new round of tries.
+    pub(super) fn begin_round(&mut self) {
+        self.rounds = self.rounds.saturating_add(1);
+        self.failed_at.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Lines;
+
+    #[test]
+    fn an_id_stays_and_halves_have_their_own() {
+        let lines = Lines {
+            count: 2,
+            bytes: "{},\n{},\n".into(),
+        };
+        let mut shipment = Shipment::new(vec![Part { first: 7, lines }]);
+        let id = shipment.id;
+        assert_eq!(id.to_string().len(), 32);
+        shipment.begin_round();
+        assert_eq!((shipment.id, shipment.rounds), (id, 1));
+        let [left, right] = shipment.halve();
+        assert!(left.id != id && right.id != id && left.id != right.id);
+        assert_eq!((left.first(), right.first(), left.rounds), (7, 8, 0));
+    }
+}

@@ -1,0 +1,148 @@
+//! Whether it is the events and not the Broker that make a batch fail again and again: the Broker takes others all the
+//! while. Pure.
+
+/// A batch that failed fewer times is not suspected.
+pub(super) const FAILURES_OF_A_SUSPECT: u32 = 5;
+
+/// So many others its Broker must have taken since the first of them.
+const OTHERS_TAKEN: u64 = 100;
+
+/// How likely it may be that a batch is suspected though its events are fine, at a Broker that fails by chance.
+const ACCEPTED_CHANCE: f64 = 1e-6;
+
+/// What became of a Broker's requests so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Record {
+    /// Requests that it took.
+    pub(super) taken: u64,
+    /// Requests that failed in a way that may be due to their events.
+    pub(super) failed: u64,
+}
+
+/// What speaks against a batch, at each Broker that it failed at. Its halves inherit it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Suspicion {
+    trials: Vec<Trial>,
+}
+
+#[derive(Clone, Debug)]
+struct Trial {
+    broker: usize,
+    failures: u32,
+    at_first: Record,
+    at_last: Record,
+}
+
+impl Suspicion {
+    /// The batch failed at a Broker, in a way that may be due to its events. Whether it is due to them; `record` is the
+    /// Broker's without this failure.
+    pub(super) fn failed(&mut self, broker: usize, record: Record) -> bool {
+        let Some(trial) = self.trials.iter_mut().find(|trial| trial.broker == broker) else {
+            self.trials.push(Trial {
+                broker,
+                failures: 1,
+                at_first: record,
+                at_last: record,
+            });
+            return false;
+        };
+        trial.failures += 1;
+        let is_due_to_events = trial.is_due_to_events(record);
+        trial.at_last = record;
+        is_due_to_events
+    }
+
+    /// How often it failed in a way that may be due to its events.
+    pub(super) fn failures(&self) -> u32 {
+        self.trials.iter().map(|trial| trial.failures).sum()
+    }
+}
+
+impl Trial {
+    fn is_due_to_events(&self, now: Record) -> bool {
+        let taken = now.taken.saturating_sub(self.at_first.taken);
+        let own = u64::from(self.failures) - 1;
+        let others_failed = now.failed.saturating_sub(self.at_first.failed + own);
+        // A Broker that has taken nothing since the last failure may have gone down just now.
+        let works = now.taken > self.at_last.taken;
+        self.failures >= FAILURES_OF_A_SUSPECT
+            && taken >= OTHERS_TAKEN
+            && works
+            && chance(taken, others_failed, self.failures) <= ACCEPTED_CHANCE
+    }
+}
+
+/// How likely so many failures in a row are at a Broker that took and failed so many others.
+fn chance(taken: u64, failed: u64, failures: u32) -> f64 {
+    let rate = failed as f64 / (taken + failed) as f64;
+    rate.powf(f64::from(failures))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn record(taken: u64, failed: u64) -> Record {
+        Record { taken, failed }
+    }
+
+    /// Fails a batch at these records; what is said each time.
+    fn verdicts(suspicion: &mut Suspicion, records: &[Record]) -> Vec<bool> {
+        let verdict = |record: &Record| suspicion.failed(0, *record);
+        records.iter().map(verdict).collect()
+    }
+
+    #[test]
+    fn five_failures_while_a_hundred_others_were_taken_are_due_to_the_events() {
+        let mut suspicion = Suspicion::default();
+        let records = [(7, 3), (20, 4), (60, 5), (106, 6), (107, 7)].map(|(a, b)| record(a, b));
+        let expected = [false, false, false, false, true];
+        assert_eq!(verdicts(&mut suspicion, &records), expected);
+        assert_eq!(suspicion.failures(), 5);
+    }
+
+    #[test]
+    fn fewer_failures_or_fewer_others_are_not() {
+        let mut few_others = Suspicion::default();
+        let records: Vec<_> = (0..100).map(|step| record(step, step)).collect();
+        assert!(!verdicts(&mut few_others, &records).contains(&true));
+        let mut few_failures = Suspicion::default();
+        let records: Vec<_> = (0..4).map(|step| record(1000 * step, step)).collect();
+        assert!(!verdicts(&mut few_failures, &records).contains(&true));
+    }
+
+    #[test]
+    fn a_broker_that_has_taken_nothing_since_may_be_down() {
+        let mut suspicion = Suspicion::default();
+        let records: Vec<_> = (0..5).map(|step| record(1000 * step, step)).collect();
+        assert!(verdicts(&mut suspicion, &records)[4]);
+        let mut half = suspicion.clone();
+        assert!(!half.failed(0, record(4000, 5)));
+        assert!(half.failed(0, record(4001, 6)), "its other half was taken");
+    }
+
+    #[test]
+    fn a_broker_that_fails_by_chance_needs_more_failures() {
+        let mut suspicion = Suspicion::default();
+        let records: Vec<_> = (0..30).map(|step| record(100 * step, 101 * step)).collect();
+        let first = verdicts(&mut suspicion, &records)
+            .iter()
+            .position(|due| *due);
+        assert_eq!(
+            first,
+            Some(19),
+            "half of all requests fail: 2^-20 is one in a million"
+        );
+    }
+
+    #[test]
+    fn each_broker_counts_for_itself() {
+        let mut suspicion = Suspicion::default();
+        for step in 0..4 {
+            assert!(!suspicion.failed(0, record(100 * step, step)));
+            assert!(!suspicion.failed(1, record(100 * step, step)));
+        }
+        assert_eq!(suspicion.failures(), 8);
+        assert!(suspicion.failed(1, record(400, 4)));
+    }
+}
