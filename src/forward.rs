@@ -6,6 +6,7 @@ mod batch;
 mod batches;
 mod broker;
 mod client;
+mod compress;
 mod encode;
 mod file;
 mod letters;
@@ -24,7 +25,8 @@ use crate::spool::{LeaseLimits, Spool};
 use crate::telemetry::Telemetry;
 use batches::Batches;
 use broker::Broker;
-use client::SetupError;
+use client::{BrokerClient, Target, client_config};
+pub use client::{Resolve, SetupError, SystemResolver};
 use file::FileOutput;
 use letters::file_letters;
 use local::LocalOutput;
@@ -79,7 +81,7 @@ pub enum StartError {
 }
 
 impl Forward {
-    /// Starts the configured output. Its tasks end with the life.
+    /// Starts the configured output. Its tasks end with the life. `resolver` finds the addresses of Brokers.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -88,6 +90,7 @@ impl Forward {
         spool: Spool,
         dead_letters: DeadLetters,
         telemetry: Arc<Telemetry>,
+        resolver: &Arc<dyn Resolve>,
         lifecycle: &Lifecycle,
         tasks: &TaskGroup,
     ) -> Result<Self, StartError> {
@@ -104,7 +107,7 @@ impl Forward {
         };
         outputs.run(file_letters(outputs.shared.clone()));
         let brokers = match config.output_type() {
-            OutputType::Http => outputs.start_brokers()?,
+            OutputType::Http => outputs.start_brokers(resolver)?,
             OutputType::File => {
                 outputs.start_file()?;
                 vec![]
@@ -155,17 +158,28 @@ impl Outputs<'_> {
     }
 
     /// As many workers for each Broker as it may have requests under way.
-    fn start_brokers(&self) -> Result<Vec<Arc<Broker>>, StartError> {
+    fn start_brokers(&self, resolver: &Arc<dyn Resolve>) -> Result<Vec<Arc<Broker>>, StartError> {
         let config = &self.config.broker;
+        let is_tls = config.urls.iter().any(|url| url.scheme() == "https");
+        let tls = is_tls.then(|| client_config(&config.tls)).transpose()?;
         let limits = broker_limits(self.config);
         let batches = Arc::new(Batches::new(self.shared.spool.clone(), limits));
         let mut brokers = Vec::new();
         for url in &config.urls {
             let metrics = self.shared.telemetry.broker(&broker::address(url));
             let broker = Arc::new(Broker::new(url, config, metrics));
+            let (resolver, tasks) = (Arc::clone(resolver), self.tasks.clone());
+            let target = Arc::new(Target::new(
+                broker.url(),
+                config,
+                tls.as_ref(),
+                resolver,
+                tasks,
+            )?);
             for _ in 0..config.max_in_flight {
                 let (broker, batches) = (Arc::clone(&broker), Arc::clone(&batches));
-                let worker = Worker::new(broker, batches, config, self.shared.clone())?;
+                let client = BrokerClient::new(Arc::clone(&target));
+                let worker = Worker::new(broker, batches, client, config, self.shared.clone());
                 self.run(worker.run());
             }
             brokers.push(broker);

@@ -1,115 +1,217 @@
 //! One connection's worth of HTTP client: sends a batch, says what came of it.
 //!
-//! Each request slot has a client of its own with a pool of one: a shared pool races a new connection against an
-//! idle one and keeps both, so the number of connections would be anybody's guess.
+//! Each request slot has one connection of its own and keeps it: a shared pool, and even a pool of one, races a new
+//! connection against one that is just being put back, so the number of connections would be anybody's guess.
 
-use std::error::Error as _;
+mod connection;
+mod dialer;
+mod resolve;
+mod tls;
+
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderValue, header};
-use reqwest::redirect::Policy;
-use reqwest::{Body, Client, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use rustls::ClientConfig;
 use thiserror::Error;
-use url::Url;
+use url::{Position, Url};
 
+use super::compress::compress;
 use super::encode::{Pieces, media_type};
 use super::outcome::{Answer, Outcome};
-use crate::config;
+use crate::config::{self, Compression, TlsFileProblem};
+use crate::lifecycle::TaskGroup;
+use connection::{Answered, Connection, NoAnswer, Place};
+use dialer::Dialer;
+pub use resolve::{Resolve, SystemResolver};
+pub(super) use tls::client_config;
 
-/// Bytes of an answer that are kept.
-const EXCERPT: usize = 200;
-/// An answer longer than this is not read to its end; its connection is closed then.
-const MAX_ANSWER: usize = 64 * 1024;
-
-/// An answer's body that takes longer than this after its head is left.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// The share of a connection's greatest age that it reaches at least; chance decides on the rest.
+const LEAST_AGE: f64 = 0.8;
 
 /// The HTTP client could not be made.
 #[derive(Debug, Error)]
-#[error("the HTTP client towards the Broker cannot be made: {0}")]
-pub struct SetupError(#[from] reqwest::Error);
+pub enum SetupError {
+    /// A file of `[broker.tls]` has changed since the configuration was checked.
+    #[error("broker.tls: must be {0}")]
+    TlsFile(#[from] TlsFileProblem),
+    /// There is nobody to believe.
+    #[error(
+        "no certificates of authorities are installed on this system: install them (ca-certificates), or set broker.tls.ca"
+    )]
+    NoAuthorities,
+    /// A URL that HTTP or TLS cannot express.
+    #[error("broker.urls: {0} has a host or a path that cannot be sent")]
+    Url(String),
+}
+
+/// What all slots of a Broker share.
+pub(super) struct Target {
+    uri: Uri,
+    headers: HeaderMap,
+    dialer: Dialer,
+    compression: Compression,
+    rejected_codes: Vec<u16>,
+    request_timeout: Duration,
+    unused_limit: Duration,
+    max_age: Duration,
+    tasks: TaskGroup,
+}
+
+impl Target {
+    pub(super) fn new(
+        url: &Url,
+        config: &config::Broker,
+        tls: Option<&Arc<ClientConfig>>,
+        resolver: Arc<dyn Resolve>,
+        tasks: TaskGroup,
+    ) -> Result<Self, SetupError> {
+        let refused = || SetupError::Url(url[..Position::BeforePath].to_owned());
+        let dialer = Dialer::new(url, tls, resolver, config.connect_timeout);
+        Ok(Self {
+            uri: url[Position::BeforePath..].parse().map_err(|_| refused())?,
+            headers: headers(url, config).ok_or_else(refused)?,
+            dialer: dialer.ok_or_else(refused)?,
+            compression: config.compression,
+            rejected_codes: config.rejected_codes.clone(),
+            request_timeout: config.request_timeout,
+            unused_limit: config.pool_idle_timeout,
+            max_age: config.connection_max_age,
+            tasks,
+        })
+    }
+
+    fn request(&self, body: Pieces) -> Request<Pieces> {
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
 
 /// Sends one request at a time to one Broker.
 pub(super) struct BrokerClient {
-    client: Client,
-    url: Url,
-    rejected_codes: Vec<u16>,
+    target: Arc<Target>,
+    place: Arc<Place>,
 }
 
 impl BrokerClient {
-    pub(super) fn new(url: &Url, config: &config::Broker) -> Result<Self, SetupError> {
-        let client = Client::builder()
-            .default_headers(headers(config))
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .http1_only()
-            .tcp_nodelay(true)
-            .connect_timeout(config.connect_timeout)
-            .timeout(config.request_timeout)
-            .pool_max_idle_per_host(1)
-            .pool_idle_timeout(config.pool_idle_timeout)
-            .build()?;
-        Ok(Self {
-            client,
-            url: url.clone(),
-            rejected_codes: config.rejected_codes.clone(),
-        })
+    pub(super) fn new(target: Arc<Target>) -> Self {
+        Self {
+            target,
+            place: Arc::default(),
+        }
     }
 
     /// Sends a batch and waits for what comes of it.
     pub(super) async fn send(&self, body: Pieces) -> Outcome {
-        let request = self.client.post(self.url.clone()).body(Body::wrap(body));
-        match request.send().await {
-            Ok(response) => self.outcome_of(response).await,
-            Err(error) => Outcome::Errored {
-                after: None,
-                reason: reason(&error),
-            },
+        let body = compress(body, self.target.compression).await;
+        if let Some(outcome) = self.send_on_kept(body.clone()).await {
+            return outcome;
         }
-    }
-
-    /// The status decides; the rest of the answer is read only to learn more, and to use the connection again.
-    async fn outcome_of(&self, mut response: Response) -> Outcome {
-        let status = response.status().as_u16();
-        let retry_after = response.headers().get(header::RETRY_AFTER).cloned();
-        let mut beginning = Vec::new();
-        let reading = read_to_end(&mut response, &mut beginning);
-        let _as_far_as_it_came = tokio::time::timeout(ANSWER_TIMEOUT, reading).await;
-        let answer = Answer {
-            status,
-            retry_after: retry_after.as_ref().and_then(|value| value.to_str().ok()),
-            body: &String::from_utf8_lossy(&beginning),
+        let connection = match self.connect().await {
+            Ok(connection) => connection,
+            Err(reason) => return errored(reason),
         };
-        Outcome::of_answer(answer, &self.rejected_codes, SystemTime::now())
-    }
-}
-
-/// Reads an answer's body and keeps its beginning. An answer without an end is left.
-async fn read_to_end(response: &mut Response, beginning: &mut Vec<u8>) {
-    let mut bytes = 0;
-    while let Ok(Some(chunk)) = response.chunk().await {
-        bytes += chunk.len();
-        let wanted = EXCERPT - beginning.len();
-        beginning.extend_from_slice(&chunk[..chunk.len().min(wanted)]);
-        if bytes > MAX_ANSWER {
-            return;
+        match self.exchange(connection, body).await {
+            Ok(outcome) => outcome,
+            Err(error) => errored(error.to_string()),
         }
     }
+
+    /// Sends a batch on the connection that was kept; nothing where that is as if it had not been tried.
+    ///
+    /// A Broker may close a connection that lies unused at any moment, also while a request is on its way to it. That
+    /// says nothing of its health, so the batch goes out again at once, on a new connection. Where the request was never
+    /// sent, that is free of doubt. Where it may have been, the events may arrive twice, as after any other error; but
+    /// it happens once for a batch and not over and over, for on a new connection the same end counts as a failure.
+    async fn send_on_kept(&self, body: Pieces) -> Option<Outcome> {
+        let mut connection = self.place.take()?;
+        if !connection.is_usable().await {
+            return None;
+        }
+        match self.exchange(connection, body).await {
+            Ok(outcome) => Some(outcome),
+            Err(NoAnswer::NotSent | NoAnswer::Closed(_)) => None,
+            Err(error @ (NoAnswer::Broken(_) | NoAnswer::TimedOut)) => {
+                Some(errored(error.to_string()))
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, String> {
+        let target = &self.target;
+        let stream = target
+            .dialer
+            .dial()
+            .await
+            .map_err(|error| error.to_string())?;
+        let share = LEAST_AGE + (1.0 - LEAST_AGE) * fastrand::f64();
+        let max_age = target.max_age.mul_f64(share);
+        let begun = Connection::begin(stream, max_age).await;
+        let (connection, work) = begun.map_err(|error| error.to_string())?;
+        let place = Arc::downgrade(&self.place);
+        target.tasks.spawn(work.run(place, target.unused_limit));
+        Ok(connection)
+    }
+
+    /// Sends a batch, and keeps the connection if it can be used again.
+    async fn exchange(
+        &self,
+        mut connection: Connection,
+        body: Pieces,
+    ) -> Result<Outcome, NoAnswer> {
+        let request = self.target.request(body);
+        let limit = self.target.request_timeout;
+        let answered = connection.exchange(request, limit).await?;
+        self.place.keep(connection, &answered);
+        Ok(self.outcome_of(&answered))
+    }
+
+    fn outcome_of(&self, answered: &Answered) -> Outcome {
+        let retry_after = answered.retry_after.as_ref();
+        let answer = Answer {
+            status: answered.status,
+            retry_after: retry_after.and_then(|value| value.to_str().ok()),
+            body: &String::from_utf8_lossy(&answered.beginning),
+        };
+        Outcome::of_answer(answer, &self.target.rejected_codes, SystemTime::now())
+    }
 }
 
-fn headers(config: &config::Broker) -> HeaderMap {
-    let mut headers = config.headers.clone();
+fn errored(reason: String) -> Outcome {
+    Outcome::Errored {
+        after: None,
+        reason,
+    }
+}
+
+/// The headers of every request; none where the URL's host is none that HTTP can tell.
+fn headers(url: &Url, config: &config::Broker) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    let host = &url[Position::BeforeHost..Position::AfterPort];
+    headers.insert(header::HOST, host.parse().ok()?);
+    headers.extend(config.headers.clone());
     let media_type = HeaderValue::from_static(media_type(config.format));
     headers.insert(header::CONTENT_TYPE, media_type);
+    match config.compression {
+        Compression::None => {}
+        Compression::Gzip => insert(&mut headers, header::CONTENT_ENCODING, "gzip"),
+        Compression::Zstd => insert(&mut headers, header::CONTENT_ENCODING, "zstd"),
+    }
     if !headers.contains_key(header::USER_AGENT) {
         let agent = concat!("headgate/", env!("CARGO_PKG_VERSION"));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+        insert(&mut headers, header::USER_AGENT, agent);
     }
     if let Some(basic) = basic(config) {
         headers.insert(header::AUTHORIZATION, basic);
     }
-    headers
+    Some(headers)
+}
+
+fn insert(headers: &mut HeaderMap, name: http::HeaderName, value: &'static str) {
+    headers.insert(name, HeaderValue::from_static(value));
 }
 
 fn basic(config: &config::Broker) -> Option<HeaderValue> {
@@ -123,28 +225,4 @@ fn basic(config: &config::Broker) -> Option<HeaderValue> {
         HeaderValue::try_from(format!("Basic {encoded}")).expect("base64 is visible ASCII");
     value.set_sensitive(true);
     Some(value)
-}
-
-/// What went wrong, from the innermost error, which tells most.
-fn reason(error: &reqwest::Error) -> String {
-    let what = if error.is_timeout() {
-        return if error.is_connect() {
-            "no connection in time (broker.connect_timeout)".into()
-        } else {
-            "it did not answer in time (broker.request_timeout)".into()
-        };
-    } else if error.is_connect() {
-        "no connection"
-    } else {
-        "the request failed"
-    };
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    if error.source().is_some() {
-        format!("{what}: {innermost}")
-    } else {
-        what.to_owned()
-    }
 }

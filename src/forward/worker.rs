@@ -9,7 +9,7 @@ use super::Shared;
 use super::batch::Batch;
 use super::batches::Batches;
 use super::broker::{Admission, Broker};
-use super::client::{BrokerClient, SetupError};
+use super::client::BrokerClient;
 use super::encode::encode;
 use super::letters::until_kept;
 use super::outcome::Outcome;
@@ -30,16 +30,17 @@ impl Worker {
     pub(super) fn new(
         broker: Arc<Broker>,
         batches: Arc<Batches>,
+        client: BrokerClient,
         config: &config::Broker,
         shared: Shared,
-    ) -> Result<Self, SetupError> {
-        Ok(Self {
-            client: BrokerClient::new(broker.url(), config)?,
+    ) -> Self {
+        Self {
             broker,
             batches,
+            client,
             format: config.format,
             shared,
-        })
+        }
     }
 
     /// Delivers for ever.
