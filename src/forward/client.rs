@@ -133,7 +133,7 @@ impl BrokerClient {
         }
         match self.exchange(connection, body).await {
             Ok(outcome) => Some(outcome),
-            Err(NoAnswer::NotSent | NoAnswer::Closed(_)) => None,
+            Err(NoAnswer::NotSent(_) | NoAnswer::Closed(_)) => None,
             Err(error @ (NoAnswer::Broken(_) | NoAnswer::TimedOut)) => {
                 Some(errored(error.to_string()))
             }

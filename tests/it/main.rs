@@ -6,6 +6,9 @@ mod support;
 
 mod application_api;
 mod auth;
+mod broker_connections;
+mod broker_tls;
+mod compression;
 mod configuration;
 mod dead_letters;
 mod delivery;

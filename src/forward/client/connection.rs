@@ -12,9 +12,9 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::dialer::Stream;
 use super::tls;
 use crate::forward::encode::Pieces;
 
@@ -50,8 +50,8 @@ pub(super) struct Answered {
 #[derive(Debug, Error)]
 pub(super) enum NoAnswer {
     /// hyper gives a request back as long as it has not begun to write it: the Broker knows nothing of it.
-    #[error("the connection was closed before the request was sent")]
-    NotSent,
+    #[error("the connection ended before the request was sent: {}", tls::explain(.0))]
+    NotSent(hyper::Error),
     /// The connection ended while the request was written or its answer awaited: the Broker may have taken it.
     #[error("the request failed: {}", tls::explain(.0))]
     Closed(hyper::Error),
@@ -65,7 +65,10 @@ pub(super) enum NoAnswer {
 
 impl Connection {
     /// Begins to speak HTTP; the second half is the connection's own work, which somebody must run.
-    pub(super) async fn begin(stream: Stream, max_age: Duration) -> hyper::Result<(Self, Work)> {
+    pub(super) async fn begin<S>(stream: S, max_age: Duration) -> hyper::Result<(Self, Work<S>)>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let opened = Instant::now();
         let (sender, work) = http1::handshake(TokioIo::new(stream)).await?;
         let connection = Self {
@@ -93,7 +96,9 @@ impl Connection {
     ) -> Result<Answered, NoAnswer> {
         match timeout(limit, self.sender.try_send_request(request)).await {
             Ok(Ok(response)) => Ok(Answered::read(response).await),
-            Ok(Err(error)) if error.message().is_some() => Err(NoAnswer::NotSent),
+            Ok(Err(error)) if error.message().is_some() => {
+                Err(NoAnswer::NotSent(error.into_error()))
+            }
             Ok(Err(error)) => Err(NoAnswer::from(error.into_error())),
             Err(_) => Err(NoAnswer::TimedOut),
         }
@@ -188,9 +193,9 @@ impl Place {
 }
 
 /// What a connection does by itself: reading, writing, noticing that the other side closes it.
-pub(super) struct Work(http1::Connection<TokioIo<Stream>, Pieces>);
+pub(super) struct Work<S: AsyncRead + AsyncWrite + Unpin>(http1::Connection<TokioIo<S>, Pieces>);
 
-impl Work {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Work<S> {
     /// Runs until the connection is closed: by the Broker, because its slot dropped it, or because it lay unused at its
     /// place for `unused_limit`. What goes wrong is told to whoever waits for an answer.
     pub(super) async fn run(self, place: Weak<Place>, unused_limit: Duration) {
@@ -204,3 +209,6 @@ impl Work {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

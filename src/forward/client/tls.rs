@@ -58,7 +58,10 @@ pub(super) fn explain(error: &(dyn StdError + 'static)) -> String {
 
 fn advice(error: &Error) -> &'static str {
     match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        // A bad signature is that of an authority which has the same name as one that is believed, and another key.
+        Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => {
             "; no authority that is believed has signed the Broker's certificate: put its authority's into the file of broker.tls.ca"
         }
         Error::InvalidCertificate(

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use headgate::app::App;
 use headgate::config::{Config, ConfigErrors};
+use headgate::forward::{Resolve, SystemResolver};
+use seglog::DiskFolder;
 use serde_json::Value;
 use tempfile::TempDir;
 use toml::Table;
@@ -42,9 +44,15 @@ pub(crate) struct TestApp {
 impl TestApp {
     /// Starts a server with the file output; `toml` is laid over what tests begin with.
     pub(crate) async fn start(toml: &str) -> Self {
+        Self::start_resolving(Arc::new(SystemResolver), toml).await
+    }
+
+    /// Starts a server that looks names up here.
+    pub(crate) async fn start_resolving(resolver: Arc<dyn Resolve>, toml: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path(), toml).unwrap();
-        let app = App::start(config).await.unwrap();
+        let spool = Arc::new(DiskFolder::new(&config.spool.dir));
+        let app = App::start_among(config, spool, resolver).await.unwrap();
         Self {
             app,
             folder: Arc::new(folder),
