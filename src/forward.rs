@@ -148,7 +148,7 @@ impl Outputs<'_> {
     }
 
     fn start_file(&self) -> Result<(), StartError> {
-        let output = FileOutput::new(self.config.output.file.dir.clone());
+        let output = FileOutput::new(&self.config.output.file, Arc::clone(&self.shared.telemetry));
         output.check().map_err(|source| StartError::Folder {
             folder: output.target(),
             source,
