@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use headgate::app::App;
 use headgate::config::{Config, ConfigErrors};
-use headgate::forward::{Resolve, SystemResolver};
+use headgate::forward::Resolve;
 use seglog::DiskFolder;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -44,7 +44,14 @@ pub(crate) struct TestApp {
 impl TestApp {
     /// Starts a server with the file output; `toml` is laid over what tests begin with.
     pub(crate) async fn start(toml: &str) -> Self {
-        Self::start_resolving(Arc::new(SystemResolver), toml).await
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path(), toml).unwrap();
+        let app = App::start(config).await.unwrap();
+        Self {
+            app,
+            folder: Arc::new(folder),
+            is_finished: false,
+        }
     }
 
     /// Starts a server that looks names up here.
