@@ -169,13 +169,7 @@ impl Outputs<'_> {
             let metrics = self.shared.telemetry.broker(&broker::address(url));
             let broker = Arc::new(Broker::new(url, config, metrics));
             let (resolver, tasks) = (Arc::clone(resolver), self.tasks.clone());
-            let target = Arc::new(Target::new(
-                broker.url(),
-                config,
-                tls.as_ref(),
-                resolver,
-                tasks,
-            )?);
+            let target = Arc::new(Target::new(&broker, config, tls.as_ref(), resolver, tasks)?);
             for _ in 0..config.max_in_flight {
                 let (broker, batches) = (Arc::clone(&broker), Arc::clone(&batches));
                 let client = BrokerClient::new(Arc::clone(&target));

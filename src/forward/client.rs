@@ -12,10 +12,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use metrics::Counter;
 use rustls::ClientConfig;
 use thiserror::Error;
 use url::{Position, Url};
 
+use super::broker::Broker;
 use super::compress::compress;
 use super::encode::{Pieces, media_type};
 use super::outcome::{Answer, Outcome};
@@ -56,16 +58,19 @@ pub(super) struct Target {
     unused_limit: Duration,
     max_age: Duration,
     tasks: TaskGroup,
+    /// Counts requests that are sent again.
+    errored: Counter,
 }
 
 impl Target {
     pub(super) fn new(
-        url: &Url,
+        broker: &Broker,
         config: &config::Broker,
         tls: Option<&Arc<ClientConfig>>,
         resolver: Arc<dyn Resolve>,
         tasks: TaskGroup,
     ) -> Result<Self, SetupError> {
+        let url = broker.url();
         let refused = || SetupError::Url(url[..Position::BeforePath].to_owned());
         let dialer = Dialer::new(url, tls, resolver, config.connect_timeout);
         Ok(Self {
@@ -78,6 +83,7 @@ impl Target {
             unused_limit: config.pool_idle_timeout,
             max_age: config.connection_max_age,
             tasks,
+            errored: broker.metrics.errored.clone(),
         })
     }
 
@@ -124,8 +130,9 @@ impl BrokerClient {
     ///
     /// A Broker may close a connection that lies unused at any moment, also while a request is on its way to it. That
     /// says nothing of its health, so the batch goes out again at once, on a new connection. Where the request was never
-    /// sent, that is free of doubt. Where it may have been, the events may arrive twice, as after any other error; but
-    /// it happens once for a batch and not over and over, for on a new connection the same end counts as a failure.
+    /// sent, that is as if nothing had been. Where it may have been, the events may arrive twice, as after any other
+    /// error, so it is counted as one; but it does not make the Broker rest. It happens once for a batch and not over and
+    /// over, for on a new connection the same end counts as the Broker's failure.
     async fn send_on_kept(&self, body: Pieces) -> Option<Outcome> {
         let mut connection = self.place.take()?;
         if !connection.is_usable().await {
@@ -133,7 +140,11 @@ impl BrokerClient {
         }
         match self.exchange(connection, body).await {
             Ok(outcome) => Some(outcome),
-            Err(NoAnswer::NotSent(_) | NoAnswer::Closed(_)) => None,
+            Err(NoAnswer::NotSent(_)) => None,
+            Err(NoAnswer::Closed(_)) => {
+                self.target.errored.increment(1);
+                None
+            }
             Err(error @ (NoAnswer::Broken(_) | NoAnswer::TimedOut)) => {
                 Some(errored(error.to_string()))
             }
