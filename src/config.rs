@@ -35,7 +35,7 @@ mod validate;
 pub use admin::Admin;
 pub use auth::{ApiKey, Auth, KeyHash, KeyHashError};
 pub use broker::{Broker, BrokerFormat, Compression};
-pub use broker_tls::{BrokerTls, Fault, TlsFileProblem};
+pub use broker_tls::{BrokerTls, FileFault, TlsFileProblem};
 pub use dead_letters::DeadLetters;
 pub use enrich::{EcsCompatibility, Enrich, OnConflict};
 pub use ingest::{Codec, Durability, Ingest};

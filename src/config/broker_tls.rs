@@ -34,18 +34,18 @@ pub struct BrokerTls {
 pub enum TlsFileProblem {
     /// `ca` cannot be used.
     #[error("the path of a PEM file with certificates of authorities: this one {0}")]
-    Ca(Fault),
+    Ca(FileFault),
     /// `client_certificate` cannot be used.
     #[error("the path of a PEM file with a certificate: this one {0}")]
-    Certificate(Fault),
+    Certificate(FileFault),
     /// `client_key` cannot be used.
     #[error("the path of a PEM file with an unencrypted private key: this one {0}")]
-    Key(Fault),
+    Key(FileFault),
 }
 
 /// What is wrong with a file.
 #[derive(Debug, Error)]
-pub enum Fault {
+pub enum FileFault {
     /// It cannot be read.
     #[error("cannot be read ({0})")]
     Unreadable(std::io::Error),
@@ -98,7 +98,7 @@ impl BrokerTls {
         let mut roots = RootCertStore::empty();
         for certificate in certificates(path).map_err(TlsFileProblem::Ca)? {
             let added = roots.add(certificate);
-            added.map_err(|error| TlsFileProblem::Ca(Fault::Unusable(error)))?;
+            added.map_err(|error| TlsFileProblem::Ca(FileFault::Unusable(error)))?;
         }
         Ok(Some(roots))
     }
@@ -116,11 +116,11 @@ impl BrokerTls {
         };
         match CertifiedKey::from_der(chain, key, provider) {
             Ok(identity) => Ok(Some(Arc::new(identity))),
-            Err(Error::InconsistentKeys(_)) => Err(TlsFileProblem::Key(Fault::OtherKey)),
+            Err(Error::InconsistentKeys(_)) => Err(TlsFileProblem::Key(FileFault::OtherKey)),
             Err(error @ Error::InvalidCertificate(_)) => {
-                Err(TlsFileProblem::Certificate(Fault::Unusable(error)))
+                Err(TlsFileProblem::Certificate(FileFault::Unusable(error)))
             }
-            Err(error) => Err(TlsFileProblem::Key(Fault::Unusable(error))),
+            Err(error) => Err(TlsFileProblem::Key(FileFault::Unusable(error))),
         }
     }
 
@@ -155,15 +155,15 @@ impl BrokerTls {
 }
 
 /// The certificates of a PEM file, at least one.
-fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, Fault> {
+fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, FileFault> {
     let found: Vec<_> = CertificateDer::pem_file_iter(path)?.collect::<Result<_, _>>()?;
     if found.is_empty() {
-        return Err(Fault::Empty);
+        return Err(FileFault::Empty);
     }
     Ok(found)
 }
 
-impl From<pem::Error> for Fault {
+impl From<pem::Error> for FileFault {
     fn from(error: pem::Error) -> Self {
         match error {
             pem::Error::Io(error) => Self::Unreadable(error),
