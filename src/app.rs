@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::admin::{self, Books, BrokerSummary, ListenerStatus, Operated, Status};
 use crate::config::{Config, Durability, OutputType};
 use crate::dead_letters::DeadLetters;
-use crate::forward::Forward;
+use crate::forward::{Forward, Resolve, SystemResolver};
 use crate::ingress::Ingress;
 use crate::lifecycle::{Lifecycle, Phase, TaskGroup, blocking};
 use crate::replay::Replayer;
@@ -64,6 +64,18 @@ impl App {
     /// # Errors
     /// See [`Self::start`].
     pub async fn start_in(config: Config, folder: Arc<dyn Folder>) -> anyhow::Result<Self> {
+        Self::start_among(config, folder, Arc::new(SystemResolver)).await
+    }
+
+    /// Starts a server that also has its Brokers' names looked up by this resolver.
+    ///
+    /// # Errors
+    /// See [`Self::start`].
+    pub async fn start_among(
+        config: Config,
+        folder: Arc<dyn Folder>,
+        resolver: Arc<dyn Resolve>,
+    ) -> anyhow::Result<Self> {
         let lifecycle = Lifecycle::new();
         let background = TaskGroup::default();
         let telemetry = Arc::new(telemetry(&config));
@@ -87,6 +99,7 @@ impl App {
             spool.clone(),
             dead_letters.clone(),
             Arc::clone(&telemetry),
+            &resolver,
             &lifecycle,
             &background,
         )?;

@@ -7,6 +7,7 @@ mod address;
 mod admin;
 mod auth;
 mod broker;
+mod broker_tls;
 mod broker_url;
 mod checks;
 mod contradictions;
@@ -33,7 +34,8 @@ mod validate;
 
 pub use admin::Admin;
 pub use auth::{ApiKey, Auth, KeyHash, KeyHashError};
-pub use broker::{Broker, BrokerFormat};
+pub use broker::{Broker, BrokerFormat, Compression};
+pub use broker_tls::{BrokerTls, FileFault, TlsFileProblem};
 pub use dead_letters::DeadLetters;
 pub use enrich::{EcsCompatibility, Enrich, OnConflict};
 pub use ingest::{Codec, Durability, Ingest};

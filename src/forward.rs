@@ -8,6 +8,7 @@ mod batches;
 mod broker;
 mod brokers;
 mod client;
+mod compress;
 mod delivery;
 mod dispatcher;
 mod encode;
@@ -33,7 +34,8 @@ use backoff::Backoff;
 use batches::Batches;
 use broker::Broker;
 use brokers::Brokers;
-use client::SetupError;
+use client::{BrokerClient, Target, client_config};
+pub use client::{Resolve, SetupError, SystemResolver};
 use delivery::Delivery;
 use file::FileOutput;
 use letters::file_letters;
@@ -88,7 +90,7 @@ pub enum StartError {
 }
 
 impl Forward {
-    /// Starts the configured output. Its tasks end with the life.
+    /// Starts the configured output. Its tasks end with the life. `resolver` finds the addresses of Brokers.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -97,6 +99,7 @@ impl Forward {
         spool: Spool,
         dead_letters: DeadLetters,
         telemetry: Arc<Telemetry>,
+        resolver: &Arc<dyn Resolve>,
         lifecycle: &Lifecycle,
         tasks: &TaskGroup,
     ) -> Result<Self, StartError> {
@@ -113,7 +116,7 @@ impl Forward {
         };
         outputs.run(file_letters(outputs.shared.clone()));
         let brokers = match config.output_type() {
-            OutputType::Http => Some(outputs.start_brokers()?),
+            OutputType::Http => Some(outputs.start_brokers(resolver)?),
             OutputType::File => {
                 outputs.start_file()?;
                 None
@@ -155,7 +158,7 @@ impl Outputs<'_> {
     }
 
     fn start_file(&self) -> Result<(), StartError> {
-        let output = FileOutput::new(self.config.output.file.dir.clone());
+        let output = FileOutput::new(&self.config.output.file, Arc::clone(&self.shared.telemetry));
         output.check().map_err(|source| StartError::Folder {
             folder: output.target(),
             source,
@@ -164,9 +167,9 @@ impl Outputs<'_> {
         Ok(())
     }
 
-    fn start_brokers(&self) -> Result<Arc<Brokers>, StartError> {
+    fn start_brokers(&self, resolver: &Arc<dyn Resolve>) -> Result<Arc<Brokers>, StartError> {
         let config = &self.config.broker;
-        let brokers = Arc::new(self.brokers()?);
+        let brokers = Arc::new(self.brokers(resolver)?);
         let slots = config.max_in_flight * brokers.all().len();
         let limits = broker_limits(self.config);
         let delivery = Delivery {
@@ -180,13 +183,22 @@ impl Outputs<'_> {
         Ok(brokers)
     }
 
-    fn brokers(&self) -> Result<Brokers, SetupError> {
+    /// Each with as many clients as it may have requests under way.
+    fn brokers(&self, resolver: &Arc<dyn Resolve>) -> Result<Brokers, SetupError> {
         let config = &self.config.broker;
+        let is_tls = config.urls.iter().any(|url| url.scheme() == "https");
+        let tls = is_tls.then(|| client_config(&config.tls)).transpose()?;
         let changed = Arc::default();
         let broker = |(index, url)| {
             let metrics = self.shared.telemetry.broker(&broker::address(url));
-            let broker = Broker::new(index, url, config, metrics, Arc::clone(&changed))?;
-            Ok(Arc::new(broker))
+            let (resolver, tasks) = (Arc::clone(resolver), self.tasks.clone());
+            let errored = metrics.errored.clone();
+            let target = Target::new(url, config, tls.as_ref(), resolver, tasks, errored)?;
+            let clients = BrokerClient::several(&Arc::new(target), config.max_in_flight);
+            let changed = Arc::clone(&changed);
+            Ok(Arc::new(Broker::new(
+                index, url, config, metrics, clients, changed,
+            )))
         };
         let all = config.urls.iter().enumerate().map(broker);
         let all = all.collect::<Result<_, SetupError>>()?;

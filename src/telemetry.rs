@@ -148,6 +148,8 @@ pub struct Telemetry {
     dead_lettered: Family,
     delivered: Family,
     letters_dropped: Counter,
+    output_events_removed: Counter,
+    output_bytes_removed: Counter,
     spool: SpoolMetrics,
     gauges: GaugeHandles,
     /// Events by source, see `metrics.source_fields`.
@@ -206,6 +208,8 @@ impl Telemetry {
                 &[output.as_str()],
             ),
             letters_dropped: counter(&recorder, &names::DEAD_LETTERS_DROPPED, vec![]),
+            output_events_removed: counter(&recorder, &names::OUTPUT_EVENTS_REMOVED, vec![]),
+            output_bytes_removed: counter(&recorder, &names::OUTPUT_BYTES_REMOVED, vec![]),
             spool: SpoolMetrics {
                 at_start: AtomicU64::new(0),
                 at_start_gauge: gauge(&recorder, &names::SPOOL_EVENTS_AT_START, vec![]),
@@ -280,6 +284,12 @@ impl Telemetry {
     /// The oldest dead letters made room for new ones.
     pub fn letters_dropped(&self, letters: u64) {
         self.letters_dropped.increment(letters);
+    }
+
+    /// An old file of the file output made room for new ones.
+    pub fn output_removed(&self, events: u64, bytes: u64) {
+        self.output_events_removed.increment(events);
+        self.output_bytes_removed.increment(bytes);
     }
 
     /// The output has taken `events`.

@@ -118,17 +118,22 @@ def versions(nginx: str) -> str:
 
 def section(command: str, nginx: str, results: dict[str, dict[str, Rounds]]) -> str:
     """The Markdown section that is kept."""
-    today = datetime.datetime.now(datetime.UTC).date()
-    head = f"Measured {today} on {machine()}, {versions(nginx)}, with `{command}`."
+    head = measured(command, versions(nginx))
     return f"{BEGIN}\n{head}\n\n{tables(results)}\n\n{LEGEND}\n{END}\n"
 
 
-def keep(file: Path, text: str) -> None:
+def measured(command: str, *others: str) -> str:
+    """When, where and how."""
+    today = datetime.datetime.now(datetime.UTC).date()
+    return f"Measured {today} on {', '.join([machine(), *others])}, with `{command}`."
+
+
+def keep(file: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
     """Puts the section where the last one stood in the file, else at its end; what is around it stays."""
     old = file.read_text() if file.exists() else ""
-    before, begun, rest = old.partition(BEGIN)
+    before, begun, rest = old.partition(begin)
     if not begun:
         file.write_text(f"{old.rstrip()}\n\n{text}".lstrip())
         return
-    after = rest.partition(END)[2].removeprefix("\n")
+    after = rest.partition(end)[2].removeprefix("\n")
     file.write_text(before + text + after)

@@ -83,7 +83,8 @@ class Counts:
     """What the Broker stand-in has taken since its start."""
 
     requests: int
-    events: int
+    events: int  # none of compressed bodies
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -136,16 +137,16 @@ class Server:
 class Sink(Server):
     health_path = "/counts"
 
-    def __init__(self, folder: Path, programs: Programs):
+    def __init__(self, folder: Path, programs: Programs, port: int | None = None):
         super().__init__(folder)
+        self.port = port or self.port
         self.binary = programs.sink
 
     def command(self) -> list[str]:
         return [str(self.binary), f"127.0.0.1:{self.port}"]
 
     def counts(self) -> Counts:
-        requests, events = get(self.port, "/counts")[1].split()
-        return Counts(int(requests), int(events))
+        return Counts(*map(int, get(self.port, "/counts")[1].split()))
 
 
 class Floor(Server):

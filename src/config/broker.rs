@@ -6,18 +6,20 @@ use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::config::{broker_url, checks, headers, status};
+use crate::config::{BrokerTls, broker_url, checks, headers, status};
 use crate::units::{self, ByteSize, Secret};
 
 /// The Brokers and how they are sent to.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, validator::Validate)]
 #[serde(deny_unknown_fields)]
 pub struct Broker {
-    /// One or several; `http`, a host, no user information, no fragment.
+    /// One or several; `http` or `https`, a host, no user information, no fragment.
     #[serde(deserialize_with = "broker_url::list")]
     pub urls: Vec<Url>,
     /// How a batch is written.
     pub format: BrokerFormat,
+    /// How a batch is compressed.
+    pub compression: Compression,
     /// Headers of every request.
     #[serde(with = "headers")]
     pub headers: HeaderMap,
@@ -50,6 +52,10 @@ pub struct Broker {
     #[serde(with = "units::duration")]
     #[validate(custom(function = checks::time_limit))]
     pub pool_idle_timeout: Duration,
+    /// How long a connection is used before it is renewed, and its Broker's name looked up again.
+    #[serde(with = "units::duration")]
+    #[validate(custom(function = checks::time_limit))]
+    pub connection_max_age: Duration,
     /// Answers that speak of the events and not of the Broker; none of them 2xx.
     #[serde(deserialize_with = "status::rejected_codes")]
     pub rejected_codes: Vec<u16>,
@@ -61,6 +67,20 @@ pub struct Broker {
     #[serde(with = "units::duration")]
     #[validate(custom(function = checks::time_limit))]
     pub retry_max: Duration,
+    /// `[broker.tls]`.
+    pub tls: BrokerTls,
+}
+
+/// The content coding of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// As it is.
+    None,
+    /// RFC 1952.
+    Gzip,
+    /// RFC 8878.
+    Zstd,
 }
 
 /// How a batch is written.

@@ -21,15 +21,11 @@ pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Url
 
 /// Reads one URL, or says what is allowed.
 fn parse(text: &str) -> Result<Url, &'static str> {
-    const FORM: &str = r#"a URL with the scheme http and a host, such as "http://logstash:8080/""#;
+    const FORM: &str =
+        r#"a URL with the scheme http or https and a host, such as "http://logstash:8080/""#;
     let url = Url::parse(text).map_err(|_| FORM)?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(FORM);
-    }
-    if url.scheme() == "https" {
-        return Err(
-            "a URL with the scheme http: TLS towards a Broker is not there yet in this version",
-        );
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(
@@ -62,12 +58,12 @@ mod tests {
             ("http://logstash:8080/", None),
             ("http://127.0.0.1:8080", None),
             ("http://[::1]:8443/in?x=1", None),
-            ("https://logstash/", Some("TLS towards a Broker")),
-            ("not a url", Some("scheme http and a host")),
-            ("", Some("scheme http and a host")),
-            ("logstash:8080", Some("scheme http and a host")),
-            ("ftp://logstash/", Some("scheme http and a host")),
-            ("http://", Some("scheme http and a host")),
+            ("https://logstash/", None),
+            ("not a url", Some("scheme http or https and a host")),
+            ("", Some("scheme http or https and a host")),
+            ("logstash:8080", Some("scheme http or https and a host")),
+            ("ftp://logstash/", Some("scheme http or https and a host")),
+            ("http://", Some("scheme http or https and a host")),
             ("http://u:p@logstash/", Some("`user` and `password`")),
             ("http://u@logstash/", Some("`user` and `password`")),
             ("http://logstash/#a", Some("fragment")),

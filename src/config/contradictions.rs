@@ -3,10 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
+use url::Url;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 use crate::config::merge::Merge;
-use crate::config::{Config, OutputType};
+use crate::config::{Broker, Compression, Config, OutputType};
 
 /// Notes every value out of its range and every contradiction.
 pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
@@ -103,6 +104,30 @@ fn check_broker(config: &Config, merge: &mut Merge<'_>) {
     }
     if broker.user.contains(':') {
         merge.refuse("broker.user", NO_COLON.to_owned());
+    }
+    if broker.compression != Compression::None
+        && broker.headers.contains_key(http::header::CONTENT_ENCODING)
+    {
+        let rule = "both say what the Content-Encoding header is: keep one of them";
+        merge.contradiction(&["broker.compression", "broker.headers"], rule);
+    }
+    check_broker_tls(broker, merge);
+}
+
+fn check_broker_tls(broker: &Broker, merge: &mut Merge<'_>) {
+    let tls = &broker.tls;
+    for problem in tls.problems(&rustls::crypto::ring::default_provider()) {
+        merge.refuse(problem.setting(), problem.to_string());
+    }
+    if tls.client_certificate.is_some() != tls.client_key.is_some() {
+        let keys = ["broker.tls.client_certificate", "broker.tls.client_key"];
+        merge.contradiction(&keys, BOTH);
+    }
+    let is_plain = |url: &Url| url.scheme() == "http";
+    let settings = tls.settings();
+    if !settings.is_empty() && !broker.urls.is_empty() && broker.urls.iter().all(is_plain) {
+        let rule = "TLS is for URLs with the scheme https, and none of these has it";
+        merge.contradiction(&[&["broker.urls"], &settings[..]].concat(), rule);
     }
 }
 

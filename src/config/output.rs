@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use validator::Validate as _;
 
 use crate::config::{checks, unset};
+use crate::units::ByteSize;
 
 /// Where events go.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, validator::Validate)]
@@ -49,4 +50,8 @@ pub struct FileOutput {
     /// The folder of the files.
     #[validate(custom(function = checks::folder))]
     pub dir: PathBuf,
+    /// The most that the files may take; `None` (written `""`): until the disk is full.
+    #[serde(with = "unset")]
+    #[validate(custom(function = checks::size_limit))]
+    pub max_bytes: Option<ByteSize>,
 }

@@ -64,9 +64,11 @@ max_bytes = "1GiB"
 type = ""
 [output.file]
 dir = "data/events"
+max_bytes = ""
 [broker]
 urls = []
 format = "json_batch"
+compression = "none"
 headers = {}
 user = ""
 password = ""
@@ -77,9 +79,14 @@ max_in_flight = 8
 connect_timeout = "5s"
 request_timeout = "30s"
 pool_idle_timeout = "45s"
+connection_max_age = "5m"
 rejected_codes = [400, 413, 422]
 retry_initial = "100ms"
 retry_max = "30s"
+[broker.tls]
+ca = ""
+client_certificate = ""
+client_key = ""
 [metrics]
 source_fields = ["Application", "Environment", "Component"]
 max_sources = 1000
@@ -103,8 +110,8 @@ fn the_default_file_holds_every_key_in_the_order_of_the_structures() {
     let mut in_file = Vec::new();
     for (section, keys) in &file {
         for (name, value) in keys.as_table().unwrap() {
-            match (section.as_str(), value) {
-                ("output", Value::Table(inner)) => {
+            match (section.as_str(), name.as_str(), value) {
+                ("output", _, Value::Table(inner)) | ("broker", "tls", Value::Table(inner)) => {
                     in_file.extend(inner.keys().map(|key| format!("{section}.{name}.{key}")));
                 }
                 _ => in_file.push(format!("{section}.{name}")),

@@ -10,7 +10,7 @@ use url::Url;
 use super::BrokerStatus;
 use super::backoff::Backoff;
 use super::balancer::{self, Latency};
-use super::client::{BrokerClient, SetupError};
+use super::client::BrokerClient;
 use super::encode::encode;
 use super::health::{Admits, Change, Failing, Health, Ticket};
 use super::outcome::{Failure, Outcome};
@@ -69,17 +69,16 @@ impl Broker {
         url: &Url,
         config: &config::Broker,
         metrics: BrokerMetrics,
+        clients: Vec<BrokerClient>,
         changed: Arc<Notify>,
-    ) -> Result<Self, SetupError> {
+    ) -> Self {
         metrics.up.set(1.0);
-        let client = |_| BrokerClient::new(url, config).map(Arc::new);
-        let free = (0..config.max_in_flight).map(client);
-        Ok(Self {
+        Self {
             index,
             address: address(url),
             url: url.clone(),
             format: config.format,
-            slots: config.max_in_flight,
+            slots: clients.len(),
             metrics,
             state: Mutex::new(State {
                 health: Health::new(Backoff::of(config)),
@@ -87,10 +86,10 @@ impl Broker {
                 record: Record::default(),
                 is_told: false,
                 rejections: 0,
-                free: free.collect::<Result<_, _>>()?,
+                free: clients.into_iter().map(Arc::new).collect(),
             }),
             changed,
-        })
+        }
     }
 
     /// What a request would meet now.
@@ -275,7 +274,15 @@ mod tests {
         config.max_in_flight = 2;
         let url = "http://127.0.0.1:9/in?secret=x".parse().unwrap();
         let metrics = telemetry.broker("127.0.0.1:9");
-        Arc::new(Broker::new(0, &url, &config, metrics, Arc::default()).unwrap())
+        let clients = BrokerClient::unconnected(&url, &config);
+        Arc::new(Broker::new(
+            0,
+            &url,
+            &config,
+            metrics,
+            clients,
+            Arc::default(),
+        ))
     }
 
     #[test]

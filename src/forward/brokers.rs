@@ -103,6 +103,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::forward::client::BrokerClient;
     use crate::forward::health::Failing;
     use crate::telemetry::{Output, Telemetry};
 
@@ -115,7 +116,8 @@ mod tests {
         let broker = |index: usize| {
             let metrics = telemetry.broker(&index.to_string());
             let changed = Arc::clone(&changed);
-            Arc::new(Broker::new(index, &url, &config, metrics, changed).unwrap())
+            let clients = BrokerClient::unconnected(&url, &config);
+            Arc::new(Broker::new(index, &url, &config, metrics, clients, changed))
         };
         Brokers::new((0..count).map(broker).collect(), Arc::clone(&changed))
     }

@@ -1,120 +1,247 @@
 //! One connection's worth of HTTP client: sends a batch, says what came of it.
 //!
-//! Each request slot has a client of its own with a pool of one: a shared pool races a new connection against an
-//! idle one and keeps both, so the number of connections would be anybody's guess.
+//! Each request slot has one connection of its own and keeps it: a shared pool, and even a pool of one, races a new
+//! connection against one that is just being put back, so the number of connections would be anybody's guess.
 
-use std::error::Error as _;
+mod connection;
+mod dialer;
+mod resolve;
+mod tls;
+
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderValue, header};
-use reqwest::redirect::Policy;
-use reqwest::{Body, Client, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use metrics::Counter;
+use rustls::ClientConfig;
 use thiserror::Error;
-use url::Url;
+use url::{Position, Url};
 
+use super::compress::compress;
 use super::encode::{Pieces, media_type};
-use super::outcome::{Answer, NoAnswer, Outcome};
+use super::outcome::{Answer, Outcome, WasSent};
 use super::shipment::BatchId;
-use crate::config;
+use crate::config::{self, Compression, TlsFileProblem};
+use crate::lifecycle::TaskGroup;
+use connection::{Answered, Connection, NoAnswer, Place};
+use dialer::Dialer;
+pub use resolve::{Resolve, SystemResolver};
+pub(super) use tls::client_config;
+
+/// The share of a connection's greatest age that it reaches at least; chance decides on the rest.
+const LEAST_AGE: f64 = 0.8;
 
 /// The same for each try of a batch, so that a Broker's log can tell.
-const BATCH_ID: &str = "x-headgate-batch";
-
-/// Bytes of an answer that are kept.
-const EXCERPT: usize = 200;
-/// An answer longer than this is not read to its end; its connection is closed then.
-const MAX_ANSWER: usize = 64 * 1024;
-
-/// An answer's body that takes longer than this after its head is left.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+const BATCH_ID: HeaderName = HeaderName::from_static("x-headgate-batch");
 
 /// The HTTP client could not be made.
 #[derive(Debug, Error)]
-#[error("the HTTP client towards the Broker cannot be made: {0}")]
-pub struct SetupError(#[from] reqwest::Error);
+pub enum SetupError {
+    /// A file of `[broker.tls]` has changed since the configuration was checked.
+    #[error("broker.tls: must be {0}")]
+    TlsFile(#[from] TlsFileProblem),
+    /// There is nobody to believe.
+    #[error(
+        "no certificates of authorities are installed on this system: install them (ca-certificates), or set broker.tls.ca"
+    )]
+    NoAuthorities,
+    /// A URL that HTTP or TLS cannot express.
+    #[error("broker.urls: {0} has a host or a path that cannot be sent")]
+    Url(String),
+}
+
+/// What all slots of a Broker share.
+pub(super) struct Target {
+    uri: Uri,
+    headers: HeaderMap,
+    dialer: Dialer,
+    compression: Compression,
+    rejected_codes: Vec<u16>,
+    request_timeout: Duration,
+    unused_limit: Duration,
+    max_age: Duration,
+    tasks: TaskGroup,
+    /// Counts requests that are sent again.
+    errored: Counter,
+}
+
+impl Target {
+    pub(super) fn new(
+        url: &Url,
+        config: &config::Broker,
+        tls: Option<&Arc<ClientConfig>>,
+        resolver: Arc<dyn Resolve>,
+        tasks: TaskGroup,
+        errored: Counter,
+    ) -> Result<Self, SetupError> {
+        let refused = || SetupError::Url(url[..Position::BeforePath].to_owned());
+        let dialer = Dialer::new(url, tls, resolver, config.connect_timeout);
+        Ok(Self {
+            uri: url[Position::BeforePath..].parse().map_err(|_| refused())?,
+            headers: headers(url, config).ok_or_else(refused)?,
+            dialer: dialer.ok_or_else(refused)?,
+            compression: config.compression,
+            rejected_codes: config.rejected_codes.clone(),
+            request_timeout: config.request_timeout,
+            unused_limit: config.pool_idle_timeout,
+            max_age: config.connection_max_age,
+            tasks,
+            errored,
+        })
+    }
+
+    fn request(&self, id: BatchId, body: Pieces) -> Request<Pieces> {
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        let id = id.to_string().try_into();
+        let id = id.expect("an id is made of characters that a header may have");
+        request.headers_mut().insert(BATCH_ID, id);
+        request
+    }
+}
 
 /// Sends one request at a time to one Broker.
 pub(super) struct BrokerClient {
-    client: Client,
-    url: Url,
-    rejected_codes: Vec<u16>,
+    target: Arc<Target>,
+    place: Arc<Place>,
 }
 
 impl BrokerClient {
-    pub(super) fn new(url: &Url, config: &config::Broker) -> Result<Self, SetupError> {
-        let client = Client::builder()
-            .default_headers(headers(config))
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .http1_only()
-            .tcp_nodelay(true)
-            .connect_timeout(config.connect_timeout)
-            .timeout(config.request_timeout)
-            .pool_max_idle_per_host(1)
-            .pool_idle_timeout(config.pool_idle_timeout)
-            .build()?;
-        Ok(Self {
-            client,
-            url: url.clone(),
-            rejected_codes: config.rejected_codes.clone(),
-        })
+    /// So many clients, each with a connection of its own.
+    pub(super) fn several(target: &Arc<Target>, count: usize) -> Vec<Self> {
+        let client = || Self {
+            target: Arc::clone(target),
+            place: Arc::default(),
+        };
+        std::iter::repeat_with(client).take(count).collect()
+    }
+
+    /// Clients of a Broker that nothing is sent to.
+    #[cfg(test)]
+    pub(super) fn unconnected(url: &Url, config: &config::Broker) -> Vec<Self> {
+        let resolver = Arc::new(SystemResolver);
+        let (tasks, errored) = (TaskGroup::default(), Counter::noop());
+        let target = Target::new(url, config, None, resolver, tasks, errored);
+        let target = target.expect("the URL can be sent to");
+        Self::several(&Arc::new(target), config.max_in_flight)
     }
 
     /// Sends a batch and waits for what comes of it.
     pub(super) async fn send(&self, id: BatchId, body: Pieces) -> Outcome {
-        let request = self
-            .client
-            .post(self.url.clone())
-            .header(BATCH_ID, id.to_string())
-            .body(Body::wrap(body));
-        match request.send().await {
-            Ok(response) => self.outcome_of(response).await,
-            Err(error) => Outcome::of_no_answer(no_answer(&error), &innermost(&error)),
+        let body = compress(body, self.target.compression).await;
+        if let Some(outcome) = self.send_on_kept(id, body.clone()).await {
+            return outcome;
         }
-    }
-
-    /// The status decides; the rest of the answer is read only to learn more, and to use the connection again.
-    async fn outcome_of(&self, mut response: Response) -> Outcome {
-        let status = response.status().as_u16();
-        let retry_after = response.headers().get(header::RETRY_AFTER).cloned();
-        let mut beginning = Vec::new();
-        let reading = read_to_end(&mut response, &mut beginning);
-        let _as_far_as_it_came = tokio::time::timeout(ANSWER_TIMEOUT, reading).await;
-        let answer = Answer {
-            status,
-            retry_after: retry_after.as_ref().and_then(|value| value.to_str().ok()),
-            body: &String::from_utf8_lossy(&beginning),
+        let connection = match self.connect().await {
+            Ok(connection) => connection,
+            Err(reason) => return Outcome::of_no_answer(WasSent::Never, reason),
         };
-        Outcome::of_answer(answer, &self.rejected_codes, SystemTime::now())
+        self.exchange(connection, id, body)
+            .await
+            .unwrap_or_else(Outcome::from)
     }
-}
 
-/// Reads an answer's body and keeps its beginning. An answer without an end is left.
-async fn read_to_end(response: &mut Response, beginning: &mut Vec<u8>) {
-    let mut bytes = 0;
-    while let Ok(Some(chunk)) = response.chunk().await {
-        bytes += chunk.len();
-        let wanted = EXCERPT - beginning.len();
-        beginning.extend_from_slice(&chunk[..chunk.len().min(wanted)]);
-        if bytes > MAX_ANSWER {
-            return;
+    /// Sends a batch on the connection that was kept; nothing where that is as if it had not been tried.
+    ///
+    /// A Broker may close a connection that lies unused at any moment, also while a request is on its way to it. That
+    /// says nothing of its health, so the batch goes out again at once, on a new connection. Where the request was never
+    /// sent, that is as if nothing had been. Where it may have been, the events may arrive twice, as after any other
+    /// error, so it is counted as one; but it does not make the Broker rest. It happens once for a batch and not over and
+    /// over, for on a new connection the same end counts as the Broker's failure.
+    async fn send_on_kept(&self, id: BatchId, body: Pieces) -> Option<Outcome> {
+        let mut connection = self.place.take()?;
+        if !connection.is_usable().await {
+            return None;
+        }
+        match self.exchange(connection, id, body).await {
+            Ok(outcome) => Some(outcome),
+            Err(NoAnswer::NotSent(_)) => None,
+            Err(NoAnswer::Closed(_)) => {
+                self.target.errored.increment(1);
+                None
+            }
+            Err(error @ (NoAnswer::Broken(_) | NoAnswer::TimedOut)) => Some(error.into()),
         }
     }
+
+    async fn connect(&self) -> Result<Connection, String> {
+        let target = &self.target;
+        let stream = target
+            .dialer
+            .dial()
+            .await
+            .map_err(|error| error.to_string())?;
+        let share = LEAST_AGE + (1.0 - LEAST_AGE) * fastrand::f64();
+        let max_age = target.max_age.mul_f64(share);
+        let begun = Connection::begin(stream, max_age).await;
+        let (connection, work) = begun.map_err(|error| error.to_string())?;
+        let place = Arc::downgrade(&self.place);
+        target.tasks.spawn(work.run(place, target.unused_limit));
+        Ok(connection)
+    }
+
+    /// Sends a batch, and keeps the connection if it can be used again.
+    async fn exchange(
+        &self,
+        mut connection: Connection,
+        id: BatchId,
+        body: Pieces,
+    ) -> Result<Outcome, NoAnswer> {
+        let request = self.target.request(id, body);
+        let limit = self.target.request_timeout;
+        let answered = connection.exchange(request, limit).await?;
+        self.place.keep(connection, &answered);
+        Ok(self.outcome_of(&answered))
+    }
+
+    fn outcome_of(&self, answered: &Answered) -> Outcome {
+        let retry_after = answered.retry_after.as_ref();
+        let answer = Answer {
+            status: answered.status,
+            retry_after: retry_after.and_then(|value| value.to_str().ok()),
+            body: &String::from_utf8_lossy(&answered.beginning),
+        };
+        Outcome::of_answer(answer, &self.target.rejected_codes, SystemTime::now())
+    }
 }
 
-fn headers(config: &config::Broker) -> HeaderMap {
-    let mut headers = config.headers.clone();
+impl From<NoAnswer> for Outcome {
+    fn from(error: NoAnswer) -> Self {
+        let was_sent = match error {
+            NoAnswer::NotSent(_) => WasSent::Never,
+            NoAnswer::Closed(_) | NoAnswer::Broken(_) | NoAnswer::TimedOut => WasSent::Perhaps,
+        };
+        Self::of_no_answer(was_sent, error.to_string())
+    }
+}
+
+/// The headers of every request; none where the URL's host is none that HTTP can tell.
+fn headers(url: &Url, config: &config::Broker) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    let host = &url[Position::BeforeHost..Position::AfterPort];
+    headers.insert(header::HOST, host.parse().ok()?);
+    headers.extend(config.headers.clone());
     let media_type = HeaderValue::from_static(media_type(config.format));
     headers.insert(header::CONTENT_TYPE, media_type);
+    match config.compression {
+        Compression::None => {}
+        Compression::Gzip => insert(&mut headers, header::CONTENT_ENCODING, "gzip"),
+        Compression::Zstd => insert(&mut headers, header::CONTENT_ENCODING, "zstd"),
+    }
     if !headers.contains_key(header::USER_AGENT) {
         let agent = concat!("headgate/", env!("CARGO_PKG_VERSION"));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+        insert(&mut headers, header::USER_AGENT, agent);
     }
     if let Some(basic) = basic(config) {
         headers.insert(header::AUTHORIZATION, basic);
     }
-    headers
+    Some(headers)
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers.insert(name, HeaderValue::from_static(value));
 }
 
 fn basic(config: &config::Broker) -> Option<HeaderValue> {
@@ -128,25 +255,4 @@ fn basic(config: &config::Broker) -> Option<HeaderValue> {
         HeaderValue::try_from(format!("Basic {encoded}")).expect("base64 is visible ASCII");
     value.set_sensitive(true);
     Some(value)
-}
-
-fn no_answer(error: &reqwest::Error) -> NoAnswer {
-    match (error.is_timeout(), error.is_connect()) {
-        (true, true) => NoAnswer::NoConnectionInTime,
-        (true, false) => NoAnswer::NotInTime,
-        (false, true) => NoAnswer::NoConnection,
-        (false, false) => NoAnswer::Broken,
-    }
-}
-
-/// The innermost error tells most.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    match error.source() {
-        Some(_) => innermost.to_string(),
-        None => String::new(),
-    }
 }

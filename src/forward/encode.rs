@@ -65,6 +65,18 @@ fn without_line_end(batch: &Batch) -> Bytes {
     event
 }
 
+impl Pieces {
+    /// Bytes altogether.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The pieces, in order.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        self.pieces.iter()
+    }
+}
+
 impl From<Bytes> for Pieces {
     fn from(piece: Bytes) -> Self {
         Self::from(VecDeque::from([piece]))

@@ -1,31 +1,34 @@
-//! The file output: one NDJSON file an hour, `YYYY-MM-DDTHH.ndjson` (UTC), appended to.
+//! The file output: one NDJSON file an hour, `YYYY-MM-DDTHH.ndjson` (UTC), appended to. Together they keep within a
+//! bound, where there is one.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
+mod bound;
+mod current;
+
+use std::fs::{self, File};
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::telemetry::events::TornLineCut;
+use crate::config;
+use crate::telemetry::Telemetry;
+use bound::Bound;
+use current::Current;
 
 /// Writes events to the file of the hour.
 pub(super) struct FileOutput {
     folder: PathBuf,
+    bound: Option<Bound>,
     current: Option<Current>,
 }
 
-struct Current {
-    path: PathBuf,
-    file: File,
-    /// Where the last whole line ends.
-    bytes: u64,
-}
-
 impl FileOutput {
-    pub(super) fn new(folder: PathBuf) -> Self {
+    pub(super) fn new(config: &config::FileOutput, telemetry: Arc<Telemetry>) -> Self {
+        let bound = |size: crate::units::ByteSize| Bound::new(size.bytes(), telemetry);
         Self {
-            folder,
+            folder: config.dir.clone(),
+            bound: config.max_bytes.map(bound),
             current: None,
         }
     }
@@ -46,84 +49,32 @@ impl FileOutput {
     /// Appends whole lines, all or none, and syncs them: what is acked after this may be purged from the spool.
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         let path = self.folder.join(file_name(Timestamp::now()));
-        let is_usable = |current: &Current| current.path == path && current.is_there();
-        if !self.current.as_ref().is_some_and(is_usable) {
-            fs::create_dir_all(&self.folder)?;
-            self.current = Some(Current::open(path)?);
-            // Makes the file's name durable.
-            File::open(&self.folder)?.sync_all()?;
+        let mut current = self.current(path)?;
+        if let Some(bound) = &mut self.bound {
+            let bytes = current.bytes() + lines.len() as u64;
+            bound.make_room(&self.folder, current.path(), bytes)?;
         }
-        let current = self.current.as_mut().expect("a file was opened");
-        let outcome = current.append(lines);
-        if outcome.is_err() {
-            // What is in the file now is found out anew.
-            self.current = None;
-        }
-        outcome
-    }
-}
-
-impl Current {
-    /// Opens a file for appending. What a crash or a full disk left of a last line is cut: its event was never
-    /// counted as delivered and comes again.
-    fn open(path: PathBuf) -> io::Result<Self> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(&path)?;
-        let bytes = file.metadata()?.len();
-        let whole = whole_lines(&mut file, bytes)?;
-        if whole < bytes {
-            file.set_len(whole)?;
-            TornLineCut {
-                path: &path,
-                bytes: bytes - whole,
-            }
-            .emit();
-        }
-        Ok(Self {
-            path,
-            file,
-            bytes: whole,
-        })
-    }
-
-    /// Whether the file still has a name: someone may have tidied the folder, and what is written would go with the
-    /// file.
-    fn is_there(&self) -> bool {
-        self.file
-            .metadata()
-            .is_ok_and(|metadata| metadata.nlink() > 0)
-    }
-
-    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        let outcome = self.file.write_all(lines);
-        if let Err(error) = outcome.and_then(|()| self.file.sync_data()) {
-            // The lines come again. Should this fail too, opening the file anew cuts at least a torn one.
-            let _cut = self.file.set_len(self.bytes);
-            return Err(error);
-        }
-        self.bytes += lines.len() as u64;
+        current.append(lines)?;
+        // Only now: what is in the file after a failure is found out anew.
+        self.current = Some(current);
         Ok(())
     }
-}
 
-/// Where the last whole line of a file of so many bytes ends.
-fn whole_lines(file: &mut (impl Read + Seek), bytes: u64) -> io::Result<u64> {
-    const STEP: u64 = 64 * 1024;
-    let mut end = bytes;
-    while end > 0 {
-        let start = end.saturating_sub(STEP);
-        let mut piece = Vec::new();
-        file.seek(SeekFrom::Start(start))?;
-        file.take(end - start).read_to_end(&mut piece)?;
-        if let Some(newline) = memchr::memrchr(b'\n', &piece) {
-            return Ok(start + newline as u64 + 1);
+    /// The file of this path, open.
+    fn current(&mut self, path: PathBuf) -> io::Result<Current> {
+        let is_usable = |current: &Current| current.path() == path && current.is_there();
+        if let Some(current) = self.current.take().filter(is_usable) {
+            return Ok(current);
         }
-        end = start;
+        fs::create_dir_all(&self.folder)?;
+        let current = Current::open(path)?;
+        // Makes the file's name durable.
+        File::open(&self.folder)?.sync_all()?;
+        if let Some(bound) = &mut self.bound {
+            bound.look_again();
+        }
+        Ok(current)
     }
-    Ok(0)
 }
 
 fn file_name(time: Timestamp) -> String {
@@ -134,7 +85,21 @@ fn file_name(time: Timestamp) -> String {
 mod tests {
     use std::path::Path;
 
+    use std::fs::OpenOptions;
+    use std::io::Write;
+
     use super::*;
+    use crate::telemetry::{Gauges, Output};
+    use crate::units::ByteSize;
+
+    fn output(folder: &Path, max_bytes: Option<u64>) -> (FileOutput, Arc<Telemetry>) {
+        let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::File));
+        let config = config::FileOutput {
+            dir: folder.into(),
+            max_bytes: max_bytes.map(|bytes| format!("{bytes}B").parse::<ByteSize>().unwrap()),
+        };
+        (FileOutput::new(&config, Arc::clone(&telemetry)), telemetry)
+    }
 
     fn only_file(folder: &Path) -> PathBuf {
         let mut files = fs::read_dir(folder).unwrap();
@@ -147,7 +112,7 @@ mod tests {
     fn lines_are_appended_and_a_torn_one_is_cut() {
         let folder = tempfile::tempdir().unwrap();
         let hour = Timestamp::now();
-        let write = |lines: &[u8]| FileOutput::new(folder.path().into()).write(lines).unwrap();
+        let write = |lines: &[u8]| output(folder.path(), None).0.write(lines).unwrap();
         write(b"{\"a\":1}\n");
         let path = only_file(folder.path());
         let torn = [b"{\"a\":".to_vec(), vec![b'x'; 200_000]].concat();
@@ -166,7 +131,7 @@ mod tests {
     #[test]
     fn a_file_that_was_removed_is_made_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let mut output = FileOutput::new(folder.path().join("events"));
+        let (mut output, _) = output(&folder.path().join("events"), None);
         output.write(b"{\"a\":1}\n").unwrap();
         fs::remove_dir_all(folder.path().join("events")).unwrap();
         output.write(b"{\"a\":2}\n").unwrap();
@@ -185,7 +150,47 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("plain-file");
         fs::write(&file, "x").unwrap();
-        assert!(FileOutput::new(file.join("events")).check().is_err());
-        assert!(FileOutput::new(folder.path().join("a/b")).check().is_ok());
+        assert!(output(&file.join("events"), None).0.check().is_err());
+        assert!(output(&folder.path().join("a/b"), None).0.check().is_ok());
+    }
+
+    #[test]
+    fn the_oldest_files_make_room_and_what_was_in_them_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        for (name, events) in [
+            ("2026-01-01T08.ndjson", 3),
+            ("2026-01-01T09.ndjson", 4),
+            ("2026-01-01T10.ndjson", 5),
+            ("notes.ndjson", 100),
+        ] {
+            fs::write(place(name), "{\"a\":1}\n".repeat(events)).unwrap();
+        }
+        // Of eight bytes an event: room for nine.
+        let (mut output, telemetry) = output(folder.path(), Some(72));
+        output.write(b"{\"a\":2}\n").unwrap();
+        let is_there =
+            || ["08", "09", "10"].map(|hour| place(&format!("2026-01-01T{hour}.ndjson")).exists());
+        assert_eq!(is_there(), [false, false, true]);
+        output.write(&b"{\"a\":3}\n".repeat(3)).unwrap();
+        assert_eq!(is_there(), [false, false, true], "it just fits");
+        output.write(b"{\"a\":4}\n").unwrap();
+        assert_eq!(is_there(), [false, false, false]);
+        output.write(&b"{\"a\":5}\n".repeat(20)).unwrap();
+        assert!(place("notes.ndjson").exists(), "no file of the output's");
+        let written: usize = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .filter(|path| *path != place("notes.ndjson"))
+            .map(|path| fs::read_to_string(path).unwrap().lines().count())
+            .sum();
+        assert_eq!(written, 25, "the current file stays");
+        let text = telemetry.render(Gauges::default());
+        for sample in [
+            "headgate_output_events_removed_total 12",
+            "headgate_output_bytes_removed_total 96",
+        ] {
+            assert!(text.contains(sample), "{sample} is missing in:\n{text}");
+        }
     }
 }

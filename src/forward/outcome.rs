@@ -48,17 +48,13 @@ pub(super) struct Answer<'a> {
     pub(super) body: &'a str,
 }
 
-/// Why there is no answer.
+/// Whether a request that was not answered has reached the Broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoAnswer {
-    /// The connection could not be opened: a name without an address, a refusal, a certificate.
-    NoConnection,
-    /// It was not open within `broker.connect_timeout`.
-    NoConnectionInTime,
-    /// There was none within `broker.request_timeout`.
-    NotInTime,
-    /// The connection broke, or what came is not HTTP.
-    Broken,
+pub(super) enum WasSent {
+    /// There was no connection to send it on.
+    Never,
+    /// The connection broke, the time was up, or what came is no answer.
+    Perhaps,
 }
 
 impl Refused {
@@ -92,21 +88,13 @@ impl Outcome {
         })
     }
 
-    /// What it means that there is no answer; `detail` is the system's reason, or empty.
-    pub(super) fn of_no_answer(why: NoAnswer, detail: &str) -> Self {
-        let reason = match why {
-            NoAnswer::NoConnection => with_detail("no connection", detail),
-            NoAnswer::NoConnectionInTime => {
-                "no connection in time (broker.connect_timeout)".to_owned()
-            }
-            NoAnswer::NotInTime => "it did not answer in time (broker.request_timeout)".to_owned(),
-            NoAnswer::Broken => with_detail("the request failed", detail),
-        };
+    /// What it means that there is no answer.
+    pub(super) fn of_no_answer(was_sent: WasSent, reason: String) -> Self {
         Self::Errored(Failure {
             after: None,
             reason,
             refused: None,
-            may_be_the_events: matches!(why, NoAnswer::NotInTime | NoAnswer::Broken),
+            may_be_the_events: was_sent == WasSent::Perhaps,
         })
     }
 }
@@ -124,14 +112,6 @@ fn advice(status: u16) -> &'static str {
         407 => "; a proxy asks for credentials: broker.urls must lead to the Broker itself",
         429 | 503 => "; it is busy",
         _ => "",
-    }
-}
-
-fn with_detail(what: &str, detail: &str) -> String {
-    if detail.is_empty() {
-        what.to_owned()
-    } else {
-        format!("{what}: {detail}")
     }
 }
 
@@ -232,40 +212,14 @@ mod tests {
 
     #[test]
     fn no_answer_is_tried_again_whatever_the_reason() {
-        for (why, detail, reason, may_be_the_events) in [
-            (
-                NoAnswer::NoConnection,
-                "Connection refused",
-                "no connection: Connection refused",
-                false,
-            ),
-            (NoAnswer::NoConnection, "", "no connection", false),
-            (
-                NoAnswer::NoConnectionInTime,
-                "deadline has elapsed",
-                "no connection in time (broker.connect_timeout)",
-                false,
-            ),
-            (
-                NoAnswer::NotInTime,
-                "deadline has elapsed",
-                "it did not answer in time (broker.request_timeout)",
-                true,
-            ),
-            (
-                NoAnswer::Broken,
-                "connection reset",
-                "the request failed: connection reset",
-                true,
-            ),
-        ] {
+        for (was_sent, may_be_the_events) in [(WasSent::Never, false), (WasSent::Perhaps, true)] {
             let expected = Failure {
                 after: None,
-                reason: reason.to_owned(),
+                reason: "why".to_owned(),
                 refused: None,
                 may_be_the_events,
             };
-            let outcome = Outcome::of_no_answer(why, detail);
+            let outcome = Outcome::of_no_answer(was_sent, "why".to_owned());
             assert_eq!(outcome, Outcome::Errored(expected));
         }
     }

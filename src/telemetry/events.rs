@@ -225,6 +225,28 @@ impl OutputRecovered<'_> {
     }
 }
 
+/// The oldest file of the file output made room for new events.
+pub struct OutputFileRemoved<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Events in it.
+    pub events: u64,
+    /// Its length.
+    pub bytes: u64,
+}
+
+impl OutputFileRemoved<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(
+            path = %self.path.display(),
+            events = self.events,
+            bytes = self.bytes,
+            "an old events file was removed: output.file.max_bytes was reached"
+        );
+    }
+}
+
 /// An unfinished last line was cut off an events file; its event was never counted as delivered.
 pub struct TornLineCut<'a> {
     /// The file.

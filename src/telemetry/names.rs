@@ -140,6 +140,16 @@ pub(super) const DEAD_LETTERS_DROPPED: Metric = counter(
     &[],
     "Dead letters removed because dead_letters.max_bytes was reached.",
 );
+pub(super) const OUTPUT_EVENTS_REMOVED: Metric = counter(
+    "headgate_output_events_removed_total",
+    &[],
+    "Events in files of the file output that were removed because output.file.max_bytes was reached. They were delivered before.",
+);
+pub(super) const OUTPUT_BYTES_REMOVED: Metric = counter(
+    "headgate_output_bytes_removed_total",
+    &[],
+    "Bytes of these files.",
+);
 pub(super) const SPOOL_BYTES: Metric = gauge(
     "headgate_spool_bytes",
     &[],
@@ -218,6 +228,8 @@ pub const ALL: &[Metric] = &[
     EVENTS_DELIVERED,
     SOURCE_EVENTS_METRIC,
     DEAD_LETTERS_DROPPED,
+    OUTPUT_EVENTS_REMOVED,
+    OUTPUT_BYTES_REMOVED,
     SPOOL_BYTES,
     SPOOL_EVENTS,
     SPOOL_OLDEST_AGE,

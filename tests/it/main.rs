@@ -6,8 +6,11 @@ mod support;
 
 mod application_api;
 mod auth;
+mod broker_connections;
+mod broker_tls;
 mod brokers;
 mod chaos;
+mod compression;
 mod configuration;
 mod crash;
 mod culprits;

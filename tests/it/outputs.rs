@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::client::{JSON, TEXT};
+use crate::support::client::{Connection, JSON, TEXT};
+use crate::support::eventually;
+use crate::support::program::Program;
 use crate::support::test_app::TestApp;
 
 /// What lies in the folder: the events of each file.
@@ -82,4 +84,73 @@ async fn a_folder_that_vanishes_is_made_again() {
     );
     assert_eq!(files(&app).values().flatten().count(), 1);
     app.finish().await;
+}
+
+/// A server of its own process with the file output and a queue in memory.
+const LIMITED: &str = r#"
+[server]
+listen = "127.0.0.1:0"
+drain_delay = "0s"
+[admin]
+listen = "127.0.0.1:0"
+[ingest]
+durability = "memory"
+[log]
+format = "json"
+"#;
+
+/// A JSON array of numbered events of some 600 bytes.
+fn numbered(numbers: std::ops::Range<u64>) -> String {
+    let event = |number| json!({"n": number, "padding": "x".repeat(500)});
+    Value::from_iter(numbers.map(event)).to_string()
+}
+
+#[tokio::test]
+async fn on_a_full_disk_events_wait_and_nothing_torn_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("headgate.toml");
+    fs::write(&config, LIMITED).unwrap();
+    let mut program = Program::serve_limited(&config, folder.path());
+    program.limit_files(Some(10_000));
+    let mut public = Connection::open(program.public).await;
+    let mut admin = Connection::open(program.admin).await;
+    let mut until_delivered = async |events: u64| {
+        eventually("events to be delivered", async || {
+            let status = admin.request("GET", "/status", &[], "").await.json();
+            (status["books"]["delivered"] == events).then_some(())
+        })
+        .await;
+    };
+    let mut post = async |numbers| {
+        let answer = public.request("POST", "/v1/events", &[JSON], numbered(numbers));
+        assert_eq!(answer.await.status, 202);
+    };
+    post(0..5).await;
+    until_delivered(5).await;
+    // A part of these fits, and the part that was written has to go again.
+    post(5..50).await;
+    program.until_logged("the output cannot be written");
+    until_delivered(5).await;
+    program.limit_files(None);
+    until_delivered(50).await;
+    program.signal("TERM");
+    let (status, _output, log) = program.end();
+    assert_eq!(status, Some(0));
+    for words in [
+        "the output cannot be written",
+        "the output is written again",
+    ] {
+        let lines = log.iter().filter(|line| line.contains(words));
+        assert_eq!(lines.count(), 1, "{words}: {log:#?}");
+    }
+    let mut written = Vec::new();
+    for file in fs::read_dir(folder.path().join("data/events")).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        let events = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        written.extend(events.map(|event| event["n"].as_u64().unwrap()));
+    }
+    written.sort_unstable();
+    assert_eq!(written, (0..50).collect::<Vec<_>>());
 }

@@ -1,11 +1,13 @@
 //! What the tests share: a server in this process, a Broker that does as it is told, and a client that sends exact
 //! bytes. Nothing here sleeps and hopes: whoever waits, waits for a condition, and no longer than [`PATIENCE`].
 
+pub(crate) mod certificates;
 pub(crate) mod chaos_proxy;
 pub(crate) mod client;
 pub(crate) mod compress;
 pub(crate) mod fake_broker;
 pub(crate) mod http2_client;
+pub(crate) mod names;
 pub(crate) mod numbered;
 pub(crate) mod operator;
 pub(crate) mod program;

@@ -1,23 +1,29 @@
-//! A Broker that does as it is told: it answers, keeps silent, cuts the connection, or refuses what is poison to it,
-//! and remembers all that it was sent.
+//! A Broker that does as it is told: it answers, in one piece or two, keeps silent, cuts the connection, or refuses what
+//! is poison to it, over TLS or without, and remembers all that it was sent.
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::SystemTime;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio::time::{Sleep, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use super::eventually;
 
@@ -71,6 +77,10 @@ struct State {
     script: VecDeque<Reply>,
     usual: Reply,
     poison: Option<(Poison, Reply)>,
+    /// Of the body of an answer, after its head.
+    delay: Duration,
+    /// Whether each connection is closed after its first answer, without a word of it before.
+    closes: bool,
     requests: Vec<Received>,
     /// Addresses that a connection came from.
     connections: HashSet<SocketAddr>,
@@ -82,6 +92,7 @@ struct State {
 /// The Broker; ends when dropped.
 pub(crate) struct FakeBroker {
     address: SocketAddr,
+    scheme: &'static str,
     state: Arc<Mutex<State>>,
     is_open: watch::Sender<bool>,
     _serving: JoinSet<()>,
@@ -99,8 +110,12 @@ impl DownBroker {
         Self { socket }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/in", self.socket.local_addr().unwrap())
+        format!("http://{}/in", self.address())
     }
 
     /// Its label in metrics.
@@ -110,7 +125,7 @@ impl DownBroker {
 
     /// Comes up.
     pub(crate) fn up(self) -> FakeBroker {
-        FakeBroker::on(self.socket.listen(128))
+        FakeBroker::on(self.socket.listen(128), None)
     }
 }
 
@@ -120,12 +135,20 @@ impl FakeBroker {
         DownBroker::new().up()
     }
 
-    fn on(listener: io::Result<TcpListener>) -> Self {
+    /// A Broker that takes everything over TLS.
+    pub(crate) fn start_tls(config: ServerConfig) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::on(DownBroker::new().socket.listen(128), Some(acceptor))
+    }
+
+    fn on(listener: io::Result<TcpListener>, tls: Option<TlsAcceptor>) -> Self {
         let listener = listener.unwrap();
         let state = Arc::new(Mutex::new(State {
             script: VecDeque::new(),
             usual: Reply::status(200),
             poison: None,
+            delay: Duration::ZERO,
+            closes: false,
             requests: Vec::new(),
             connections: HashSet::new(),
             open_connections: 0,
@@ -134,22 +157,24 @@ impl FakeBroker {
         }));
         let (is_open, gate) = watch::channel(true);
         let address = listener.local_addr().unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let mut serving = JoinSet::new();
-        serving.spawn(accept(listener, Arc::clone(&state), gate));
+        serving.spawn(accept(listener, tls, Arc::clone(&state), gate));
         Self {
             address,
+            scheme,
             state,
             is_open,
             _serving: serving,
         }
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}/in", self.address)
-    }
-
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("{}://{}/in", self.scheme, self.address)
     }
 
     /// Its label in metrics.
@@ -174,6 +199,16 @@ impl FakeBroker {
         is_poison: impl Fn(&Value) -> bool + Send + Sync + 'static,
     ) {
         lock(&self.state).poison = Some((Arc::new(is_poison), reply));
+    }
+
+    /// From now on the body of an answer comes so long after its head.
+    pub(crate) fn delay_bodies(&self, delay: Duration) {
+        lock(&self.state).delay = delay;
+    }
+
+    /// From now on each connection is closed as soon as one request was answered on it, without a word of it before.
+    pub(crate) fn close_after_answers(&self) {
+        lock(&self.state).closes = true;
     }
 
     /// From now on requests are received and not answered.
@@ -235,7 +270,12 @@ impl FakeBroker {
     }
 }
 
-async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, gate: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    state: Arc<Mutex<State>>,
+    gate: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
@@ -245,17 +285,56 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, gate: watch::Re
         counted.connections.insert(peer);
         counted.open_connections += 1;
         drop(counted);
-        connections.spawn(serve(stream, Arc::clone(&state), gate.clone()));
+        connections.spawn(greet(stream, tls.clone(), Arc::clone(&state), gate.clone()));
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<Mutex<State>>, gate: watch::Receiver<bool>) {
+async fn greet(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    state: Arc<Mutex<State>>,
+    gate: watch::Receiver<bool>,
+) {
     stream.set_nodelay(true).unwrap();
-    let service = service_fn(|request| answer(request, Arc::clone(&state), gate.clone()));
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    // A cut is meant to end it with an error.
-    let _ended = connection.await;
+    match tls {
+        None => serve(stream, Arc::clone(&state), gate).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => serve(stream, Arc::clone(&state), gate).await,
+            // The client does not believe this Broker, or this Broker the client.
+            Err(_refused) => {}
+        },
+    }
     lock(&state).open_connections -= 1;
+}
+
+async fn serve<S>(stream: S, state: Arc<Mutex<State>>, gate: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let answered = Notify::new();
+    let service = service_fn(|request| {
+        let answer = answer(request, Arc::clone(&state), gate.clone());
+        async {
+            let response = answer.await;
+            answered.notify_one();
+            response
+        }
+    });
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    loop {
+        tokio::select! {
+            // A cut is meant to end it with an error.
+            _ended = connection.as_mut() => return,
+            () = answered.notified() => {
+                if lock(&state).closes {
+                    // Time to write the answer.
+                    let _written = timeout(Duration::from_millis(1), connection.as_mut()).await;
+                    return;
+                }
+            }
+        }
+    }
 }
 
 /// The connection is to be cut.
@@ -267,7 +346,7 @@ async fn answer(
     request: Request<Incoming>,
     state: Arc<Mutex<State>>,
     mut gate: watch::Receiver<bool>,
-) -> Result<Response<Full<Bytes>>, Cut> {
+) -> Result<Response<LateBody>, Cut> {
     let (parts, body) = request.into_parts();
     // The sender may give up in the middle.
     let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
@@ -289,12 +368,52 @@ async fn answer(
         Reply::Hang => std::future::pending::<(u16, Vec<_>, &str)>().await,
     };
     lock(&state).requests[index].status = Some(status);
-    let mut response = Response::new(Full::from(body));
+    let delay = lock(&state).delay;
+    let mut response = Response::new(LateBody::new(body, delay));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     for (name, value) in headers {
         response.headers_mut().insert(name, value.parse().unwrap());
     }
     Ok(response)
+}
+
+/// The body of an answer, which may come later than its head.
+struct LateBody {
+    text: Option<Bytes>,
+    delay: Option<Pin<Box<Sleep>>>,
+}
+
+impl LateBody {
+    fn new(text: &'static str, delay: Duration) -> Self {
+        Self {
+            text: (!text.is_empty()).then(|| Bytes::from_static(text.as_bytes())),
+            delay: (!delay.is_zero()).then(|| Box::pin(sleep(delay))),
+        }
+    }
+}
+
+impl hyper::body::Body for LateBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if let Some(delay) = &mut self.delay {
+            ready!(delay.as_mut().poll(context));
+            self.delay = None;
+        }
+        Poll::Ready(self.text.take().map(|text| Ok(Frame::data(text))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.text.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.text.as_ref().map_or(0, |text| text.len() as u64))
+    }
 }
 
 /// Remembers a request and decides on it.

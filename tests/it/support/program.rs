@@ -33,8 +33,8 @@ pub(crate) fn run(arguments: &[&str], folder: &Path) -> Output {
 pub(crate) struct Program {
     child: Child,
     log: Receiver<String>,
-    /// What it logged until it had told its addresses.
-    begun: Vec<String>,
+    /// What was read of the log.
+    read: Vec<String>,
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
 }
@@ -44,7 +44,22 @@ impl Program {
     /// "json"`.
     pub(crate) fn serve(config: &Path, folder: &Path) -> Self {
         let config = config.display().to_string();
-        let mut child = headgate(&["serve", "--config", &config], folder)
+        Self::start(headgate(&["serve", "--config", &config], folder))
+    }
+
+    /// Starts a server that is told, not killed, when a file would become too long: see [`Self::limit_files`].
+    pub(crate) fn serve_limited(config: &Path, folder: &Path) -> Self {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+            .args([env!("CARGO_BIN_EXE_headgate"), "serve", "--config"])
+            .arg(config)
+            .current_dir(folder);
+        Self::start(command)
+    }
+
+    fn start(mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -72,9 +87,25 @@ impl Program {
         Self {
             child,
             log,
-            begun,
+            read: begun,
             public: addresses[0],
             admin: addresses[1],
+        }
+    }
+
+    /// Lets no file become longer than so many bytes, as on a full disk; none: as long as they like.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let id = self.child.id().try_into().unwrap();
+        let (_, hard) = rlimit::getrlimit(rlimit::Resource::FSIZE).unwrap();
+        let limits = (bytes.unwrap_or(hard), hard);
+        rlimit::prlimit(id, rlimit::Resource::FSIZE, Some(limits), None).unwrap();
+    }
+
+    /// Waits until it logs a line with these words.
+    pub(crate) fn until_logged(&mut self, words: &str) {
+        while !self.read.last().is_some_and(|line| line.contains(words)) {
+            let line = self.log.recv_timeout(PATIENCE);
+            self.read.push(line.expect("a line with these words"));
         }
     }
 
@@ -115,7 +146,7 @@ impl Program {
 
     /// Waits for the end: exit status, standard output, and what it logged.
     pub(crate) fn end(mut self) -> (Option<i32>, String, Vec<String>) {
-        let mut log = std::mem::take(&mut self.begun);
+        let mut log = std::mem::take(&mut self.read);
         // The log ends with the process.
         loop {
             match self.log.recv_timeout(PATIENCE) {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use headgate::app::App;
 use headgate::config::{Config, ConfigErrors};
+use headgate::forward::Resolve;
+use seglog::DiskFolder;
 use seglog::testing::MemoryFolder;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -85,6 +87,19 @@ impl TestApp {
         let folder = self.keep_folder();
         self.stop().await;
         Self::start_on(&folder, toml).await
+    }
+
+    /// Starts a server that looks names up here.
+    pub(crate) async fn start_resolving(resolver: Arc<dyn Resolve>, toml: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path(), toml).unwrap();
+        let spool = Arc::new(DiskFolder::new(&config.spool.dir));
+        let app = App::start_among(config, spool, resolver).await.unwrap();
+        Self {
+            app,
+            folder: Arc::new(folder),
+            is_finished: false,
+        }
     }
 
     /// Starts a server that sends to this Broker.

@@ -1,8 +1,9 @@
-//! The Broker stand-in of `scripts/bench`: it reads each body whole, answers `ok` and counts.
+//! The Broker stand-in of `scripts/bench` and `scripts/bench-forward`: it reads each body whole, answers `ok` and counts.
 //!
 //! An event of the bench bears the byte `~` once, and nothing else that is sent does, so the count holds
-//! whatever the format of a delivery is, and owes nothing to the books of the server under test.
-//! `GET /counts` answers `REQUESTS EVENTS`, both since the start.
+//! whatever the format of a delivery is, and owes nothing to the books of the server under test; in a compressed
+//! body it cannot be counted.
+//! `GET /counts` answers `REQUESTS EVENTS BYTES`, all since the start; bytes are those of bodies as they came.
 //! It touches one socket, named by its only argument, and runs until it is killed.
 
 use std::io::{Error, ErrorKind};
@@ -25,6 +26,7 @@ const EVENT_MARK: u8 = b'~';
 struct Counts {
     requests: AtomicU64,
     events: AtomicU64,
+    bytes: AtomicU64,
 }
 
 // One thread, so that the stand-in takes as little as it can from the cores that the server under test runs on.
@@ -49,11 +51,13 @@ async fn take(State(counts): State<Arc<Counts>>, body: Bytes) -> &'static str {
     let events = body.iter().filter(|&&byte| byte == EVENT_MARK).count();
     counts.requests.fetch_add(1, Ordering::Relaxed);
     counts.events.fetch_add(events as u64, Ordering::Relaxed);
+    counts.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
     "ok"
 }
 
 async fn report(State(counts): State<Arc<Counts>>) -> String {
     let requests = counts.requests.load(Ordering::Relaxed);
     let events = counts.events.load(Ordering::Relaxed);
-    format!("{requests} {events}")
+    let bytes = counts.bytes.load(Ordering::Relaxed);
+    format!("{requests} {events} {bytes}")
 }

@@ -56,11 +56,15 @@ validate.max_message_bytes = '0B' => 0B | at least 1B
 spool.dir = '' => the path of a folder
 output.type = 'kafka' => kafka | http | file | stdout | or ""
 output.type = 5 => = 5: | http | file | stdout
+output.file.max_bytes = '0B' => 0B | at least 1B
+output.file.max_bytes = 5 => = 5: | a size | or ""
 output.file = 'x' => x | a table: [output.file]
-broker.urls = ['not a url'] => not a url | with the scheme http
+broker.urls = ['not a url'] => not a url | with the scheme http or https
 broker.urls = 'http://a/' => http://a/ | a list
 broker.urls = ['http://a', 'http://a/'] => each one once
 broker.format = 'csv' => csv | json_batch | json_lines | json
+broker.compression = 'lzma' => lzma | none | gzip | zstd
+broker.connection_max_age = '0s' => 0s | 1ms to 8760h
 broker.max_in_flight = -1 => -1 | not negative
 broker.max_in_flight = 0 => = 0: | from 1 to 1000
 broker.rejected_codes = [400, 200] => 200 | none of them 2xx

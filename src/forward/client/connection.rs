@@ -1,0 +1,214 @@
+//! One kept connection to a Broker, and the place where it waits between two requests.
+
+use std::io;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::tls;
+use crate::forward::encode::Pieces;
+
+/// Bytes of an answer that are kept.
+const EXCERPT: usize = 200;
+/// An answer longer than this is not read to its end; its connection is closed then.
+const MAX_ANSWER: usize = 64 * 1024;
+/// An answer's body that takes longer than this after its head is left.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// A connection whose last answer has been read is ready in a moment; one that is not still writes the last request,
+/// whose answer came early, and may do so for ever.
+const READY_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// An open connection. Dropping it closes it.
+pub(super) struct Connection {
+    sender: SendRequest<Pieces>,
+    /// From then on it is not used again.
+    expires: Instant,
+    unused_since: Instant,
+}
+
+/// An answer, as far as it matters.
+pub(super) struct Answered {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<HeaderValue>,
+    /// Of the body.
+    pub(super) beginning: Vec<u8>,
+    /// Whether it was read to its end, so that the connection can be used again.
+    is_whole: bool,
+}
+
+/// Why there is no answer. How sure it is that the Broker knows nothing of the request decides what may follow.
+#[derive(Debug, Error)]
+pub(super) enum NoAnswer {
+    /// hyper gives a request back as long as it has not begun to write it: the Broker knows nothing of it.
+    #[error("the connection ended before the request was sent: {}", tls::explain(.0))]
+    NotSent(hyper::Error),
+    /// The connection ended while the request was written or its answer awaited: the Broker may have taken it.
+    #[error("the request failed: {}", tls::explain(.0))]
+    Closed(hyper::Error),
+    /// Something else than an answer came, or TLS failed.
+    #[error("the request failed: {}", tls::explain(.0))]
+    Broken(hyper::Error),
+    /// It may yet be taken.
+    #[error("it did not answer in time (broker.request_timeout)")]
+    TimedOut,
+}
+
+impl Connection {
+    /// Begins to speak HTTP; the second half is the connection's own work, which somebody must run.
+    pub(super) async fn begin<S>(stream: S, max_age: Duration) -> hyper::Result<(Self, Work<S>)>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let opened = Instant::now();
+        let (sender, work) = http1::handshake(TokioIo::new(stream)).await?;
+        let connection = Self {
+            sender,
+            expires: opened + max_age,
+            unused_since: opened,
+        };
+        Ok((connection, Work(work)))
+    }
+
+    /// Whether it can take another request: young enough, and not closed as far as can be known.
+    pub(super) async fn is_usable(&mut self) -> bool {
+        Instant::now() < self.expires
+            && matches!(
+                timeout(READY_TIMEOUT, self.sender.ready()).await,
+                Ok(Ok(()))
+            )
+    }
+
+    /// Sends a request and waits for the answer for at most `limit`.
+    pub(super) async fn exchange(
+        &mut self,
+        request: Request<Pieces>,
+        limit: Duration,
+    ) -> Result<Answered, NoAnswer> {
+        match timeout(limit, self.sender.try_send_request(request)).await {
+            Ok(Ok(response)) => Ok(Answered::read(response).await),
+            Ok(Err(error)) if error.message().is_some() => {
+                Err(NoAnswer::NotSent(error.into_error()))
+            }
+            Ok(Err(error)) => Err(NoAnswer::from(error.into_error())),
+            Err(_) => Err(NoAnswer::TimedOut),
+        }
+    }
+}
+
+impl Answered {
+    async fn read(response: Response<Incoming>) -> Self {
+        let (head, mut body) = response.into_parts();
+        let mut beginning = Vec::new();
+        let reading = read_to_end(&mut body, &mut beginning);
+        let is_whole = timeout(ANSWER_TIMEOUT, reading).await.unwrap_or(false);
+        Self {
+            status: head.status.as_u16(),
+            retry_after: head.headers.get(header::RETRY_AFTER).cloned(),
+            beginning,
+            is_whole,
+        }
+    }
+}
+
+/// Reads an answer's body and keeps its beginning; whether it came to its end. An endless one is left.
+async fn read_to_end(body: &mut Incoming, beginning: &mut Vec<u8>) -> bool {
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return false;
+        };
+        let chunk = frame.into_data().unwrap_or_else(|_trailers| Bytes::new());
+        bytes += chunk.len();
+        let wanted = EXCERPT - beginning.len();
+        beginning.extend_from_slice(&chunk[..chunk.len().min(wanted)]);
+        if bytes > MAX_ANSWER {
+            return false;
+        }
+    }
+    true
+}
+
+impl From<hyper::Error> for NoAnswer {
+    fn from(error: hyper::Error) -> Self {
+        if error.is_incomplete_message() || is_end_of_connection(&error) {
+            Self::Closed(error)
+        } else {
+            Self::Broken(error)
+        }
+    }
+}
+
+fn is_end_of_connection(error: &hyper::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof,
+    };
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+    source.is_some_and(|error: &io::Error| {
+        matches!(
+            error.kind(),
+            BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
+        )
+    })
+}
+
+/// The place where a slot's connection waits between two requests.
+#[derive(Default)]
+pub(super) struct Place(Mutex<Option<Connection>>);
+
+impl Place {
+    pub(super) fn take(&self) -> Option<Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Keeps a connection for the next request, unless its last answer still lies in it.
+    pub(super) fn keep(&self, mut connection: Connection, answered: &Answered) {
+        if answered.is_whole {
+            connection.unused_since = Instant::now();
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+        }
+    }
+
+    /// Closes the connection if it has not been used for so long; when to look again.
+    fn close_if_unused_for(&self, limit: Duration) -> Instant {
+        let now = Instant::now();
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match place.as_ref().map(|kept| kept.unused_since + limit) {
+            Some(due) if due > now => due,
+            _ => {
+                place.take();
+                now + limit
+            }
+        }
+    }
+}
+
+/// What a connection does by itself: reading, writing, noticing that the other side closes it.
+pub(super) struct Work<S: AsyncRead + AsyncWrite + Unpin>(http1::Connection<TokioIo<S>, Pieces>);
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Work<S> {
+    /// Runs until the connection is closed: by the Broker, because its slot dropped it, or because it lay unused at its
+    /// place for `unused_limit`. What goes wrong is told to whoever waits for an answer.
+    pub(super) async fn run(self, place: Weak<Place>, unused_limit: Duration) {
+        let mut connection = pin!(self.0);
+        let mut look_at = Instant::now() + unused_limit;
+        while timeout_at(look_at, connection.as_mut()).await.is_err() {
+            look_at = match place.upgrade() {
+                Some(place) => place.close_if_unused_for(unused_limit),
+                None => Instant::now() + unused_limit,
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! A connection over a pipe, with a paused clock: when it is used again, when it is closed, and what its end means.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+use super::*;
+
+const MAX_AGE: Duration = Duration::from_secs(300);
+const UNUSED_LIMIT: Duration = Duration::from_secs(45);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// A connection whose work runs, its place, and the Broker's end of it.
+async fn begin() -> (Connection, Arc<Place>, DuplexStream) {
+    let (ours, theirs) = duplex(64 * 1024);
+    let (connection, work) = Connection::begin(ours, MAX_AGE).await.unwrap();
+    let place = Arc::new(Place::default());
+    let tasks = crate::lifecycle::TaskGroup::default();
+    tasks.spawn(work.run(Arc::downgrade(&place), UNUSED_LIMIT));
+    (connection, place, theirs)
+}
+
+fn request() -> Request<Pieces> {
+    let mut request = Request::new(Pieces::from(Bytes::from_static(b"[{}]")));
+    *request.method_mut() = http::Method::POST;
+    request
+}
+
+/// Reads a request and answers.
+async fn answer(theirs: &mut DuplexStream, answer: &[u8]) {
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"[{}]") {
+        assert!(theirs.read_buf(&mut seen).await.unwrap() > 0);
+    }
+    theirs.write_all(answer).await.unwrap();
+}
+
+/// One request that is answered with 200, after which the connection is kept.
+async fn deliver(mut connection: Connection, place: &Place, theirs: &mut DuplexStream) {
+    let exchange = connection.exchange(request(), REQUEST_TIMEOUT);
+    let (answered, ()) = tokio::join!(exchange, answer(theirs, OK));
+    let answered = answered.unwrap();
+    assert_eq!(
+        (answered.status, &answered.beginning[..]),
+        (200, &b"ok"[..])
+    );
+    place.keep(connection, &answered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_used_again_until_it_is_too_old() {
+    let (connection, place, mut theirs) = begin().await;
+    let opened = Instant::now();
+    deliver(connection, &place, &mut theirs).await;
+    let mut uses = 0;
+    loop {
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        let mut connection = place.take().expect("it is used often enough to be kept");
+        if !connection.is_usable().await {
+            break;
+        }
+        deliver(connection, &place, &mut theirs).await;
+        uses += 1;
+    }
+    assert_eq!(uses, 7);
+    assert_eq!(opened.elapsed(), Duration::from_secs(8 * 40));
+    let mut end = [0];
+    assert_eq!(theirs.read(&mut end).await.unwrap(), 0, "it is closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn unused_it_is_closed_in_time() {
+    let (connection, place, mut theirs) = begin().await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    deliver(connection, &place, &mut theirs).await;
+    let unused_since = Instant::now();
+    let mut end = [0];
+    assert_eq!(theirs.read(&mut end).await.unwrap(), 0);
+    assert_eq!(unused_since.elapsed().as_secs(), UNUSED_LIMIT.as_secs());
+    assert!(place.take().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn closed_by_the_broker_while_unused_it_is_not_used_again() {
+    let (connection, place, mut theirs) = begin().await;
+    deliver(connection, &place, &mut theirs).await;
+    drop(theirs);
+    tokio::task::yield_now().await;
+    assert!(!place.take().unwrap().is_usable().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_sent_is_told_from_what_may_have_been() {
+    let (mut connection, _place, theirs) = begin().await;
+    drop(theirs);
+    let answered = connection.exchange(request(), REQUEST_TIMEOUT).await;
+    assert!(matches!(answered, Err(NoAnswer::NotSent(_))));
+
+    let (mut connection, _place, mut theirs) = begin().await;
+    let exchange = connection.exchange(request(), REQUEST_TIMEOUT);
+    let (answered, ()) = tokio::join!(exchange, async {
+        answer(&mut theirs, b"").await;
+        drop(theirs);
+    });
+    assert!(matches!(answered, Err(NoAnswer::Closed(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_and_nonsense_are_no_end_of_the_connection() {
+    let (mut connection, _place, mut theirs) = begin().await;
+    let exchange = connection.exchange(request(), REQUEST_TIMEOUT);
+    let (answered, ()) = tokio::join!(exchange, answer(&mut theirs, b""));
+    assert!(matches!(answered, Err(NoAnswer::TimedOut)));
+    let mut end = [0];
+    assert_eq!(theirs.read(&mut end).await.unwrap(), 0, "it is closed");
+
+    let (mut connection, _place, mut theirs) = begin().await;
+    let exchange = connection.exchange(request(), REQUEST_TIMEOUT);
+    let (answered, ()) = tokio::join!(exchange, answer(&mut theirs, b"SSH-2.0-OpenSSH\r\n\r\n"));
+    assert!(matches!(answered, Err(NoAnswer::Broken(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_without_an_end_counts_and_its_connection_does_not() {
+    let (mut connection, place, mut theirs) = begin().await;
+    let begun = Instant::now();
+    let exchange = connection.exchange(request(), REQUEST_TIMEOUT);
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nok";
+    let (answered, ()) = tokio::join!(exchange, answer(&mut theirs, head));
+    let answered = answered.unwrap();
+    assert_eq!(answered.status, 200);
+    assert_eq!(begun.elapsed().as_secs(), ANSWER_TIMEOUT.as_secs());
+    place.keep(connection, &answered);
+    assert!(place.take().is_none());
+}

@@ -1,0 +1,174 @@
+//! Opens connections: looks the name up, goes through its addresses, and sets up TLS where the URL asks for it.
+
+use std::cmp::Ordering as Order;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
+use url::{Host, Url};
+
+use super::resolve::Resolve;
+use super::tls;
+
+/// A stream to a Broker.
+pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// Why there is no connection, in words that say what to mend.
+#[derive(Debug, Error)]
+pub(super) enum DialError {
+    #[error("no connection in time (broker.connect_timeout)")]
+    TimedOut,
+    #[error("no connection: the name in broker.urls cannot be looked up: {0}")]
+    Name(io::Error),
+    #[error("no connection: the name in broker.urls has no address")]
+    NoAddress,
+    #[error("no connection: {}", tls::explain(.0))]
+    Failed(#[from] io::Error),
+}
+
+/// Opens the connections of all slots of one Broker.
+pub(super) struct Dialer {
+    host: Host,
+    port: u16,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    resolver: Arc<dyn Resolve>,
+    /// For a whole connection, whatever it takes.
+    limit: Duration,
+    /// Which of the name's addresses is next.
+    turn: AtomicUsize,
+}
+
+impl Dialer {
+    /// None where the URL's host cannot be had in TLS, which has narrower names.
+    pub(super) fn new(
+        url: &Url,
+        tls: Option<&Arc<ClientConfig>>,
+        resolver: Arc<dyn Resolve>,
+        limit: Duration,
+    ) -> Option<Self> {
+        let host = url.host()?.to_owned();
+        let tls = match tls.filter(|_| url.scheme() == "https") {
+            Some(config) => Some((TlsConnector::from(Arc::clone(config)), server_name(&host)?)),
+            None => None,
+        };
+        Some(Self {
+            host,
+            port: url.port_or_known_default()?,
+            tls,
+            resolver,
+            limit,
+            // Several Headgates that start together do not all begin with the same address.
+            turn: AtomicUsize::new(fastrand::usize(..)),
+        })
+    }
+
+    /// Opens a connection to one of the addresses that the name has now; the first that can be reached, beginning with
+    /// the one whose turn it is.
+    pub(super) async fn dial(&self) -> Result<Stream, DialError> {
+        let deadline = Instant::now() + self.limit;
+        let addresses = timeout_at(deadline, self.addresses());
+        let addresses = addresses.await.map_err(|_| DialError::TimedOut)??;
+        let mut failure = DialError::NoAddress;
+        for (tried, address) in addresses.iter().enumerate() {
+            // A share of the time that is left, so that an address that swallows packets leaves some to the others.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            failure = match timeout(share, self.open(*address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => error.into(),
+                Err(_) => DialError::TimedOut,
+            };
+        }
+        Err(failure)
+    }
+
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, DialError> {
+        let found = match &self.host {
+            Host::Ipv4(address) => vec![SocketAddr::new(IpAddr::V4(*address), self.port)],
+            Host::Ipv6(address) => vec![SocketAddr::new(IpAddr::V6(*address), self.port)],
+            Host::Domain(name) => {
+                let found = self.resolver.resolve(name, self.port).await;
+                found.map_err(DialError::Name)?
+            }
+        };
+        Ok(in_turn(found, self.turn.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    async fn open(&self, address: SocketAddr) -> io::Result<Stream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        match &self.tls {
+            None => Ok(Either::Left(stream)),
+            Some((connector, name)) => {
+                let stream = connector.connect(name.clone(), stream).await?;
+                Ok(Either::Right(Box::new(stream)))
+            }
+        }
+    }
+}
+
+fn server_name(host: &Host) -> Option<ServerName<'static>> {
+    match host {
+        Host::Domain(name) => ServerName::try_from(name.clone()).ok(),
+        Host::Ipv4(address) => Some(IpAddr::V4(*address).into()),
+        Host::Ipv6(address) => Some(IpAddr::V6(*address).into()),
+    }
+}
+
+/// The addresses in the order in which they are tried at this turn: each of the preferred family comes first once. The
+/// order of the answer says which family is preferred (RFC 6724) and nothing else: name servers shuffle it, which
+/// would undo the turns.
+fn in_turn(mut addresses: Vec<SocketAddr>, turn: usize) -> Vec<SocketAddr> {
+    let Some(first) = addresses.first() else {
+        return addresses;
+    };
+    let is_preferred_v4 = first.is_ipv4();
+    let is_preferred = |address: &SocketAddr| address.is_ipv4() == is_preferred_v4;
+    addresses.sort_by(
+        |one, other| match is_preferred(other).cmp(&is_preferred(one)) {
+            Order::Equal => one.cmp(other),
+            by_family => by_family,
+        },
+    );
+    addresses.dedup();
+    let preferred = addresses
+        .iter()
+        .filter(|address| is_preferred(address))
+        .count();
+    addresses[..preferred].rotate_left(turn % preferred);
+    addresses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_has_its_turn_however_the_answer_is_shuffled() {
+        let addresses = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let [a, b, c, six] = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80", "[::1]:80"];
+        for (answer, turn, expected) in [
+            (vec![a, b, c], 0, vec![a, b, c]),
+            (vec![b, c, a], 1, vec![b, c, a]),
+            (vec![c, a, b, b], 2, vec![c, a, b]),
+            (vec![c, a, b], 3, vec![a, b, c]),
+            (vec![b, six, a], 1, vec![b, a, six]),
+            (vec![six, a, b], 5, vec![six, a, b]),
+            (vec![], 7, vec![]),
+        ] {
+            assert_eq!(in_turn(addresses(&answer), turn), addresses(&expected));
+        }
+    }
+}

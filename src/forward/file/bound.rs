@@ -1,0 +1,147 @@
+//! The bound of the files together: the oldest make room. What is removed was delivered once and is lost now, so it is
+//! counted and logged.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::telemetry::Telemetry;
+use crate::telemetry::events::OutputFileRemoved;
+
+/// Keeps the files of one folder within so many bytes.
+pub(super) struct Bound {
+    max_bytes: u64,
+    /// Bytes of the files other than the current one, when last looked at.
+    others: Option<u64>,
+    telemetry: Arc<Telemetry>,
+}
+
+struct EventsFile {
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl Bound {
+    pub(super) fn new(max_bytes: u64, telemetry: Arc<Telemetry>) -> Self {
+        Self {
+            max_bytes,
+            others: None,
+            telemetry,
+        }
+    }
+
+    /// Another file is the current one now.
+    pub(super) fn look_again(&mut self) {
+        self.others = None;
+    }
+
+    /// Makes room for the current file to have so many bytes. It stays itself, however long.
+    pub(super) fn make_room(
+        &mut self,
+        folder: &Path,
+        current: &Path,
+        bytes: u64,
+    ) -> io::Result<()> {
+        let fits = |others: u64| others == 0 || others.saturating_add(bytes) <= self.max_bytes;
+        if self.others.is_some_and(fits) {
+            return Ok(());
+        }
+        // Somebody may have tidied the folder meanwhile.
+        let files = files_before(folder, current)?;
+        let mut others = files.iter().map(|file| file.bytes).sum();
+        for file in &files {
+            if fits(others) {
+                break;
+            }
+            self.remove(file)?;
+            others -= file.bytes;
+        }
+        self.others = Some(others);
+        Ok(())
+    }
+
+    fn remove(&self, file: &EventsFile) -> io::Result<()> {
+        let removed = count_lines(&file.path).and_then(|events| {
+            fs::remove_file(&file.path)?;
+            Ok(events)
+        });
+        match removed {
+            Ok(events) => {
+                self.telemetry.output_removed(events, file.bytes);
+                OutputFileRemoved {
+                    path: &file.path,
+                    events,
+                    bytes: file.bytes,
+                }
+                .emit();
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The files of the output other than the current one, the oldest first. Files of other names are not touched.
+fn files_before(folder: &Path, current: &Path) -> io::Result<Vec<EventsFile>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if path == current || !is_hour(&path) {
+            continue;
+        }
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_file() => files.push(EventsFile {
+                path,
+                bytes: metadata.len(),
+            }),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // The names are times.
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(files)
+}
+
+/// Whether the name is that of an hour's file: `2026-01-01T08.ndjson`.
+fn is_hour(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let hour = name.and_then(|name| name.strip_suffix(".ndjson"));
+    hour.is_some_and(|hour| format!("{hour}:00Z").parse::<jiff::Timestamp>().is_ok())
+}
+
+fn count_lines(path: &Path) -> io::Result<u64> {
+    let mut file = File::open(path)?;
+    let mut piece = vec![0; 256 * 1024];
+    let mut lines = 0;
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(lines),
+            Ok(bytes) => lines += memchr::memchr_iter(b'\n', &piece[..bytes]).count() as u64,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_hour_is_an_hour() {
+        for (name, expected) in [
+            ("2026-01-01T08.ndjson", true),
+            ("2026-01-01T08.ndjson.gz", false),
+            ("2026-01-01T25.ndjson", false),
+            ("2026-01-01.ndjson", false),
+            ("notes.ndjson", false),
+        ] {
+            assert_eq!(is_hour(Path::new(name)), expected, "{name}");
+        }
+    }
+}

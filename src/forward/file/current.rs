@@ -1,0 +1,88 @@
+//! The file of the current hour: appended to in whole lines, all or none.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::telemetry::events::TornLineCut;
+
+/// An open file.
+pub(super) struct Current {
+    path: PathBuf,
+    file: File,
+    /// Where the last whole line ends.
+    bytes: u64,
+}
+
+impl Current {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Opens a file for appending. What a crash or a full disk left of a last line is cut: its event was never
+    /// counted as delivered and comes again.
+    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&path)?;
+        let bytes = file.metadata()?.len();
+        let whole = whole_lines(&mut file, bytes)?;
+        if whole < bytes {
+            file.set_len(whole)?;
+            TornLineCut {
+                path: &path,
+                bytes: bytes - whole,
+            }
+            .emit();
+        }
+        Ok(Self {
+            path,
+            file,
+            bytes: whole,
+        })
+    }
+
+    /// Whether the file still has a name: someone may have tidied the folder, and what is written would go with the
+    /// file.
+    pub(super) fn is_there(&self) -> bool {
+        self.file
+            .metadata()
+            .is_ok_and(|metadata| metadata.nlink() > 0)
+    }
+
+    /// Appends lines and syncs them.
+    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        let outcome = self.file.write_all(lines);
+        if let Err(error) = outcome.and_then(|()| self.file.sync_data()) {
+            // The lines come again. Should this fail too, opening the file anew cuts at least a torn one.
+            let _cut = self.file.set_len(self.bytes);
+            return Err(error);
+        }
+        self.bytes += lines.len() as u64;
+        Ok(())
+    }
+}
+
+/// Where the last whole line of a file of so many bytes ends.
+fn whole_lines(file: &mut (impl Read + Seek), bytes: u64) -> io::Result<u64> {
+    const STEP: u64 = 64 * 1024;
+    let mut end = bytes;
+    while end > 0 {
+        let start = end.saturating_sub(STEP);
+        let mut piece = Vec::new();
+        file.seek(SeekFrom::Start(start))?;
+        file.take(end - start).read_to_end(&mut piece)?;
+        if let Some(newline) = memchr::memrchr(b'\n', &piece) {
+            return Ok(start + newline as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
