@@ -191,9 +191,10 @@ impl Outputs<'_> {
         let changed = Arc::default();
         let broker = |(index, url)| {
             let metrics = self.shared.telemetry.broker(&broker::address(url));
-            let (resolver, tasks) = (Arc::clone(resolver), self.tasks.clone());
+            let resolver = Arc::clone(resolver);
+            let life = (self.lifecycle.clone(), self.tasks.clone());
             let errored = metrics.errored.clone();
-            let target = Target::new(url, config, tls.as_ref(), resolver, tasks, errored)?;
+            let target = Target::new(url, config, tls.as_ref(), resolver, life, errored)?;
             let clients = BrokerClient::several(&Arc::new(target), config.max_in_flight);
             let changed = Arc::clone(&changed);
             Ok(Arc::new(Broker::new(

@@ -22,7 +22,7 @@ use super::encode::{Pieces, media_type};
 use super::outcome::{Answer, Outcome, WasSent};
 use super::shipment::BatchId;
 use crate::config::{self, Compression, TlsFileProblem};
-use crate::lifecycle::TaskGroup;
+use crate::lifecycle::{Lifecycle, TaskGroup};
 use connection::{Answered, Connection, NoAnswer, Place};
 use dialer::Dialer;
 pub use resolve::{Resolve, SystemResolver};
@@ -60,6 +60,7 @@ pub(super) struct Target {
     request_timeout: Duration,
     unused_limit: Duration,
     max_age: Duration,
+    lifecycle: Lifecycle,
     tasks: TaskGroup,
     /// Counts requests that are sent again.
     errored: Counter,
@@ -71,7 +72,7 @@ impl Target {
         config: &config::Broker,
         tls: Option<&Arc<ClientConfig>>,
         resolver: Arc<dyn Resolve>,
-        tasks: TaskGroup,
+        (lifecycle, tasks): (Lifecycle, TaskGroup),
         errored: Counter,
     ) -> Result<Self, SetupError> {
         let refused = || SetupError::Url(url[..Position::BeforePath].to_owned());
@@ -85,6 +86,7 @@ impl Target {
             request_timeout: config.request_timeout,
             unused_limit: config.pool_idle_timeout,
             max_age: config.connection_max_age,
+            lifecycle,
             tasks,
             errored,
         })
@@ -122,8 +124,8 @@ impl BrokerClient {
     #[cfg(test)]
     pub(super) fn unconnected(url: &Url, config: &config::Broker) -> Vec<Self> {
         let resolver = Arc::new(SystemResolver);
-        let (tasks, errored) = (TaskGroup::default(), Counter::noop());
-        let target = Target::new(url, config, None, resolver, tasks, errored);
+        let life = (Lifecycle::new(), TaskGroup::default());
+        let target = Target::new(url, config, None, resolver, life, Counter::noop());
         let target = target.expect("the URL can be sent to");
         Self::several(&Arc::new(target), config.max_in_flight)
     }
@@ -178,7 +180,12 @@ impl BrokerClient {
         let begun = Connection::begin(stream, max_age).await;
         let (connection, work) = begun.map_err(|error| error.to_string())?;
         let place = Arc::downgrade(&self.place);
-        target.tasks.spawn(work.run(place, target.unused_limit));
+        let (lifecycle, unused_limit) = (target.lifecycle.clone(), target.unused_limit);
+        target.tasks.spawn(async move {
+            lifecycle
+                .unless_stopped(work.run(place, unused_limit))
+                .await;
+        });
         Ok(connection)
     }
 

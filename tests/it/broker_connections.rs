@@ -136,7 +136,8 @@ async fn a_broker_that_closes_connections_at_once_never_rests() {
     }
     app.finish().await;
     assert_eq!(broker.delivered().len(), 200);
-    assert!(broker.connections() > 100, "{}", broker.connections());
+    // A request that comes while the answer before it is still being written is taken too.
+    assert!(broker.connections() > 20, "{}", broker.connections());
 }
 
 #[tokio::test]
@@ -157,10 +158,10 @@ async fn a_kept_connection_that_ends_under_a_request_costs_a_retry_and_a_new_one
     post_one(&app).await;
     app.until_book("delivered", 1).await;
     post_one(&app).await;
-    eventually("the Broker to be seen down", async || {
-        (app.status().await["brokers"][0]["up"] == false).then_some(())
+    eventually("the second try to fail too", async || {
+        (errored(&app).await == 2.0).then_some(())
     })
     .await;
-    assert_eq!((broker.requests().len(), errored(&app).await), (3, 2.0));
+    assert_eq!(broker.requests().len(), 3, "the batch pauses");
     app.stop().await;
 }
