@@ -32,9 +32,12 @@ use source::{Extent, Source};
 /// The pause before a spool that cannot be read is read again.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// After so many tries the rest of a segment that cannot be read at all is given up: a disk that is away for a moment
-/// comes back before that.
+/// After so many tries the rest of a segment is given up of which the disk says that it cannot be read: one that is away for
+/// a moment comes back before that. Whatever else is in the way, such as too many open files, is waited for.
 const TRIES: u32 = 60;
+
+/// Error number of an input/output error on Linux.
+const EIO: i32 = 5;
 
 /// So much is read from the disk at a time when a lease wants less.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -140,7 +143,7 @@ impl DiskSpool {
         source: &mut Option<Source>,
         limits: LeaseLimits,
     ) {
-        let mut failures = 0;
+        let (mut failures, mut bad_reads) = (0, 0);
         loop {
             let Some((behind, extent)) = self.shared.lanes().next_read(outlet.side, limits) else {
                 return;
@@ -149,9 +152,9 @@ impl DiskSpool {
                 Some(source) if source.stands_at(behind) => source,
                 _ => self.shared.source(outlet.side, behind),
             };
-            match read_piece(reader, extent, failures >= TRIES).await {
+            match read_piece(reader, extent, bad_reads >= TRIES).await {
                 Ok((reader, piece)) => {
-                    failures = 0;
+                    (failures, bad_reads) = (0, 0);
                     for damage in piece.damages {
                         self.step_over(damage).await;
                     }
@@ -163,6 +166,7 @@ impl DiskSpool {
                 }
                 Err(error) => {
                     failures += 1;
+                    bad_reads += u32::from(error.raw_os_error() == Some(EIO));
                     if failures == 1 {
                         SpoolUnreadable { reason: &error }.emit();
                     }

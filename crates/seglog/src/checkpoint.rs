@@ -7,13 +7,16 @@ use std::sync::Arc;
 use crate::Position;
 use crate::acked::Acked;
 use crate::bytes::{Block, u32_at, u64_at};
-use crate::folder::{File, Folder, Mode, is_bad_sector, read_full_at, write_all_at};
+use crate::folder::{File, Folder, Mode, is_bad_sector, is_full, read_full_at, write_all_at};
 use crate::layout::{CHECKPOINTS, Kind, NUMBER_LIMIT, put_preamble, version_in};
 
 /// Bytes before the ranges.
 const HEAD_BYTES: usize = 56;
 const RANGE_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 4;
+
+/// The least length of a file, so that most checkpoints need no more of the disk than they have.
+const ROOM_BYTES: usize = 4096;
 
 /// So much of a file is read before its length is believed.
 const FIRST_READ_BYTES: u64 = 64 * 1024;
@@ -68,6 +71,22 @@ impl Checkpoints {
         Ok((checkpoints, newest.map(|(.., checkpoint)| checkpoint)))
     }
 
+    /// Makes both files, with room for a few hundred ranges, and keeps them open: a checkpoint gives space back, so it must
+    /// not need any on a disk that is full, nor a file handle when there are none.
+    ///
+    /// # Errors
+    /// The system's; a disk that is full already is none.
+    pub(crate) fn prepare(&mut self) -> io::Result<()> {
+        for (file, name) in self.files.iter_mut().zip(CHECKPOINTS) {
+            let made = self.folder.open(name, Mode::Create)?;
+            match lengthen(&*made) {
+                Err(error) if !is_full(&error) => return Err(error),
+                _long_enough_or_no_room => *file = Some(made),
+            }
+        }
+        self.folder.sync()
+    }
+
     /// Writes a checkpoint and makes it durable.
     ///
     /// # Errors
@@ -76,20 +95,31 @@ impl Checkpoints {
         let bytes = encode(checkpoint, self.sequence + 1);
         let index = self.next_file;
         let is_new = self.files[index].is_none();
-        let file = match self.files[index].take() {
+        let file = match &mut self.files[index] {
             Some(file) => file,
-            None => self.folder.open(CHECKPOINTS[index], Mode::Create)?,
+            none => none.insert(self.folder.open(CHECKPOINTS[index], Mode::Create)?),
         };
-        write_all_at(&*file, &mut [IoSlice::new(&bytes)], 0)?;
+        write_all_at(&**file, &mut [IoSlice::new(&bytes)], 0)?;
         file.sync()?;
         if is_new {
             self.folder.sync()?;
         }
-        self.files[index] = Some(file);
         self.sequence += 1;
         self.next_file = 1 - index;
         Ok(())
     }
+}
+
+/// Writes zeros behind what a file holds, up to the room that is kept.
+fn lengthen(file: &dyn File) -> io::Result<()> {
+    let bytes = file.bytes()?;
+    if bytes < ROOM_BYTES as u64 {
+        let zeros = [0; ROOM_BYTES];
+        let missing = &zeros[bytes as usize..];
+        write_all_at(file, &mut [IoSlice::new(missing)], bytes)?;
+        file.sync()?;
+    }
+    Ok(())
 }
 
 /// The newest sound checkpoint, with its sequence and the file that holds it.

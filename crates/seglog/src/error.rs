@@ -28,7 +28,7 @@ pub enum OpenError {
         newest: u32,
     },
     /// The system refused something.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,

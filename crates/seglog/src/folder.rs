@@ -151,6 +151,16 @@ pub(crate) fn is_bad_sector(error: &io::Error) -> bool {
     error.raw_os_error() == Some(EIO)
 }
 
+/// Whether an error says that there is no room now, on the disk or for another open file: nothing is lost or unsure.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    ) || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
+}
+
 /// A folder of the file system.
 #[derive(Debug)]
 pub struct DiskFolder {
@@ -175,7 +185,20 @@ impl Folder for DiskFolder {
     }
 
     fn make(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.path)
+        let missing: Vec<_> = self
+            .path
+            .ancestors()
+            .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .collect();
+        fs::create_dir_all(&self.path)?;
+        // A folder is durable when the one that it lies in is synced.
+        for folder in missing {
+            let above = folder
+                .parent()
+                .filter(|above| !above.as_os_str().is_empty());
+            fs::File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
+        Ok(())
     }
 
     fn list(&self) -> io::Result<Vec<Entry>> {

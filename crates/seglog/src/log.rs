@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use crate::Position;
 use crate::error::Failed;
-use crate::folder::{File, Folder, Mode};
+use crate::folder::{File, Folder, Mode, is_full};
 use crate::layout::SPARE;
 use crate::record::Record;
 use crate::room::Room;
 use crate::segment::{HEADER_BYTES, Header, Segment};
-use active::{Active, is_full};
+use active::Active;
 pub use open::Opened;
 
 /// How a log is kept.
@@ -70,6 +70,8 @@ pub struct Log {
     /// Events below are done, durably so.
     purged_below: Position,
     room: Room,
+    /// A record found no room, and none was appended since.
+    has_refused: bool,
     /// The disk was full at the last write that needed more of it.
     is_disk_full: bool,
     has_failed: bool,
@@ -98,6 +100,7 @@ impl Log {
             let run = match self.find_room(record.bytes(), now)? {
                 Ok(()) => self.run_that_fits(rest),
                 Err(refused) => {
+                    self.has_refused |= refused == Refused::Full;
                     placed.push(Err(refused));
                     rest = &rest[1..];
                     continue;
@@ -158,6 +161,11 @@ impl Log {
     /// The system's; what could be given back was.
     pub fn purge(&mut self, position: Position) -> io::Result<()> {
         self.purged_below = self.purged_below.max(position);
+        if self.has_refused && self.purged_below >= self.next {
+            // It would be given back after the next rotation, for which there is no room.
+            self.sealed
+                .extend(self.active.take().map(|active| active.segment));
+        }
         while let Some(oldest) = self.sealed.front() {
             if self.end_of_oldest() > self.purged_below {
                 break;
@@ -262,6 +270,7 @@ impl Log {
         self.room.replace(before, active.segment.file_bytes);
         match outcome {
             Ok(places) => {
+                self.has_refused = false;
                 placed.extend(places.into_iter().map(Ok));
                 self.next += records
                     .iter()

@@ -271,10 +271,13 @@ impl Writer {
             return;
         }
         let low = checkpoint.acked.low();
-        let outcome = self.checkpoints.write(&checkpoint).and_then(|()| {
+        let outcome = self
+            .checkpoints
+            .write(&checkpoint)
+            .and_then(|()| self.log.purge(low));
+        if outcome.is_ok() {
             self.written = Some(checkpoint);
-            self.log.purge(low)
-        });
+        }
         self.shared.lanes().replace_segments(self.log.segments());
         self.look_out();
         if let Err(error) = &outcome

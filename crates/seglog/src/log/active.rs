@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 
 use super::Place;
 use crate::Position;
-use crate::folder::{File, write_all_at};
+use crate::folder::{File, is_full, write_all_at};
 use crate::record::{HEAD_BYTES, Head, Record};
 use crate::segment::{HEADER_BYTES, Header, Segment};
 
@@ -144,14 +144,4 @@ fn slices<'a>(heads: &'a [[u8; HEAD_BYTES]], records: &[Record<'a>]) -> Vec<IoSl
         slices.extend(record.pieces.iter().map(|piece| IoSlice::new(piece)));
     }
     slices
-}
-
-/// Whether an error says that there is no room now, on the disk or for another open file: nothing is lost or unsure.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    ) || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }

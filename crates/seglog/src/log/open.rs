@@ -64,6 +64,7 @@ impl Log {
             synced: end,
             settled: end,
             purged_below: 0,
+            has_refused: false,
             is_disk_full: false,
             has_failed: false,
             _lock: lock,
@@ -73,6 +74,7 @@ impl Log {
         log.keep_spare_if_useful().map_err(at)?;
         let acked = acked.unwrap_or_else(|| Acked::below(log.next));
         log.count_files();
+        survey.checkpoints.prepare().map_err(at)?;
         if renew_checkpoint(&mut survey) {
             log.purge(acked.low()).map_err(at)?;
         }
