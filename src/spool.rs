@@ -22,6 +22,7 @@ use seglog::{Folder, OpenError};
 use thiserror::Error;
 use tokio::time::Instant;
 
+use crate::budget::Reservation;
 use crate::event::{Envelope, Lines, Position};
 use crate::telemetry::Telemetry;
 use disk::DiskSpool;
@@ -159,12 +160,26 @@ impl Spool {
     /// # Errors
     /// See [`AppendError`].
     pub async fn append(&self, envelope: Envelope, deadline: Instant) -> Result<(), AppendError> {
+        self.append_held(envelope, None, deadline).await
+    }
+
+    /// As [`Self::append`]. `held` is the part of the byte budget that the envelope takes: it stays taken until the spool on
+    /// disk has written the envelope, also when nobody waits for that any more.
+    ///
+    /// # Errors
+    /// See [`AppendError`].
+    pub async fn append_held(
+        &self,
+        envelope: Envelope,
+        held: Option<Arc<Reservation>>,
+        deadline: Instant,
+    ) -> Result<(), AppendError> {
         if envelope.events() == 0 {
             return Ok(());
         }
         match &self.store {
             Store::Memory(memory) => memory.append(envelope, deadline).await,
-            Store::Disk(disk) => disk.append(envelope, deadline).await,
+            Store::Disk(disk) => disk.append(envelope, held, deadline).await,
         }
     }
 

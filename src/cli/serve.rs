@@ -70,9 +70,16 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
         () = signals.stop() => app.drain().boxed(),
         () = app.failed() => app.end_failed().boxed(),
     };
+    let second_signal = async {
+        if app.has_failed() {
+            // It is ending by itself; the first one asks for no more.
+            signals.stop().await;
+        }
+        signals.stop().await;
+    };
     tokio::select! {
         () = end => {}
-        () = signals.stop() => {
+        () = second_signal => {
             StoppedAtOnce.emit();
             app.stop().await;
         }

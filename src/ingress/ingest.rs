@@ -55,12 +55,16 @@ impl Gate {
             self.decode(request)?
         };
         let accepted = decoded.envelope.events();
+        let reservation = Arc::new(reservation);
         if accepted == 0 && !decoded.rejected.is_empty() {
             self.count_rejected(&decoded.rejected);
             let held = for_answer(reservation, &decoded.rejected);
             return Err(Refusal::invalid_events(decoded.rejected, held));
         }
-        self.spool.append(decoded.envelope, deadline).await?;
+        let held = Some(Arc::clone(&reservation));
+        self.spool
+            .append_held(decoded.envelope, held, deadline)
+            .await?;
         self.count_rejected(&decoded.rejected);
         Ok(match api {
             Api::Logstash => self.answers.logstash(),
@@ -146,10 +150,16 @@ struct IngestRequest {
 }
 
 /// What a request still holds of the budget while its answer tells of rejected events; the rest is given back.
-fn for_answer(mut reservation: Reservation, rejected: &[Rejected]) -> Arc<Reservation> {
+fn for_answer(reservation: Arc<Reservation>, rejected: &[Rejected]) -> Arc<Reservation> {
     let needed: usize = rejected.iter().map(Rejected::answer_bytes).sum();
-    reservation.shrink(reservation.bytes().saturating_sub(needed));
-    Arc::new(reservation)
+    match Arc::try_unwrap(reservation) {
+        Ok(mut reservation) => {
+            reservation.shrink(reservation.bytes().saturating_sub(needed));
+            Arc::new(reservation)
+        }
+        // Somebody else still needs all of it.
+        Err(shared) => shared,
+    }
 }
 
 /// `Host`, or with HTTP/2 the authority.

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::side::Side;
 use super::{AppendError, LeaseLimits, Part, SpoolStatus};
+use crate::budget::Reservation;
 use crate::event::{Envelope, Position};
 use crate::lifecycle::blocking;
 use crate::telemetry::events::{SpoolDamaged, SpoolUnreadable};
@@ -73,13 +74,17 @@ impl DiskSpool {
     pub(super) async fn append(
         &self,
         envelope: Envelope,
+        held: Option<Arc<Reservation>>,
         deadline: Instant,
     ) -> Result<(), AppendError> {
         if self.shared.has_failed() {
             return Err(AppendError::Failed);
         }
         let (answer, answered) = oneshot::channel();
-        let ticket = self.shared.pending.push(Request::new(envelope, answer));
+        let ticket = self
+            .shared
+            .pending
+            .push(Request::new(envelope, held, answer));
         let mut take_back = TakeBack {
             pending: &self.shared.pending,
             ticket: Some(ticket),

@@ -1,12 +1,13 @@
 //! What waits to be committed: the meeting point of many requests and the one writer.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use seglog::Checksum;
 use tokio::sync::oneshot;
 
+use crate::budget::Reservation;
 use crate::event::Envelope;
 use crate::spool::AppendError;
 use crate::spool::envelope::{self, EnvelopeHead};
@@ -17,12 +18,15 @@ pub(super) struct Request {
     pub(super) head: [u8; envelope::HEAD_BYTES],
     /// Made by the request's own thread: the writer is one for all.
     pub(super) checksum: Checksum,
+    /// Its part of the byte budget.
+    pub(super) held: Option<Arc<Reservation>>,
     pub(super) answer: oneshot::Sender<Result<(), AppendError>>,
 }
 
 impl Request {
     pub(super) fn new(
         envelope: Envelope,
+        held: Option<Arc<Reservation>>,
         answer: oneshot::Sender<Result<(), AppendError>>,
     ) -> Self {
         let head = EnvelopeHead::of(&envelope).encode();
@@ -30,6 +34,7 @@ impl Request {
             checksum: Checksum::of(&[&head, &envelope.live.bytes, &envelope.dead.bytes]),
             head,
             envelope,
+            held,
             answer,
         }
     }

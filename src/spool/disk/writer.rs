@@ -219,11 +219,16 @@ impl Writer {
 
     fn accept(&self, request: Request) {
         let Request {
-            envelope, answer, ..
+            envelope,
+            held,
+            answer,
+            ..
         } = request;
         let telemetry = &self.shared.telemetry;
         telemetry.accepted(envelope.origin, envelope.events() as u64);
         telemetry.source_events(&envelope.sources);
+        // Before the answer, which may need less of it.
+        drop(held);
         // The client may have gone away in this moment; its events are kept all the same.
         let _gone = answer.send(Ok(()));
     }
