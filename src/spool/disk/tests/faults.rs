@@ -224,6 +224,45 @@ async fn a_segment_that_cannot_be_read_for_long_is_given_up_and_the_next_one_rea
 }
 
 #[tokio::test]
+async fn what_is_in_the_way_of_reading_and_goes_again_costs_no_event() {
+    let folder = MemoryFolder::default();
+    let (opened, _) = open_with_three_segments(&folder).await;
+    folder.run_out_of_handles(true);
+    tokio::time::pause();
+    let long = Duration::from_secs(600);
+    let nothing = tokio::time::timeout(long, opened.spool.lease(ALL)).await;
+    assert!(nothing.is_err());
+    folder.run_out_of_handles(false);
+    assert_eq!(texts(&lease_all(&opened.spool).await).len(), 6);
+    assert_eq!(opened.telemetry.books().lost, 0);
+    opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn a_spool_from_which_all_was_taken_has_room_for_what_it_had_room_for() {
+    let folder = MemoryFolder::default();
+    let options = SpoolOptions {
+        segment_bytes: OPTIONS.max_bytes,
+        ..OPTIONS
+    };
+    for (options, bytes) in [(OPTIONS, 40_000), (options, 20_000)] {
+        let opened = open_with(&folder, options);
+        let event = "x".repeat(bytes);
+        while opened.append(&[&event], &[]).await.is_ok() {}
+        let parts = lease_all(&opened.spool).await;
+        opened.spool.ack(&parts);
+        // Without a request: nobody sends to a server that is not ready.
+        while opened.spool.status().full {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        opened.append(&[&event], &[]).await.unwrap();
+        let parts = lease_all(&opened.spool).await;
+        opened.spool.ack(&parts);
+        opened.spool.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_segment_that_was_removed_is_told_and_the_rest_delivered() {
     let folder = MemoryFolder::default();
     let (opened, second) = open_with_three_segments(&folder).await;
