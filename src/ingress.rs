@@ -10,6 +10,7 @@ mod connection;
 mod gate;
 mod held_body;
 mod ingest;
+mod policy;
 mod refusal;
 mod registry;
 mod request_id;
@@ -25,10 +26,10 @@ use tokio::net::TcpListener;
 use crate::budget::ByteBudget;
 use crate::config::Config;
 use crate::lifecycle::{Lifecycle, TaskGroup};
-use crate::pipeline::Pipeline;
 use crate::spool::Spool;
 use crate::telemetry::Telemetry;
 use gate::Gate;
+use policy::Policy;
 use registry::Registry;
 use server::Server;
 
@@ -57,20 +58,19 @@ impl Ingress {
         lifecycle: Lifecycle,
     ) -> Self {
         let budget = ByteBudget::new(config.ingest.max_in_flight_bytes.as_usize());
-        let gate = Gate::new(
-            config,
-            Pipeline::new(config),
-            spool,
-            telemetry,
-            lifecycle.clone(),
-            budget.clone(),
-        );
+        let gate = Gate::new(config, spool, telemetry, lifecycle.clone(), budget.clone());
         Self {
             gate: Arc::new(gate),
             connections: Arc::new(Registry::default()),
             budget,
             lifecycle,
         }
+    }
+
+    /// Takes all further requests by what is configured now, as far as that needs no restart: `[auth]`, `[enrich]`,
+    /// `[validate]`, and the codecs and answers of `[ingest]`.
+    pub fn reload(&self, config: &Config) {
+        self.gate.set_policy(Policy::new(config));
     }
 
     /// Open connections at this moment.

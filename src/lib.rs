@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod dead_letters;
 pub mod event;
+pub mod file_watch;
 pub mod forward;
 pub mod ingress;
 pub mod lifecycle;

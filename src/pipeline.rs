@@ -90,6 +90,8 @@ pub struct Arrival<'a> {
     pub drop_headers: &'a [String],
     /// Bytes of the body as it came.
     pub body_bytes: usize,
+    /// The request's id, as answered.
+    pub request_id: &'a str,
     /// Index of the API key that the request bears.
     pub key: Option<usize>,
 }

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 7] = [
     &["units"],
     &["config", "event"],
     &["budget", "lifecycle", "telemetry"],
-    &["dead_letters", "pipeline", "spool"],
+    &["dead_letters", "file_watch", "pipeline", "spool"],
     &["admin", "forward", "ingress", "replay"],
     &["app"],
     &["cli", "main"],

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
@@ -12,17 +13,17 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
-use super::answers::Answers;
-use super::auth::Auth;
 use super::body::{BodyLimits, RequestBody};
 use super::client::Client;
+use super::ingest::Head;
+use super::policy::Policy;
 use super::refusal::{Code, Refusal};
 use super::request_id::{RequestIds, X_REQUEST_ID};
 use super::routes;
 use crate::budget::ByteBudget;
 use crate::config::Config;
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::pipeline::{Api, Pipeline};
+use crate::pipeline::Api;
 use crate::spool::Spool;
 use crate::telemetry::{Route, Telemetry};
 
@@ -31,13 +32,12 @@ const MAX_HEADERS: usize = 100;
 
 /// The state that requests share.
 pub(super) struct Gate {
-    pub(super) pipeline: Pipeline,
+    /// Loaded once a request.
+    policy: ArcSwap<Policy>,
     pub(super) spool: Spool,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) lifecycle: Lifecycle,
     pub(super) budget: ByteBudget,
-    pub(super) auth: Auth,
-    pub(super) answers: Answers,
     pub(super) body_limits: BodyLimits,
     pub(super) request_timeout: std::time::Duration,
     /// Large bodies are decoded beside the runtime, as many at once as there are cores.
@@ -58,7 +58,6 @@ enum Asked {
 impl Gate {
     pub(super) fn new(
         config: &Config,
-        pipeline: Pipeline,
         spool: Spool,
         telemetry: Arc<Telemetry>,
         lifecycle: Lifecycle,
@@ -67,13 +66,11 @@ impl Gate {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             rare_routes: routes::router(lifecycle.clone(), spool.clone()),
-            pipeline,
+            policy: ArcSwap::from_pointee(Policy::new(config)),
             spool,
             telemetry,
             lifecycle,
             budget,
-            auth: Auth::new(&config.auth),
-            answers: Answers::new(&config.ingest),
             body_limits: BodyLimits {
                 max_bytes: config.ingest.max_content_length.as_usize(),
                 silence: config.server.body_read_timeout,
@@ -85,6 +82,11 @@ impl Gate {
             overload_status: StatusCode::from_u16(config.ingest.overload_status)
                 .expect("the configuration allows 429 and 503 only"),
         }
+    }
+
+    /// Takes all further requests by these rules.
+    pub(super) fn set_policy(&self, policy: Policy) {
+        self.policy.store(Arc::new(policy));
     }
 
     /// Answers one request.
@@ -103,7 +105,16 @@ impl Gate {
         let outcome = match self.admit(client, &asked, &parts) {
             Err(refusal) => Err(refusal),
             Ok(()) => match asked {
-                Asked::Ingest(api) => self.ingest(api, client.client_ip, parts, &mut body).await,
+                Asked::Ingest(api) => {
+                    let request = Head {
+                        api,
+                        client_ip: client.client_ip,
+                        id: id.clone(),
+                        parts,
+                    };
+                    let policy = self.policy.load_full();
+                    self.ingest(policy, request, &mut body).await
+                }
                 Asked::Rare(_) => Ok(self.rare(parts).await),
             },
         };

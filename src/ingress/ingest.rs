@@ -6,12 +6,13 @@ use std::sync::Arc;
 use axum::response::Response;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Version, header};
+use http::{HeaderValue, Version, header};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::body::RequestBody;
 use super::gate::Gate;
+use super::policy::Policy;
 use super::refusal::{Code, Refusal};
 use crate::budget::Reservation;
 use crate::event::Origin;
@@ -22,28 +23,36 @@ use crate::units::timestamp;
 /// Bodies above this are decoded beside the runtime: a megabyte takes about as long as a hundred small requests.
 const LARGE_BODY: usize = 256 * 1024;
 
+/// What is known of a request before its body.
+pub(super) struct Head {
+    pub(super) api: Api,
+    pub(super) client_ip: IpAddr,
+    /// What the answer bears as `X-Request-Id`.
+    pub(super) id: HeaderValue,
+    pub(super) parts: Parts,
+}
+
 impl Gate {
     /// Takes the events of a request, or refuses it whole.
     pub(super) async fn ingest(
         self: &Arc<Self>,
-        api: Api,
-        client_ip: IpAddr,
-        parts: Parts,
+        policy: Arc<Policy>,
+        head: Head,
         body: &mut RequestBody,
     ) -> Result<Response, Refusal> {
-        let sender = self.auth.check(&parts.headers)?;
+        let api = head.api;
+        let sender = policy.auth.check(&head.parts.headers)?;
         body.check_length(&self.body_limits, &self.budget)?;
         if let Some(refused) = self.spool.refuses(body.declared_bytes()) {
             return Err(refused.into());
         }
-        let is_packed = !pipeline::content_codings(&parts.headers)?.is_empty();
+        let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
         let mut reservation = self.budget.reservation();
         let bytes = body.read(&self.body_limits, &mut reservation).await?;
         let deadline = Instant::now() + self.request_timeout;
         let request = IngestRequest {
-            api,
-            client_ip,
-            parts,
+            policy: Arc::clone(&policy),
+            head,
             key: sender.key,
             bytes,
             reservation,
@@ -67,24 +76,29 @@ impl Gate {
             .await?;
         self.count_rejected(&decoded.rejected);
         Ok(match api {
-            Api::Logstash => self.answers.logstash(),
-            Api::Events if decoded.rejected.is_empty() => self.answers.accepted(accepted),
+            Api::Logstash => policy.answers.logstash(),
+            Api::Events if decoded.rejected.is_empty() => policy.answers.accepted(accepted),
             Api::Events => {
                 let held = for_answer(reservation, &decoded.rejected);
-                self.answers.partly(accepted, &decoded.rejected, held)
+                policy.answers.partly(accepted, &decoded.rejected, held)
             }
         })
     }
 
     fn decode(&self, request: IngestRequest) -> Result<(Decoded, Reservation), DecodeError> {
         let IngestRequest {
-            api,
-            client_ip,
-            parts,
+            policy,
+            head,
             key,
             bytes,
             mut reservation,
         } = request;
+        let Head {
+            api,
+            client_ip,
+            id,
+            parts,
+        } = head;
         let target = parts
             .uri
             .path_and_query()
@@ -97,12 +111,14 @@ impl Gate {
             version: parts.version,
             host: host(&parts),
             headers: &parts.headers,
-            drop_headers: self.pipeline.drop_headers(),
+            drop_headers: policy.pipeline.drop_headers(),
             body_bytes: bytes.len(),
+            // Visible ASCII, the client's own or ours.
+            request_id: id.to_str().unwrap_or_default(),
             key,
         };
         let sources = &self.telemetry.sources;
-        let decoded = self
+        let decoded = policy
             .pipeline
             .decode(api, &arrival, bytes, sources, &mut reservation)?;
         Ok((decoded, reservation))
@@ -141,9 +157,8 @@ impl Gate {
 
 /// A request whose body has come, ready to be decoded on any thread.
 struct IngestRequest {
-    api: Api,
-    client_ip: IpAddr,
-    parts: Parts,
+    policy: Arc<Policy>,
+    head: Head,
     key: Option<usize>,
     bytes: Bytes,
     reservation: Reservation,

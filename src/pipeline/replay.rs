@@ -89,6 +89,7 @@ fn no_request<'a>(now: &'a str, headers: &'a HeaderMap) -> Arrival<'a> {
         headers,
         drop_headers: &[],
         body_bytes: 0,
+        request_id: "",
         key: None,
     }
 }

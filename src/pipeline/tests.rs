@@ -81,6 +81,7 @@ impl Sent<'_> {
             headers: &headers,
             drop_headers: pipeline.drop_headers(),
             body_bytes: body.len(),
+            request_id: "test-request",
             key: self.key,
         };
         let decoded = pipeline.decode(
