@@ -101,11 +101,11 @@ impl Look {
             .segments
             .iter()
             .map(|segment| segment.file_bytes);
-        let spare = self.survey.spare.iter().map(|entry| entry.bytes);
+        let spares = self.survey.spares.iter().map(|entry| entry.bytes);
         let checkpoint = self.survey.checkpoint.as_ref();
         Ok(Overview {
             format: seglog::VERSION,
-            segments: (self.survey.segments.len(), files.chain(spare).sum()),
+            segments: (self.survey.segments.len(), files.chain(spares).sum()),
             events: self.open_events(),
             oldest: self.oldest()?,
             positions,

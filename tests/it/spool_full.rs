@@ -48,7 +48,7 @@ async fn fill(app: &TestApp, target: &str, first: u64) -> (Vec<u64>, Answer) {
 fn expect_within_limit(folder: &Path) {
     let sizes = files(&folder.join("spool")).into_iter().map(|path| {
         let name = path.file_name().unwrap().to_str().unwrap();
-        let is_counted = name == "spare" || name.ends_with(".seg");
+        let is_counted = name.ends_with(".spare") || name.ends_with(".seg");
         // It may be given back while this looks.
         let bytes = path.metadata().map_or(0, |metadata| metadata.len());
         if is_counted { bytes } else { 0 }

@@ -18,9 +18,6 @@ pub(crate) const NUMBER_LIMIT: u64 = 1 << 63;
 /// The file that is locked as long as a log is open.
 pub(crate) const LOCK: &str = "lock";
 
-/// The file that is kept to become the next segment.
-pub(crate) const SPARE: &str = "spare";
-
 /// The two files that take turns in holding the checkpoint.
 pub(crate) const CHECKPOINTS: [&str; 2] = ["checkpoint-a", "checkpoint-b"];
 
@@ -28,6 +25,11 @@ pub(crate) const CHECKPOINTS: [&str; 2] = ["checkpoint-a", "checkpoint-b"];
 pub(crate) const PROBE: &str = "probe";
 
 const SEGMENT_SUFFIX: &str = ".seg";
+const SPARE_SUFFIX: &str = ".spare";
+
+/// What the spare file was called when only one was kept.
+const ONLY_SPARE: &str = "spare";
+
 const DAMAGE_PREFIX: &str = "damaged-";
 
 /// Which kind of file a preamble begins.
@@ -53,7 +55,7 @@ impl Kind {
             Some(Self::Lock)
         } else if CHECKPOINTS.contains(&name) {
             Some(Self::Checkpoint)
-        } else if name == SPARE || generation_of(name).is_some() {
+        } else if is_spare(name) || generation_of(name).is_some() {
             Some(Self::Segment)
         } else {
             None
@@ -80,9 +82,23 @@ pub(crate) fn segment_name(generation: u64) -> String {
     format!("{generation:020}{SEGMENT_SUFFIX}")
 }
 
+/// The name of a segment that was purged, and whose file is kept to become a new one.
+pub(crate) fn spare_name(generation: u64) -> String {
+    format!("{generation:020}{SPARE_SUFFIX}")
+}
+
+/// Whether a file is kept to become a segment.
+pub(crate) fn is_spare(name: &str) -> bool {
+    let generation = name.strip_suffix(SPARE_SUFFIX).and_then(generation_in);
+    generation.is_some() || name == ONLY_SPARE
+}
+
 /// The generation that a segment's name tells.
 pub(crate) fn generation_of(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(SEGMENT_SUFFIX)?;
+    name.strip_suffix(SEGMENT_SUFFIX).and_then(generation_in)
+}
+
+fn generation_in(digits: &str) -> Option<u64> {
     let is_number = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| number_in(digits)).flatten()
 }
@@ -117,12 +133,13 @@ mod tests {
         }
         for other in [
             "1.seg",
-            "spare",
+            "00000000000000000001.spare",
             "0000000000000000000x.seg",
             "99999999999999999999.seg",
             "18446744073709551615.seg",
         ] {
             assert_eq!(generation_of(other), None, "{other}");
+            assert_eq!(is_spare(other), other.ends_with("1.spare"), "{other}");
         }
     }
 

@@ -3,6 +3,7 @@
 mod active;
 mod open;
 mod outlook;
+mod spares;
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,13 +11,14 @@ use std::sync::Arc;
 
 use crate::Position;
 use crate::error::Failed;
-use crate::folder::{File, Folder, Mode, is_full};
-use crate::layout::SPARE;
+use crate::folder::{Entry, File, Folder, Mode, is_full};
+use crate::layout::{segment_name, spare_name};
 use crate::record::Record;
 use crate::room::Room;
 use crate::segment::{HEADER_BYTES, Header, Segment};
 use active::Active;
 pub use open::Opened;
+use spares::Spares;
 
 /// How a log is kept.
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +61,7 @@ pub struct Log {
     /// Oldest first.
     sealed: VecDeque<Segment>,
     active: Option<Active>,
-    /// Length of the file that is kept to become a segment.
-    spare_bytes: Option<u64>,
+    spares: Spares,
     /// Of the newest segment.
     generation: u64,
     next: Position,
@@ -155,7 +156,8 @@ impl Log {
         self.sealed.iter().chain(active).cloned().collect()
     }
 
-    /// Gives back the space of sealed segments whose events are all below `position`, which must be durably so.
+    /// Gives back the space of sealed segments whose events are all below `position`, which must be durably so. Some
+    /// files are kept for new segments, as many as were of use lately.
     ///
     /// # Errors
     /// The system's; what could be given back was.
@@ -166,21 +168,28 @@ impl Log {
             self.sealed
                 .extend(self.active.take().map(|active| active.segment));
         }
+        self.spares.reckon();
         while let Some(oldest) = self.sealed.front() {
             if self.end_of_oldest() > self.purged_below {
                 break;
             }
-            let name = oldest.name();
-            if self.spare_bytes.is_none() && oldest.file_bytes == self.options.segment_bytes {
-                self.folder.rename(&name, SPARE)?;
-                self.spare_bytes = Some(oldest.file_bytes);
+            let (name, bytes) = (oldest.name(), oldest.file_bytes);
+            if self.spares.want_more() && bytes == self.options.segment_bytes {
+                let spare = spare_name(oldest.generation);
+                self.folder.rename(&name, &spare)?;
+                self.spares.keep(Entry { name: spare, bytes });
             } else {
                 self.folder.remove(&name)?;
-                self.room.replace(oldest.file_bytes, 0);
+                self.room.replace(bytes, 0);
             }
             self.sealed.pop_front();
         }
-        Ok(())
+        self.remove_spares_while(|log| log.spares.are_too_many())
+    }
+
+    /// Whether a purge would give back the space of files that were kept for new segments and are of no use.
+    pub fn has_surplus(&self) -> bool {
+        self.spares.will_be_too_many()
     }
 
     fn end_of_oldest(&self) -> Position {
@@ -198,9 +207,7 @@ impl Log {
         match &self.active {
             Some(active) if active.takes(bytes, self.options.segment_bytes) => {
                 let growth = active.growth(bytes);
-                if growth > self.room.left() {
-                    self.give_up_spare()?;
-                }
+                self.give_up_spares_while(|log| growth > log.room.left())?;
                 if growth <= self.room.left() {
                     return Ok(Ok(()));
                 }
@@ -211,14 +218,15 @@ impl Log {
             self.give_up_done()?;
         }
         if self.has_room_to_rotate(alone) {
-            return self.rotate(now);
+            return self.rotate(alone, now);
         }
         Ok(Err(Refused::Full))
     }
 
-    /// Whether a new segment can become so long. It is made of the spare file, where there is one.
+    /// Whether a new segment can become so long. It is made of a spare file, where there is one, and the others can be
+    /// given up for it.
     fn has_room_to_rotate(&self, bytes: u64) -> bool {
-        bytes.saturating_sub(self.spare_bytes.unwrap_or_default()) <= self.room.left()
+        bytes <= self.room.left() + self.spares.bytes()
     }
 
     /// Gives back the active segment too when all of its events are done: it would be purged after the next rotation,
@@ -236,12 +244,20 @@ impl Log {
         Ok(())
     }
 
-    fn give_up_spare(&mut self) -> Result<(), Failed> {
-        if let Some(bytes) = self.spare_bytes {
-            let outcome = self.folder.remove(SPARE);
-            outcome.map_err(|source| self.fail(SPARE, source))?;
-            self.spare_bytes = None;
-            self.room.replace(bytes, 0);
+    fn give_up_spares_while(&mut self, is_needed: impl Fn(&Self) -> bool) -> Result<(), Failed> {
+        self.remove_spares_while(is_needed).map_err(|source| {
+            let name = self.spares.next().map(|spare| spare.name.clone());
+            self.fail(&name.unwrap_or_default(), source)
+        })
+    }
+
+    fn remove_spares_while(&mut self, is_needed: impl Fn(&Self) -> bool) -> io::Result<()> {
+        while is_needed(self)
+            && let Some(spare) = self.spares.next()
+        {
+            self.folder.remove(&spare.name)?;
+            self.room.replace(spare.bytes, 0);
+            self.spares.take();
         }
         Ok(())
     }
@@ -276,11 +292,12 @@ impl Log {
                     .iter()
                     .map(|one| Position::from(one.events))
                     .sum::<u64>();
-                self.write_ahead()
+                self.write_ahead(records)
             }
             Err(error) if is_full(&error) => {
                 self.is_disk_full = true;
                 placed.extend(records.iter().map(|_| Err(Refused::Full)));
+                self.give_up_spares_while(|_| true)?;
                 self.give_up_done()
             }
             Err(source) => Err(self.fail(&name, source)),
@@ -288,21 +305,26 @@ impl Log {
     }
 
     /// Writes zeros behind what was written, so that the next syncs move no metadata.
-    fn write_ahead(&mut self) -> Result<(), Failed> {
+    fn write_ahead(&mut self, after: &[Record<'_>]) -> Result<(), Failed> {
+        let written = after.iter().map(Record::bytes).sum();
         let active = self.active.as_mut().expect("it was just written to");
         let before = active.segment.file_bytes;
-        let outcome = active.write_ahead(self.options.segment_bytes, self.room.left());
+        let outcome = active.write_ahead(written, self.options.segment_bytes, self.room.left());
         let name = active.segment.name();
         self.room.replace(before, active.segment.file_bytes);
         outcome.map_err(|source| self.fail(&name, source))
     }
 
-    /// Seals the active segment and begins a new one.
-    fn rotate(&mut self, now: u64) -> Result<Result<(), Refused>, Failed> {
+    /// Seals the active segment and begins a new one, which is to become so long at least.
+    fn rotate(&mut self, bytes: u64, now: u64) -> Result<Result<(), Refused>, Failed> {
         self.sync()?;
         if let Some(active) = self.active.take() {
             self.sealed.push_back(active.segment);
         }
+        self.give_up_spares_while(|log| {
+            let reused = log.spares.next().map_or(0, |spare| spare.bytes);
+            bytes > log.room.left() + reused
+        })?;
         let header = Header {
             generation: self.generation + 1,
             first: self.next,
@@ -310,8 +332,9 @@ impl Log {
         };
         match self.begin_segment(header) {
             Ok(active) => {
-                let spare = self.spare_bytes.take().unwrap_or_default();
+                let spare = self.spares.take().map_or(0, |spare| spare.bytes);
                 self.room.replace(spare, active.segment.file_bytes);
+                self.spares.note_begun();
                 self.generation = header.generation;
                 self.active = Some(active);
                 Ok(Ok(()))
@@ -320,30 +343,23 @@ impl Log {
                 self.is_disk_full = true;
                 Ok(Err(Refused::Full))
             }
-            Err(source) => {
-                let name = crate::layout::segment_name(header.generation);
-                Err(self.fail(&name, source))
-            }
+            Err(source) => Err(self.fail(&segment_name(header.generation), source)),
         }
     }
 
-    /// Makes a segment, of the spare file where there is one, and makes its name durable.
+    /// Makes a segment, of a spare file where there is one, and makes its name durable.
     fn begin_segment(&self, header: Header) -> io::Result<Active> {
-        let name = crate::layout::segment_name(header.generation);
-        let from = if self.spare_bytes.is_some() {
-            SPARE
-        } else {
-            &name
-        };
-        let file = self.folder.open(from, Mode::Create)?;
+        let name = segment_name(header.generation);
+        let spare = self.spares.next().map(|spare| spare.name.as_str());
+        let file = self.folder.open(spare.unwrap_or(&name), Mode::Create)?;
         let active = Active::begin(file, header).inspect_err(|_| {
-            if from != SPARE {
+            if spare.is_none() {
                 // Nothing is in it; should this fail too, the next start removes it.
-                let _removed = self.folder.remove(from);
+                let _removed = self.folder.remove(&name);
             }
         })?;
-        if from == SPARE {
-            self.folder.rename(SPARE, &name)?;
+        if let Some(spare) = spare {
+            self.folder.rename(spare, &name)?;
         }
         // Whatever the reason is: nobody knows now which names are durable.
         self.folder.sync().map_err(io::Error::other)?;

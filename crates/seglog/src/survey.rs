@@ -12,7 +12,7 @@ use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::error::OpenError;
 use crate::folder::{Entry, Folder, Mode, is_bad_sector, read_full_at};
 use crate::layout::{
-    Kind, PREAMBLE_BYTES, SPARE, VERSION, damage_generation, generation_of, version_in,
+    Kind, PREAMBLE_BYTES, VERSION, damage_generation, generation_of, is_spare, version_in,
 };
 use crate::segment::{HEADER_BYTES, Header, Segment};
 use crate::segment_reader::{Found, SegmentReader};
@@ -30,8 +30,8 @@ pub struct Survey {
     pub torn_bytes: u64,
     /// Files that damaged stretches were set aside in.
     pub set_aside: Vec<Entry>,
-    /// The file that is kept to become a segment.
-    pub spare: Option<Entry>,
+    /// The files that are kept to become segments.
+    pub spares: Vec<Entry>,
     /// Files in which nothing ever was, or nothing that could still count.
     pub(crate) empty: Vec<String>,
     /// Segments in which nothing can be read.
@@ -130,7 +130,7 @@ fn look(
         end: None,
         torn_bytes: 0,
         set_aside: set_aside.cloned().collect(),
-        spare: None,
+        spares: Vec::new(),
         empty: Vec::new(),
         unreadable: Vec::new(),
         generation: told.max().unwrap_or_default(),
@@ -146,7 +146,7 @@ fn look(
 impl Survey {
     fn sort_files(&mut self, folder: &dyn Folder, entries: &[Entry]) -> io::Result<()> {
         for entry in entries {
-            if entry.name == SPARE {
+            if is_spare(&entry.name) {
                 self.look_at_spare(folder, entry)?;
             }
             let Some(generation) = generation_of(&entry.name) else {
@@ -162,15 +162,15 @@ impl Survey {
         Ok(())
     }
 
-    /// What is left over in the spare file must not look like a record of a segment to come, so it is of use only
+    /// What is left over in a spare file must not look like a record of a segment to come, so it is of use only
     /// while its header tells how high the generations in it are.
     fn look_at_spare(&mut self, folder: &dyn Folder, entry: &Entry) -> io::Result<()> {
         let mut beginning = [0; HEADER_BYTES];
-        read_beginning(folder, SPARE, &mut beginning)?;
+        read_beginning(folder, &entry.name, &mut beginning)?;
         match Header::decode(&beginning) {
             Some(header) => {
                 self.generation = self.generation.max(header.generation);
-                self.spare = Some(entry.clone());
+                self.spares.push(entry.clone());
             }
             None => self.empty.push(entry.name.clone()),
         }

@@ -275,7 +275,7 @@ impl Writer {
         let is_new = self.written.as_ref().is_none_or(|written| {
             (&written.acked, written.settled) != (&checkpoint.acked, checkpoint.settled)
         });
-        if !is_new {
+        if !is_new && !self.log.has_surplus() {
             self.look_out();
             return;
         }

@@ -12,6 +12,9 @@ use crate::segment::{HEADER_BYTES, Header, Segment};
 /// where the file grows; a step is paid once for about a hundred of them.
 const AHEAD_BYTES: u64 = 1024 * 1024;
 
+/// A write from this size on pays for its own metadata: zeros behind it would only be written over at once.
+const LARGE_WRITE: u64 = AHEAD_BYTES / 8;
+
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// A segment and its file.
@@ -92,11 +95,16 @@ impl Active {
         Ok(())
     }
 
-    /// Writes zeros behind the records when they have reached the end of the file: up to the end of the segment, and
-    /// within the room that is left. A disk that is full is nothing to worry about yet.
-    pub(super) fn write_ahead(&mut self, segment_bytes: u64, room: u64) -> io::Result<()> {
+    /// Writes zeros behind the records when they have reached the end of the file, after `written` bytes of them: up to the
+    /// end of the segment, and within the room that is left. A disk that is full is nothing to worry about yet.
+    pub(super) fn write_ahead(
+        &mut self,
+        written: u64,
+        segment_bytes: u64,
+        room: u64,
+    ) -> io::Result<()> {
         let from = self.segment.used_bytes;
-        if from < self.segment.file_bytes {
+        if from < self.segment.file_bytes || written >= LARGE_WRITE {
             return Ok(());
         }
         let wanted = segment_bytes

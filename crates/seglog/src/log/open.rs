@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
+use super::spares::Spares;
 use super::{Log, Options};
 use crate::Position;
 use crate::acked::Acked;
@@ -11,7 +12,7 @@ use crate::checkpoint::Checkpoints;
 use crate::error::OpenError;
 use crate::folder::{File, Folder, Mode, write_all_at};
 use crate::layout::{
-    Kind, LOCK, NUMBER_LIMIT, PREAMBLE_BYTES, SPARE, damage_name, generation_of, put_preamble,
+    Kind, LOCK, NUMBER_LIMIT, PREAMBLE_BYTES, damage_name, generation_of, put_preamble,
 };
 use crate::room::Room;
 use crate::survey::{Survey, refuse_newer, survey};
@@ -58,7 +59,7 @@ impl Log {
             options,
             sealed: std::mem::take(&mut survey.segments).into(),
             active: None,
-            spare_bytes: survey.spare.as_ref().map(|entry| entry.bytes),
+            spares: Spares::new(&survey.spares),
             generation: survey.generation,
             next: end,
             synced: end,
@@ -71,7 +72,7 @@ impl Log {
             folder: Arc::clone(folder),
         };
         log.trim_newest().map_err(at)?;
-        log.keep_spare_if_useful().map_err(at)?;
+        log.keep_useful_spares().map_err(at)?;
         let acked = acked.unwrap_or_else(|| Acked::below(log.next));
         log.count_files();
         survey.checkpoints.prepare().map_err(at)?;
@@ -104,21 +105,16 @@ impl Log {
     }
 
     /// The length of segments may be configured anew.
-    fn keep_spare_if_useful(&mut self) -> io::Result<()> {
-        if self
-            .spare_bytes
-            .is_some_and(|bytes| bytes != self.options.segment_bytes)
-        {
-            self.folder.remove(SPARE)?;
-            self.spare_bytes = None;
+    fn keep_useful_spares(&mut self) -> io::Result<()> {
+        for name in self.spares.unlike(self.options.segment_bytes) {
+            self.folder.remove(&name)?;
         }
         Ok(())
     }
 
     fn count_files(&mut self) {
         let segments: u64 = self.sealed.iter().map(|segment| segment.file_bytes).sum();
-        let spare = self.spare_bytes.unwrap_or_default();
-        self.room.replace(0, segments + spare);
+        self.room.replace(0, segments + self.spares.bytes());
     }
 }
 

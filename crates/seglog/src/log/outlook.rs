@@ -27,7 +27,7 @@ impl Log {
         let free = self.active_segment().map_or(0, |active| {
             active.file_bytes.saturating_sub(active.used_bytes)
         });
-        self.room.left() + self.spare_bytes.unwrap_or_default() + free
+        self.room.left() + self.spares.bytes() + free
     }
 
     /// Whether a record with a payload of so many bytes would be taken now, as far as that is known: a disk that was full
@@ -37,12 +37,12 @@ impl Log {
             return false;
         }
         let bytes = crate::HEAD_BYTES as u64 + payload_bytes;
-        let spare = self.spare_bytes.unwrap_or_default();
+        let room = self.room.left() + self.spares.bytes();
         match &self.active {
             Some(active) if active.takes(bytes, self.options.segment_bytes) => {
-                active.growth(bytes) <= self.room.left() + spare
+                active.growth(bytes) <= room
             }
-            _ => HEADER_BYTES as u64 + bytes <= self.room.left() + spare,
+            _ => HEADER_BYTES as u64 + bytes <= room,
         }
     }
 

@@ -37,7 +37,7 @@ fn prepare(recycled: bool) -> (MemoryFolder, Vec<Read>) {
             .list()
             .unwrap()
             .iter()
-            .any(|entry| entry.name == "spare")
+            .any(|entry| entry.name.ends_with(".spare"))
             == recycled
     );
     folder.kill();

@@ -3,7 +3,7 @@
 use seglog::testing::MemoryFolder;
 use seglog::{Checkpoint, Checksum, Folder, Log, OpenError, Opened, Record, Refused};
 
-use crate::support::{OPTIONS, Read, append, open, read_between, shared, taken};
+use crate::support::{OPTIONS, Read, append, checkpoint, open, read_between, shared, taken};
 
 fn try_open(folder: &MemoryFolder) -> Result<Opened, OpenError> {
     Log::open(&shared(folder), OPTIONS)
@@ -77,11 +77,73 @@ fn the_files_never_take_more_than_the_limit_and_purging_makes_room() {
         assert!(last >= 100 + 59, "only {last} fit");
         opened.log.sync().unwrap();
         opened.log.purge(opened.log.synced()).unwrap();
+        while opened.log.has_surplus() {
+            opened.log.purge(opened.log.synced()).unwrap();
+        }
         assert!(
             taken(&folder) <= 2 * OPTIONS.segment_bytes,
             "space comes back"
         );
     }
+}
+
+#[test]
+fn as_many_files_are_kept_as_are_filled_between_two_purges() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    let spares = || {
+        let entries = folder.list().unwrap();
+        let spare = |entry: &&seglog::Entry| entry.name.ends_with(".spare");
+        entries.iter().filter(spare).count()
+    };
+    let mut fill = |opened: &mut Opened| {
+        for _ in 0..12 {
+            append(&mut opened.log, 1, &[1; 300]).unwrap();
+        }
+        opened.log.sync().unwrap();
+        let next = opened.log.next();
+        checkpoint(opened, next);
+        opened.log.purge(next).unwrap();
+    };
+    fill(&mut opened);
+    fill(&mut opened);
+    let kept = spares();
+    assert!(kept >= 3, "{kept}");
+    let bytes = taken(&folder);
+    for _ in 0..5 {
+        fill(&mut opened);
+        assert_eq!(
+            taken(&folder),
+            bytes,
+            "all are made of files that were kept"
+        );
+    }
+    folder.kill();
+    let mut opened = open(&folder);
+    assert_eq!(spares(), 1, "of no use to one that has just begun");
+    fill(&mut opened);
+    fill(&mut opened);
+    assert_eq!(spares(), kept);
+}
+
+#[test]
+fn a_spare_file_of_the_older_name_is_used_too() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    for _ in 0..4 {
+        append(&mut opened.log, 1, &[1; 300]).unwrap();
+    }
+    opened.log.sync().unwrap();
+    checkpoint(&mut opened, 103);
+    opened.log.purge(103).unwrap();
+    folder.kill();
+    let entries = folder.list().unwrap();
+    let spare = entries.iter().find(|entry| entry.name.ends_with(".spare"));
+    folder.rename(&spare.unwrap().name, "spare").unwrap();
+    let mut opened = open(&folder);
+    append(&mut opened.log, 1, &[2; 300]).unwrap();
+    let entries = folder.list().unwrap();
+    assert!(entries.iter().all(|entry| entry.name != "spare"));
 }
 
 #[test]
@@ -98,7 +160,7 @@ fn a_purged_segment_is_written_again_and_its_old_records_are_dead() {
             .list()
             .unwrap()
             .iter()
-            .any(|entry| entry.name == "spare")
+            .any(|entry| entry.name.ends_with(".spare"))
     );
     for _ in 0..3 {
         append(&mut opened.log, 1, &[2; 300]).unwrap();
@@ -109,7 +171,7 @@ fn a_purged_segment_is_written_again_and_its_old_records_are_dead() {
             .list()
             .unwrap()
             .iter()
-            .any(|entry| entry.name == "spare")
+            .any(|entry| entry.name.ends_with(".spare"))
     );
     let held = read_all(&folder, &opened.log, 103);
     assert_eq!(held.len(), 4);

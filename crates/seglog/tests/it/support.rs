@@ -138,6 +138,6 @@ pub(crate) fn taken(folder: &MemoryFolder) -> u64 {
     let entries = folder.list().unwrap();
     let counted = entries
         .iter()
-        .filter(|entry| entry.name.ends_with(".seg") || entry.name == "spare");
+        .filter(|entry| entry.name.ends_with(".seg") || entry.name.ends_with(".spare"));
     counted.map(|entry| entry.bytes).sum()
 }
