@@ -7,17 +7,35 @@ use crate::units::FieldReference;
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     names: Vec<String>,
-    /// The last byte and the slot of each name, by the length of the name. Every key of every event is looked up, and
-    /// most are none of these: comparing bytes to find that out took 12 % of the time of an array of a hundred.
-    by_length: Vec<Vec<(u8, usize)>>,
+    /// By the length of the name. Every key of every event is looked up, and most are none of these.
+    by_length: Vec<Vec<Candidate>>,
 }
+
+/// A name among those of its length.
+#[derive(Clone, Debug)]
+struct Candidate {
+    beginning: Beginning,
+    slot: usize,
+}
+
+/// The first bytes of a name, the rest zero: they are compared at once, and most names have no more.
+type Beginning = u128;
 
 /// Where the last member of each name stands in one event.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    slots: Vec<Option<Value>>,
+    slots: Vec<Slot>,
+    /// Which event the slots are asked about: those of earlier ones are empty, and need not be cleared.
+    event: u64,
     /// Whether the event has any member at all.
     pub(super) any_member: bool,
+}
+
+/// A value, and which event it was found in; 0 is none.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    event: u64,
+    value: Value,
 }
 
 /// A member's value.
@@ -40,48 +58,102 @@ impl Fields {
         if self.by_length.len() <= name.len() {
             self.by_length.resize(name.len() + 1, vec![]);
         }
-        let last = name.bytes().next_back().unwrap_or_default();
-        self.by_length[name.len()].push((last, slot));
+        let whole = Span {
+            start: 0,
+            end: name.len(),
+        };
+        self.by_length[name.len()].push(Candidate {
+            beginning: beginning(name.as_bytes(), whole),
+            slot,
+        });
         slot
     }
 
     /// The slot of a member's name, if anything asks for it.
+    #[inline]
     pub(super) fn slot_of(&self, text: &[u8], member: &Member) -> Option<usize> {
         if member.key_escaped {
-            let name = unescape(text, member.key)?;
-            return self.names.iter().position(|known| *known == name);
+            return self.slot_of_escaped(text, member.key);
         }
-        let key = member.key.of(text);
-        let last = key.last().copied().unwrap_or_default();
-        let mut candidates = self.by_length.get(key.len())?.iter();
-        candidates
-            .find(|(end, slot)| *end == last && self.names[*slot].as_bytes() == key)
-            .map(|(_, slot)| *slot)
+        let candidates = self.by_length.get(member.key.len())?;
+        if candidates.is_empty() {
+            return None;
+        }
+        let begins = beginning(text, member.key);
+        let is_same = |candidate: &&Candidate| {
+            candidate.beginning == begins
+                && (member.key.len() <= size_of::<Beginning>()
+                    || self.names[candidate.slot].as_bytes() == member.key.of(text))
+        };
+        candidates.iter().find(is_same).map(|one| one.slot)
+    }
+
+    #[cold]
+    fn slot_of_escaped(&self, text: &[u8], key: Span) -> Option<usize> {
+        let name = unescape(text, key)?;
+        self.names.iter().position(|known| *known == name)
     }
 }
 
+#[inline]
+fn beginning(text: &[u8], name: Span) -> Beginning {
+    const BYTES: usize = size_of::<Beginning>();
+    let length = name.len().min(BYTES);
+    if let Some(bytes) = text[name.start..].first_chunk() {
+        return Beginning::from_le_bytes(*bytes) & MASKS[length];
+    }
+    let mut bytes = [0; BYTES];
+    bytes[..length].copy_from_slice(&text[name.start..][..length]);
+    Beginning::from_le_bytes(bytes)
+}
+
+/// Keeps so many bytes, and masks away what stands behind them.
+const MASKS: [Beginning; size_of::<Beginning>() + 1] = {
+    let mut masks = [0; _];
+    let mut length = 1;
+    while length < masks.len() {
+        masks[length] = masks[length - 1] << 8 | 0xff;
+        length += 1;
+    }
+    masks
+};
+
 impl Found {
     /// Forgets the last event.
+    #[inline]
     pub(super) fn clear(&mut self, fields: &Fields) {
-        self.slots.clear();
-        self.slots.resize(fields.names.len(), None);
+        let empty = Slot {
+            event: 0,
+            value: Value {
+                span: Span { start: 0, end: 0 },
+                kind: Kind::Null,
+            },
+        };
+        self.slots.resize(fields.names.len(), empty);
+        self.event += 1;
         self.any_member = false;
     }
 
     /// Notes a member. Of doubled names the last counts.
+    #[inline]
     pub(super) fn note(&mut self, fields: &Fields, text: &[u8], member: &Member) {
         self.any_member = true;
         if let Some(slot) = fields.slot_of(text, member) {
-            self.slots[slot] = Some(Value {
-                span: member.value,
-                kind: member.kind,
-            });
+            self.slots[slot] = Slot {
+                event: self.event,
+                value: Value {
+                    span: member.value,
+                    kind: member.kind,
+                },
+            };
         }
     }
 
     /// The value in a slot.
+    #[inline]
     pub(super) fn get(&self, slot: usize) -> Option<Value> {
-        self.slots[slot]
+        let Slot { event, value } = self.slots[slot];
+        (event == self.event).then_some(value)
     }
 }
 
@@ -91,19 +163,31 @@ pub(super) struct FieldPath {
     /// The reference.
     pub(super) reference: FieldReference,
     slot: usize,
+    is_nested: bool,
 }
 
 impl FieldPath {
     pub(super) fn new(reference: &FieldReference, fields: &mut Fields) -> Self {
         Self {
             slot: fields.register(&reference.path()[0]),
+            is_nested: reference.path().len() > 1,
             reference: reference.clone(),
         }
     }
 
     /// The field's value in an event, looked up inside objects where the path goes on.
+    #[inline]
     pub(super) fn value(&self, text: &[u8], found: &Found, scanner: &mut Scanner) -> Option<Value> {
-        let mut value = found.get(self.slot)?;
+        let value = found.get(self.slot)?;
+        if self.is_nested {
+            self.value_inside(text, value, scanner)
+        } else {
+            Some(value)
+        }
+    }
+
+    #[inline(never)]
+    fn value_inside(&self, text: &[u8], mut value: Value, scanner: &mut Scanner) -> Option<Value> {
         for name in &self.reference.path()[1..] {
             value = member_of(text, value, name, scanner)?;
         }
@@ -211,6 +295,25 @@ mod tests {
         let value = scan(&fields, text).get(host).unwrap();
         assert_eq!(value.span.of(text.as_bytes()), b"2");
         assert!(scan(&fields, r#"{"\ud800":1}"#).get(host).is_none());
+    }
+
+    #[test]
+    fn names_of_any_length_are_told_apart() {
+        let mut fields = Fields::default();
+        let names: Vec<String> = (0..40).map(|length| "é".repeat(length) + "x").collect();
+        let slots: Vec<usize> = names.iter().map(|name| fields.register(name)).collect();
+        for (name, slot) in names.iter().zip(slots) {
+            // At the end of the text too, where there are no more bytes to compare.
+            for text in [
+                format!(r#"{{"{name}":1}}"#),
+                format!(r#"{{"":0,"{name}":1,"{name}y":2}}"#),
+            ] {
+                let value = scan(&fields, &text).get(slot).unwrap();
+                assert_eq!(value.span.of(text.as_bytes()), b"1", "{text}");
+                let other = text.replace('x', "z");
+                assert!(scan(&fields, &other).get(slot).is_none(), "{other}");
+            }
+        }
     }
 
     #[test]

@@ -140,12 +140,22 @@ impl<'a> Additions<'a> {
     /// Writes what is added to an event whose closing brace is still to be written, and the brace.
     pub(super) fn add_members(&self, found: &Found, out: &mut Vec<u8>) {
         let mut skip_comma = usize::from(!found.any_member);
-        for (group, range) in std::iter::zip(&self.template.groups, &self.ranges) {
-            if found.get(group.slot).is_none() && !range.is_empty() {
-                out.extend_from_slice(&self.members[range.start + skip_comma..range.end]);
+        let mut copy = |members: &Range<usize>| {
+            if !members.is_empty() {
+                out.extend_from_slice(&self.members[members.start + skip_comma..members.end]);
                 skip_comma = 0;
             }
+        };
+        // Groups that are added one after the other are copied in one go.
+        let mut run = 0..0;
+        for (group, range) in std::iter::zip(&self.template.groups, &self.ranges) {
+            if found.get(group.slot).is_some() {
+                copy(&run);
+                run.start = range.end;
+            }
+            run.end = range.end;
         }
+        copy(&run);
         out.push(b'}');
     }
 

@@ -7,9 +7,12 @@ use super::{Kind, Span, SyntaxError, SyntaxErrorKind};
 /// A bit for each byte that is white space.
 const WHITE_SPACE: u64 = 1 << b' ' | 1 << b'\t' | 1 << b'\n' | 1 << b'\r';
 
-/// Bytes of a string that are looked at together. A 500-byte event of ten strings takes 2.5 cycles a
-/// byte when they are looked at one by one, 1.2 with 16 lanes and 1.35 with 32 (baseline x86-64, the
-/// least of five runs each): most strings are short.
+/// Bytes that are looked at together, from the beginning of a string on: mostly the next strings are in them too, and
+/// need no look of their own. Decoding an array of 100 events of 500 bytes takes 0.32 µs an event so, and 0.34 when each
+/// string is looked at by itself, 16 bytes at a time (medians of five runs).
+const BLOCK: usize = 64;
+
+/// Bytes that one vector holds.
 const LANES: usize = 16;
 
 /// Offset of the first byte at or after `from` that is not JSON white space (space, tab, LF, CR);
@@ -26,6 +29,10 @@ pub fn skip_white_space(text: &[u8], from: usize) -> usize {
 pub(super) struct Cursor<'t> {
     text: &'t [u8],
     pub(super) at: usize,
+    /// A bit for each byte of the last block that was looked at: whether it stands for something else inside a string.
+    specials: u64,
+    /// Where that block ends, be it behind the end of the text.
+    looked_until: usize,
     /// Whether white space that was skipped held a CR or LF.
     pub(super) newlines: bool,
 }
@@ -35,6 +42,8 @@ impl<'t> Cursor<'t> {
         Self {
             text,
             at,
+            specials: 0,
+            looked_until: at,
             newlines: false,
         }
     }
@@ -181,21 +190,32 @@ impl<'t> Cursor<'t> {
     /// Passes what stands for itself inside a string: all but quote, backslash and control characters.
     #[inline(always)]
     fn plain_characters(&mut self) {
-        while let Some(lanes) = self.text[self.at..].first_chunk::<LANES>() {
-            let special = special_lanes(*lanes);
-            if special != 0 {
-                self.at += special.trailing_zeros() as usize;
-                return;
+        loop {
+            if self.at < self.looked_until {
+                let specials = self.specials >> (BLOCK - (self.looked_until - self.at));
+                if specials != 0 {
+                    self.at += specials.trailing_zeros() as usize;
+                    return;
+                }
+                self.at = self.looked_until;
             }
-            self.at += LANES;
+            self.look();
         }
-        while let Some(byte) = self.peek()
-            && byte >= 0x20
-            && byte != b'"'
-            && byte != b'\\'
-        {
-            self.at += 1;
-        }
+    }
+
+    /// Looks at the block that begins here. What would be behind the end of the text counts as special.
+    #[inline(always)]
+    fn look(&mut self) {
+        let rest = &self.text[self.at..];
+        self.specials = match rest.first_chunk() {
+            Some(block) => specials(block),
+            None => {
+                let mut block = [0; BLOCK];
+                block[..rest.len()].copy_from_slice(rest);
+                specials(&block)
+            }
+        };
+        self.looked_until = self.at + BLOCK;
     }
 
     #[inline(always)]
@@ -272,10 +292,18 @@ impl<'t> Cursor<'t> {
 
 /// One bit for each byte that does not stand for itself inside a string, the first byte lowest.
 #[inline(always)]
-fn special_lanes(bytes: [u8; LANES]) -> u32 {
-    let bytes = u8x16::new(bytes);
-    let quote = bytes.simd_eq(u8x16::splat(b'"'));
-    let backslash = bytes.simd_eq(u8x16::splat(b'\\'));
-    let control = bytes.simd_lt(u8x16::splat(0x20));
-    (quote | backslash | control).to_bitmask()
+fn specials(block: &[u8; BLOCK]) -> u64 {
+    let (vectors, _) = block.as_chunks::<LANES>();
+    let bits = |(number, bytes): (usize, &[u8; LANES])| {
+        let bytes = u8x16::new(*bytes);
+        let quote = bytes.simd_eq(u8x16::splat(b'"'));
+        let backslash = bytes.simd_eq(u8x16::splat(b'\\'));
+        let control = bytes.simd_lt(u8x16::splat(0x20));
+        u64::from((quote | backslash | control).to_bitmask()) << (LANES * number)
+    };
+    vectors
+        .iter()
+        .enumerate()
+        .map(bits)
+        .fold(0, |all, some| all | some)
 }
