@@ -18,7 +18,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::lifecycle::{Lifecycle, Phase, TaskGroup};
 use crate::telemetry::{Gauges, Telemetry};
-pub use status::{Books, BrokerSummary, ListenerStatus, SpoolSummary, Status};
+pub use status::{Books, BrokerSummary, ConfigSummary, ListenerStatus, SpoolSummary, Status};
 
 /// Longest time for any answer here; all of them are made from memory.
 const TIMEOUT: Duration = Duration::from_secs(10);

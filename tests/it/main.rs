@@ -28,6 +28,7 @@ mod metrics;
 mod openapi;
 mod outputs;
 mod refusals;
+mod reload;
 mod scan;
 mod scan_corpus;
 mod spool_failure;
