@@ -35,5 +35,6 @@ mod spool_failure;
 mod spool_folder;
 mod spool_full;
 mod spool_lag;
+mod status_page;
 mod time_limits;
 mod withdrawal;
