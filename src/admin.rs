@@ -1,5 +1,6 @@
 //! The operator's listener: metrics, detailed health and status. Reads what other rooms tell; changes nothing.
 
+mod page;
 mod server;
 mod status;
 
@@ -18,7 +19,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::lifecycle::{Lifecycle, Phase, TaskGroup};
 use crate::telemetry::{Gauges, Telemetry};
-pub use status::{Books, BrokerSummary, ListenerStatus, SpoolSummary, Status};
+pub use status::{Books, BrokerSummary, ConfigSummary, ListenerStatus, SpoolSummary, Status};
 
 /// Longest time for any answer here; all of them are made from memory.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,6 +61,7 @@ pub async fn serve(
 fn router(admin: Admin) -> Router {
     let no_store = HeaderValue::from_static("no-store");
     Router::new()
+        .route("/", get(page))
         .route("/metrics", get(metrics))
         .route("/health", get(health))
         .route("/ready", get(ready))
@@ -85,6 +87,10 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     let text = admin.telemetry.render(admin.operated.gauges());
     let media_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, media_type)], text).into_response()
+}
+
+async fn page(State(admin): State<Admin>) -> Response {
+    page::answer(&admin.operated.status())
 }
 
 async fn status(State(admin): State<Admin>) -> Json<Status> {

@@ -1,8 +1,10 @@
 //! The one room that knows all rooms: a configuration goes in, a running server with its addresses comes out. Owns
 //! every task and the order of the end.
 
+mod reload;
+
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
@@ -16,10 +18,11 @@ use crate::dead_letters::DeadLetters;
 use crate::forward::{Forward, Resolve, SystemResolver};
 use crate::ingress::Ingress;
 use crate::lifecycle::{Lifecycle, Phase, TaskGroup, blocking};
-use crate::replay::Replayer;
+use crate::replay::Replays;
 use crate::spool::{Acknowledge, Look, OpenedSpool, Spool, SpoolOptions};
 use crate::telemetry::events::{DrainBegins, DrainEnded, EndsForSpool, Listening, SpoolUnused};
 use crate::telemetry::{Gauges, Output, Telemetry};
+use reload::InForce;
 
 /// Histograms are tidied this often.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -47,6 +50,9 @@ struct Server {
     forward: Forward,
     public_address: SocketAddr,
     admin_address: Option<SocketAddr>,
+    replays: Replays,
+    in_force: Mutex<InForce>,
+    started: Instant,
 }
 
 impl App {
@@ -103,7 +109,7 @@ impl App {
             &lifecycle,
             &background,
         )?;
-        Replayer::start(
+        let replays = Replays::start(
             &config,
             spool.clone(),
             dead_letters,
@@ -120,10 +126,13 @@ impl App {
             ),
             public_address: public.local_addr()?,
             admin_address: admin.as_ref().map(TcpListener::local_addr).transpose()?,
+            in_force: Mutex::new(InForce::at_start(config.clone(), &telemetry)),
+            started: Instant::now(),
             lifecycle,
             telemetry,
             spool,
             forward,
+            replays,
         });
         let app = Self {
             serving: TaskGroup::default(),
@@ -270,6 +279,8 @@ impl Operated for Server {
         Status {
             version: env!("CARGO_PKG_VERSION"),
             phase: self.lifecycle.phase().as_str(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            config: self.config_summary(),
             listeners: self
                 .listeners()
                 .map(|(name, address)| ListenerStatus {

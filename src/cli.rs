@@ -3,6 +3,7 @@
 mod dead_letters;
 mod health;
 mod keys;
+mod reload;
 mod serve;
 mod spool;
 
@@ -75,10 +76,7 @@ impl Folder {
 /// Runs the program; the exit status says how it went.
 pub fn run() -> ExitCode {
     match Arguments::parse().command {
-        Command::Serve(file) => match load(&file) {
-            Ok(loaded) => serve::run(loaded),
-            Err(status) => status,
-        },
+        Command::Serve(file) => serve::run(&file),
         Command::Check(file) => match load(&file) {
             Ok(loaded) => check(&loaded),
             Err(status) => status,

@@ -1,6 +1,7 @@
 //! Notices that files have changed, by looking at what they hold. Looking works where notices of the file system do
 //! not come: network folders, and the swapped links of Kubernetes' mounted secrets.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,30 +15,40 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Some files that belong together, and what they held when last looked at.
 #[derive(Debug)]
 pub struct FileWatch {
-    paths: Vec<PathBuf>,
     seen: Contents,
 }
 
-/// A digest of all files; one that cannot be read counts as one without a byte.
-type Contents = [u8; 32];
+/// A digest of each file; one that cannot be read counts as one without a byte. So does a pipe: to look at it would take
+/// from whoever is to read it.
+type Contents = BTreeMap<PathBuf, [u8; 32]>;
 
 impl FileWatch {
     /// Remembers what the files hold now. Make it before the files are read, so that no change falls between.
     pub fn new(paths: Vec<PathBuf>) -> Self {
         Self {
-            seen: contents(&paths),
-            paths,
+            seen: contents(paths),
+        }
+    }
+
+    /// Watches these files from now on. Of those that it watched already it knows what they held.
+    pub fn follow(&mut self, paths: Vec<PathBuf>) {
+        let mut known = std::mem::take(&mut self.seen);
+        self.seen = contents(paths);
+        for (path, digest) in &mut self.seen {
+            if let Some(known) = known.remove(path) {
+                *digest = known;
+            }
         }
     }
 
     /// Resolves when the files hold something else than before, and have held it at two looks in a row: a file that
     /// is just being written is not to be read.
     pub async fn changed(&mut self) {
-        let mut last = self.seen;
+        let mut last = self.seen.clone();
         loop {
             tokio::time::sleep(INTERVAL).await;
-            let paths = self.paths.clone();
-            let now = blocking(move || contents(&paths)).await;
+            let paths: Vec<PathBuf> = self.seen.keys().cloned().collect();
+            let now = blocking(move || contents(paths)).await;
             if now != self.seen && now == last {
                 self.seen = now;
                 return;
@@ -47,14 +58,13 @@ impl FileWatch {
     }
 }
 
-fn contents(paths: &[PathBuf]) -> Contents {
-    let mut all = Sha256::new();
-    for path in paths {
-        let bytes = std::fs::read(path).unwrap_or_default();
-        all.update(bytes.len().to_le_bytes());
-        all.update(bytes);
-    }
-    all.finalize().into()
+fn contents(paths: Vec<PathBuf>) -> Contents {
+    let digest = |path: PathBuf| {
+        let is_file = std::fs::metadata(&path).is_ok_and(|found| found.is_file());
+        let bytes = is_file.then(|| std::fs::read(&path).unwrap_or_default());
+        (path, Sha256::digest(bytes.unwrap_or_default()).into())
+    };
+    paths.into_iter().map(digest).collect()
 }
 
 #[cfg(test)]
@@ -78,5 +88,20 @@ mod tests {
 
         std::fs::remove_file(&first).unwrap();
         watch.changed().await;
+    }
+    #[tokio::test(start_paused = true)]
+    async fn what_it_follows_may_change_without_a_change_being_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (folder.path().join("a"), folder.path().join("b"));
+        std::fs::write(&first, "one").unwrap();
+        let mut watch = FileWatch::new(vec![first.clone()]);
+        std::fs::write(&first, "two").unwrap();
+        watch.follow(vec![first.clone(), second.clone()]);
+        watch.changed().await;
+
+        watch.follow(vec![first]);
+        std::fs::write(&second, "not looked at").unwrap();
+        let unchanged = tokio::time::timeout(INTERVAL * 3, watch.changed()).await;
+        assert!(unchanged.is_err());
     }
 }

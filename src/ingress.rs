@@ -67,8 +67,9 @@ impl Ingress {
         }
     }
 
-    /// Takes all further requests by what is configured now, as far as that needs no restart: `[auth]`, `[enrich]`,
-    /// `[validate]`, and the codecs and answers of `[ingest]`.
+    /// Takes all further requests by what is configured now: `[auth]`, `[enrich]`, `[validate]`, and the codecs, answers and
+    /// limits on events of `[ingest]`. Everything else stays as it was at the start; `Config::change_to` knows which is
+    /// which.
     pub fn reload(&self, config: &Config) {
         self.gate.set_policy(Policy::new(config));
     }

@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use crate::config::Config;
 use crate::dead_letters::{Action, DeadLetters, Request, Waiting};
 use crate::lifecycle::{Lifecycle, Phase, TaskGroup, blocking};
@@ -28,8 +30,13 @@ use course::Course;
 /// Between two looks for requests, and before what failed is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What others may do with the replays of a running server.
+pub struct Replays {
+    shared: Arc<Shared>,
+}
+
 /// Looks for requests and does what they ask, one after the other.
-pub struct Replayer {
+struct Replayer {
     shared: Arc<Shared>,
     /// Requests that are done with and cannot be removed.
     passed_over: Vec<PathBuf>,
@@ -38,7 +45,8 @@ pub struct Replayer {
 }
 
 struct Shared {
-    pipeline: Pipeline,
+    /// Loaded once a piece.
+    pipeline: ArcSwap<Pipeline>,
     spool: Spool,
     dead_letters: DeadLetters,
     telemetry: Arc<Telemetry>,
@@ -51,7 +59,7 @@ struct Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Interrupted;
 
-impl Replayer {
+impl Replays {
     /// Starts the task, which ends with the life.
     pub fn start(
         config: &Config,
@@ -60,23 +68,31 @@ impl Replayer {
         telemetry: Arc<Telemetry>,
         lifecycle: &Lifecycle,
         tasks: &TaskGroup,
-    ) {
-        let shared = Shared {
-            pipeline: Pipeline::new(config),
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            pipeline: ArcSwap::from_pointee(Pipeline::new(config)),
             spool,
             dead_letters,
             telemetry,
             lifecycle: lifecycle.clone(),
             append_timeout: config.server.request_timeout,
-        };
-        let replayer = Self {
-            shared: Arc::new(shared),
+        });
+        let replayer = Replayer {
+            shared: Arc::clone(&shared),
             passed_over: Vec::new(),
             has_failed: false,
         };
         tasks.spawn(replayer.run());
+        Self { shared }
     }
 
+    /// Takes all further letters by the rules that are configured now.
+    pub fn reload(&self, config: &Config) {
+        self.shared.pipeline.store(Arc::new(Pipeline::new(config)));
+    }
+}
+
+impl Replayer {
     async fn run(mut self) {
         while self.fulfil_all().await.is_ok() && self.shared.pause().await.is_ok() {}
     }

@@ -4,10 +4,12 @@
 //! The recorder belongs to the instance and is not installed globally, so several servers in one process
 //! (as in the tests) keep separate books.
 
+mod broker;
 pub mod events;
 pub mod logging;
 pub mod names;
 mod recorder;
+mod reloads;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,9 @@ use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
 use crate::event::{Origin, SourceCount, ViolationCode};
+pub use broker::BrokerMetrics;
 use recorder::{Family, counter, describe, gauge, histogram, recorder};
+pub use reloads::Reloads;
 pub use sources::Sources;
 
 /// The rows of `headgate_requests_total`.
@@ -154,6 +158,8 @@ pub struct Telemetry {
     gauges: GaugeHandles,
     /// Events by source, see `metrics.source_fields`.
     pub sources: Sources,
+    /// How the configuration was read again.
+    pub reloads: Reloads,
 }
 
 struct RouteMetrics {
@@ -225,6 +231,7 @@ impl Telemetry {
                 connections: gauge(&recorder, &names::CONNECTIONS, vec![]),
             },
             sources: Sources::new(source_labels, max_sources),
+            reloads: Reloads::new(&recorder),
             recorder,
         }
     }
@@ -314,27 +321,6 @@ impl Telemetry {
         self.spool.lost.add(0, events);
     }
 
-    /// The handles of one Broker; `address` is its label.
-    pub fn broker(&self, address: &str) -> BrokerMetrics {
-        let label = |name, value: &str| Label::new(name, value.to_owned());
-        let outcome = |word| {
-            let labels = vec![label("broker", address), label("outcome", word)];
-            counter(&self.recorder, &names::BROKER_REQUESTS, labels)
-        };
-        let broker = vec![label("broker", address)];
-        BrokerMetrics {
-            delivered: outcome("delivered"),
-            errored: outcome("errored"),
-            rejected: outcome("rejected"),
-            duration: histogram(
-                &self.recorder,
-                &names::BROKER_REQUEST_DURATION,
-                broker.clone(),
-            ),
-            up: gauge(&self.recorder, &names::BROKER_UP, broker),
-        }
-    }
-
     /// The counts since the start.
     pub fn books(&self) -> Books {
         Books {
@@ -366,20 +352,6 @@ impl Telemetry {
     pub fn upkeep(&self) {
         self.recorder.handle().run_upkeep();
     }
-}
-
-/// The handles of one Broker.
-pub struct BrokerMetrics {
-    /// Requests whose events it took.
-    pub delivered: Counter,
-    /// Requests to be tried again.
-    pub errored: Counter,
-    /// Requests whose events it refused for good.
-    pub rejected: Counter,
-    /// Seconds from sending to the answer.
-    pub duration: Histogram,
-    /// 1 or 0.
-    pub up: Gauge,
 }
 
 impl RouteMetrics {

@@ -12,6 +12,10 @@ pub struct Status {
     pub version: &'static str,
     /// `starting`, `serving`, `draining`, `closing` or `stopped`.
     pub phase: &'static str,
+    /// Since the start.
+    pub uptime_seconds: u64,
+    /// What the server goes by.
+    pub config: ConfigSummary,
     /// With the addresses really bound.
     pub listeners: Vec<ListenerStatus>,
     /// What waits for delivery.
@@ -20,6 +24,15 @@ pub struct Status {
     pub brokers: Vec<BrokerSummary>,
     /// Counts since the start.
     pub books: Books,
+}
+
+/// The configuration in force.
+#[derive(Debug, Serialize)]
+pub struct ConfigSummary {
+    /// When it was read.
+    pub loaded_at: String,
+    /// Whether one that was read since is wrong, so that this one stays.
+    pub refused: bool,
 }
 
 /// One listener.

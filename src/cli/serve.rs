@@ -1,4 +1,4 @@
-//! `headgate serve`: the runtime, the log, the signals.
+//! `headgate serve`: the runtime, the log, the signals that end it.
 
 use std::process::ExitCode;
 
@@ -6,32 +6,32 @@ use futures_util::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{FAULT, fault};
+use super::reload::Reloader;
+use super::{ConfigFile, FAULT, fault, load};
 use crate::app::App;
-use crate::config::{Config, Loaded, LogFormat, LogLevel};
-use crate::telemetry::events::{
-    ConfigWarning, OpenFilesLow, ReloadIgnored, StartFailed, StoppedAtOnce,
-};
+use crate::config::{Config, LogFormat, LogLevel};
+use crate::file_watch::FileWatch;
+use crate::telemetry::events::{ConfigWarning, OpenFilesLow, StartFailed, StoppedAtOnce};
 use crate::telemetry::logging;
 
 /// Open files beside the client connections: listeners, Brokers, files, the runtime.
 const OTHER_FILES: u64 = 256;
 
-pub(super) fn run(loaded: Loaded) -> ExitCode {
-    let Loaded {
-        config, warnings, ..
-    } = loaded;
-    logging::init(
-        level(config.log.level),
-        config.log.format == LogFormat::Json,
-    );
-    for warning in &warnings {
+pub(super) fn run(file: &ConfigFile) -> ExitCode {
+    let watch = FileWatch::new(vec![Config::file(file.config.as_deref())]);
+    let loaded = match load(file) {
+        Ok(loaded) => loaded,
+        Err(status) => return status,
+    };
+    let log = &loaded.config.log;
+    let log_level = logging::init(level(log.level), log.format == LogFormat::Json);
+    for warning in &loaded.warnings {
         ConfigWarning {
             message: &warning.to_string(),
         }
         .emit();
     }
-    raise_open_files(&config);
+    raise_open_files(&loaded.config);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -39,7 +39,11 @@ pub(super) fn run(loaded: Loaded) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fault(&anyhow::Error::new(error).context("the runtime cannot start")),
     };
-    let outcome = runtime.block_on(serve(config));
+    let outcome = runtime.block_on(async {
+        let config = loaded.config.clone();
+        let reloader = Reloader::new(watch, loaded, log_level)?;
+        serve(config, reloader).await
+    });
     // A write to a pipe or a disk that hangs must not hold the process.
     runtime.shutdown_background();
     match outcome {
@@ -63,12 +67,13 @@ enum Ended {
     Failed,
 }
 
-async fn serve(config: Config) -> anyhow::Result<Ended> {
+async fn serve(config: Config, mut reloader: Reloader) -> anyhow::Result<Ended> {
     let mut signals = Signals::new()?;
     let app = App::start(config).await?;
     let end = tokio::select! {
         () = signals.stop() => app.drain().boxed(),
         () = app.failed() => app.end_failed().boxed(),
+        never = reloader.run(&app) => match never {},
     };
     let second_signal = async {
         if app.has_failed() {
@@ -91,11 +96,10 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
     })
 }
 
-/// The signals that a server obeys.
+/// The signals that end a server.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Signal,
 }
 
 impl Signals {
@@ -103,18 +107,14 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
     /// Resolves when a stop is asked for.
     async fn stop(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => ReloadIgnored.emit(),
-            }
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }
@@ -131,7 +131,7 @@ fn raise_open_files(config: &Config) {
     }
 }
 
-fn level(level: LogLevel) -> LevelFilter {
+pub(super) fn level(level: LogLevel) -> LevelFilter {
     match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,

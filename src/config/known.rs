@@ -29,7 +29,12 @@ pub(super) struct Known {
 impl Known {
     /// The keys of the program, from the embedded default file.
     pub(super) fn new() -> Self {
-        let tree = Table::try_from(Config::default())
+        Self::of(&Config::default())
+    }
+
+    /// The keys with the values of this configuration, secrets masked.
+    pub(super) fn of(config: &Config) -> Self {
+        let tree = Table::try_from(config)
             .expect("a configuration is a table, as each call of the tests shows");
         Self { tree }
     }

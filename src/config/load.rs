@@ -46,6 +46,17 @@ impl fmt::Display for Source {
     }
 }
 
+impl Loaded {
+    /// The files that were read for it, or would have been: when one of them changes, it is to be read again. What a key
+    /// names and is read with the configuration belongs here.
+    pub fn files(&self) -> Vec<PathBuf> {
+        vec![match &self.source {
+            Source::File(path) => path.clone(),
+            Source::Defaults => Config::file(None),
+        }]
+    }
+}
+
 /// Something that looks wrong and is no error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
@@ -95,6 +106,24 @@ impl Config {
         Self::load_with(file, std::env::vars_os())
     }
 
+    /// Loads once more what came from this source. A file that is gone or empty is an error: nobody means the defaults by
+    /// that. Where there was no file, [`Config::load`] looks for one.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong, at once.
+    pub fn load_again(source: &Source) -> Result<Loaded, ConfigErrors> {
+        match source {
+            Source::Defaults => Self::load(None),
+            Source::File(path) => merge(read_file_again(path), std::env::vars_os()),
+        }
+    }
+
+    /// The file that [`Config::load`] reads when this one is named, or none.
+    pub fn file(named: Option<&Path>) -> PathBuf {
+        named.unwrap_or(Path::new(USUAL_FILE)).to_owned()
+    }
+
     /// Like [`Config::load`], with the given variables as the environment.
     ///
     /// # Errors
@@ -124,6 +153,25 @@ fn read_file(named: Option<&Path>, usual: &Path) -> Result<(Table, Source), Prob
     };
     let tree = parse(&text, path)?;
     Ok((tree, Source::File(path.to_owned())))
+}
+
+/// Reads a file that was read before.
+fn read_file_again(path: &Path) -> Result<(Table, Source), Problem> {
+    let not_again = |reason| Problem::NotAgain {
+        path: path.to_owned(),
+        reason,
+    };
+    // What a pipe gave is gone, and reading it would wait for ever or find nothing.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(not_again("it is no regular file"));
+    }
+    let (tree, source) = read_file(Some(path), path)?;
+    if tree.is_empty() {
+        return Err(not_again(
+            "it sets nothing, like one that is just being written; after a restart that means the defaults",
+        ));
+    }
+    Ok((tree, source))
 }
 
 /// Parses a file. The parser's own rendering is not used: it quotes the line, which may hold a password.

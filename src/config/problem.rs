@@ -39,6 +39,14 @@ pub enum Problem {
         #[source]
         error: std::io::Error,
     },
+    /// The file cannot be read a second time, or not be taken for what it was.
+    #[error("{}: the configuration file is not read again: {reason}", path.display())]
+    NotAgain {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
     /// The file is not TOML.
     #[error("{}:{line}:{column}: not TOML: {message}", path.display())]
     NotToml {

@@ -153,7 +153,7 @@ impl Course {
             let events = batch.letters.iter().map(|letter| event_of(letter));
             let now = timestamp::to_text(Timestamp::now());
             let sources = &shared.telemetry.sources;
-            let envelope = shared.pipeline.replay(&now, events, sources);
+            let envelope = shared.pipeline.load().replay(&now, events, sources);
             Ok((batch, envelope))
         })
         .await

@@ -36,7 +36,7 @@ impl Running {
         }
         let spool = Spool::in_memory(spool_bytes, Acknowledge::Queued, Arc::clone(&telemetry));
         let shared = Arc::new(Shared {
-            pipeline: Pipeline::new(&config),
+            pipeline: ArcSwap::from_pointee(Pipeline::new(&config)),
             spool,
             dead_letters,
             telemetry,

@@ -1,5 +1,6 @@
 //! Every log event: a struct whose `emit` writes the line. Bodies and secrets are never part of one.
 
+mod config;
 mod dead_letters;
 mod spool;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+pub use config::{ConfigApplied, ConfigRefused, ConfigWarning};
 pub use dead_letters::{
     DeadLettersDropped, DeadLettersFailed, LettersRequested, PurgeEnded, ReplayEnded,
     RequestUnreadable, RequestWaits, RequestsFailed,
@@ -31,19 +33,6 @@ impl Listening {
     /// Writes the line.
     pub fn emit(&self) {
         info!(listener = self.listener, address = %self.address, "listening");
-    }
-}
-
-/// Something about the configuration that works but is worth a thought.
-pub struct ConfigWarning<'a> {
-    /// What and why.
-    pub message: &'a str,
-}
-
-impl ConfigWarning<'_> {
-    /// Writes the line.
-    pub fn emit(&self) {
-        warn!("configuration: {}", self.message);
     }
 }
 
@@ -150,18 +139,6 @@ impl StoppedAtOnce {
     /// Writes the line.
     pub fn emit(&self) {
         warn!("second signal: stopping at once");
-    }
-}
-
-/// SIGHUP came; this version reads its configuration at start only.
-pub struct ReloadIgnored;
-
-impl ReloadIgnored {
-    /// Writes the line.
-    pub fn emit(&self) {
-        warn!(
-            "SIGHUP: this version reads its configuration at start; restart to change it. Nothing has changed"
-        );
     }
 }
 

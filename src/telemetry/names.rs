@@ -210,6 +210,24 @@ pub(super) const IN_FLIGHT_BYTES: Metric = gauge(
     &[],
     "Bytes of bodies and rendered envelopes in memory; at most ingest.max_in_flight_bytes.",
 );
+pub(super) const CONFIG_RELOADS: Metric = counter(
+    "headgate_config_reloads_total",
+    &[(
+        "outcome",
+        "`applied`, also where nothing had changed; `refused`",
+    )],
+    "Times that the configuration was read again. One that is wrong is refused, and the old one stays.",
+);
+pub(super) const CONFIG_LAST_RELOAD_SUCCESSFUL: Metric = gauge(
+    "headgate_config_last_reload_successful",
+    &[],
+    "0 from when a changed configuration was refused until one is taken; else 1.",
+);
+pub(super) const CONFIG_LOADED: Metric = gauge(
+    "headgate_config_loaded_timestamp_seconds",
+    &[],
+    "When the configuration in force was read, in seconds since 1970.",
+);
 pub(super) const BUILD_INFO: Metric = gauge(
     "headgate_build_info",
     &[("version", "this program's version")],
@@ -242,6 +260,9 @@ pub const ALL: &[Metric] = &[
     BROKER_UP,
     CONNECTIONS,
     IN_FLIGHT_BYTES,
+    CONFIG_RELOADS,
+    CONFIG_LAST_RELOAD_SUCCESSFUL,
+    CONFIG_LOADED,
     BUILD_INFO,
 ];
 

@@ -58,7 +58,8 @@ impl Program {
         Self::start(command)
     }
 
-    fn start(mut command: Command) -> Self {
+    /// Starts a server by a command of the test's own.
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -106,6 +107,19 @@ impl Program {
         while !self.read.last().is_some_and(|line| line.contains(words)) {
             let line = self.log.recv_timeout(PATIENCE);
             self.read.push(line.expect("a line with these words"));
+        }
+    }
+
+    /// Waits until it logs one more line with these words, and gives it.
+    pub(crate) fn until_next(&mut self, words: &str) -> String {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line =
+                line.unwrap_or_else(|_| panic!("no line with {words:?} after {:#?}", self.read));
+            self.read.push(line.clone());
+            if line.contains(words) {
+                return line;
+            }
         }
     }
 

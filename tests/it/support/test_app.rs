@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headgate::app::App;
-use headgate::config::{Config, ConfigErrors};
+use headgate::config::{Changes, Config, ConfigErrors};
 use headgate::forward::Resolve;
 use seglog::DiskFolder;
 use seglog::testing::MemoryFolder;
@@ -87,6 +87,11 @@ impl TestApp {
         let folder = self.keep_folder();
         self.stop().await;
         Self::start_on(&folder, toml).await
+    }
+
+    /// Has it go by other settings while it runs; `toml` is laid over what tests begin with.
+    pub(crate) fn reload(&self, toml: &str) -> Changes {
+        self.app.reload(&config(self.folder.path(), toml).unwrap())
     }
 
     /// Starts a server that looks names up here.

@@ -1,0 +1,142 @@
+//! What an operator is to know first: whether all is well, and if not, what is wrong and what that means. Pure.
+
+use super::Status;
+use super::text::grouped;
+
+/// All that is not as it should be, the worst first.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Verdict(Vec<Trouble>);
+
+/// Something that is not as it should be.
+#[derive(Debug, PartialEq, Eq)]
+struct Trouble {
+    is_grave: bool,
+    what: String,
+    /// What it means for events and what to do.
+    then: &'static str,
+}
+
+impl Verdict {
+    pub(super) fn on(status: &Status) -> Self {
+        let mut all: Vec<Trouble> = [spool(status), brokers(status), phase(status), lost(status)]
+            .into_iter()
+            .chain([configuration(status)])
+            .flatten()
+            .collect();
+        all.sort_by_key(|trouble| !trouble.is_grave);
+        Self(all)
+    }
+
+    /// `ok`, `warn` or `bad`.
+    pub(super) fn severity(&self) -> &'static str {
+        match self.0.first() {
+            None => "ok",
+            Some(trouble) if trouble.is_grave => "bad",
+            Some(_) => "warn",
+        }
+    }
+
+    /// In a few words.
+    pub(super) fn title(&self) -> String {
+        let first = self.0.first();
+        first.map_or_else(
+            || "all is well".to_owned(),
+            |trouble| trouble.what.to_lowercase(),
+        )
+    }
+
+    /// Nothing of it comes from outside but numbers.
+    pub(super) fn as_html(&self) -> String {
+        if self.0.is_empty() {
+            return "<strong>All is well.</strong> Events are taken and passed on.".to_owned();
+        }
+        let line =
+            |trouble: &Trouble| format!("<strong>{}.</strong> {}", trouble.what, trouble.then);
+        self.0.iter().map(line).collect()
+    }
+}
+
+fn grave(what: impl Into<String>, then: &'static str) -> Option<Trouble> {
+    let what = what.into();
+    Some(Trouble {
+        is_grave: true,
+        what,
+        then,
+    })
+}
+
+fn slight(what: impl Into<String>, then: &'static str) -> Option<Trouble> {
+    let what = what.into();
+    Some(Trouble {
+        is_grave: false,
+        what,
+        then,
+    })
+}
+
+fn spool(status: &Status) -> Option<Trouble> {
+    if status.spool.failed {
+        return grave(
+            "The spool has failed",
+            "Nothing more is taken. The log names the file; the program ends by itself and is to be started again.",
+        );
+    }
+    if status.spool.full {
+        return grave(
+            "The spool is full",
+            "Clients are told 503 until an output takes events.",
+        );
+    }
+    None
+}
+
+fn brokers(status: &Status) -> Option<Trouble> {
+    let (all, down) = (
+        status.brokers.len(),
+        status.brokers.iter().filter(|broker| !broker.up).count(),
+    );
+    match down {
+        0 => None,
+        _ if down < all => slight(
+            format!("{down} of {all} Brokers down"),
+            "The others get its share. The log says why.",
+        ),
+        _ => grave(
+            if all == 1 {
+                "The Broker is down"
+            } else {
+                "All Brokers are down"
+            },
+            "Events wait. The log says why.",
+        ),
+    }
+}
+
+fn phase(status: &Status) -> Option<Trouble> {
+    match status.phase {
+        "serving" => None,
+        "starting" => slight("Starting", "Nothing is taken yet."),
+        _ => slight(
+            "Draining",
+            "The server was told to stop, and finishes what it has.",
+        ),
+    }
+}
+
+fn lost(status: &Status) -> Option<Trouble> {
+    match status.books.lost {
+        0 => None,
+        lost => slight(
+            format!("{} events lost", grouped(lost)),
+            "The spool could not be read in places. The log says where; look at the disk.",
+        ),
+    }
+}
+
+fn configuration(status: &Status) -> Option<Trouble> {
+    status.config.refused.then_some(())?;
+    slight(
+        "A changed configuration was refused",
+        "The old one stays in force. The log has every problem, and so has headgate check.",
+    )
+}

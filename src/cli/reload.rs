@@ -1,0 +1,79 @@
+//! Reads the configuration again, on SIGHUP and when its file has changed, and hands it to the server. One after the
+//! other: what comes meanwhile is one more look afterwards.
+
+use std::convert::Infallible;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::serve::level;
+use crate::app::App;
+use crate::config::{Config, Loaded};
+use crate::file_watch::FileWatch;
+use crate::lifecycle::blocking;
+use crate::telemetry::events::ConfigWarning;
+use crate::telemetry::logging::LogLevelHandle;
+
+/// Where a running server's configuration comes from.
+pub(super) struct Reloader {
+    hang_up: Signal,
+    watch: FileWatch,
+    /// What was read last and was right.
+    loaded: Loaded,
+    log_level: LogLevelHandle,
+}
+
+impl Reloader {
+    /// `watch` has seen the file before it was read.
+    pub(super) fn new(
+        mut watch: FileWatch,
+        loaded: Loaded,
+        log_level: LogLevelHandle,
+    ) -> std::io::Result<Self> {
+        watch.follow(loaded.files());
+        Ok(Self {
+            hang_up: signal(SignalKind::hangup())?,
+            watch,
+            loaded,
+            log_level,
+        })
+    }
+
+    /// Reads again whenever there is reason to, and never ends.
+    pub(super) async fn run(&mut self, app: &App) -> Infallible {
+        loop {
+            tokio::select! {
+                _ = self.hang_up.recv() => {}
+                () = self.watch.changed() => {}
+            }
+            self.reload(app).await;
+        }
+    }
+
+    async fn reload(&mut self, app: &App) {
+        let (files, source) = (self.loaded.files(), self.loaded.source.clone());
+        let read = move || (FileWatch::new(files), Config::load_again(&source));
+        let (watch, loaded) = blocking(read).await;
+        // What SIGHUP has had read is no news when the watch comes upon it.
+        self.watch = watch;
+        match loaded {
+            Ok(loaded) => self.apply(app, loaded),
+            Err(errors) => app.refuse_reload(&errors),
+        }
+    }
+
+    fn apply(&mut self, app: &App, loaded: Loaded) {
+        self.watch.follow(loaded.files());
+        let (old, new) = (self.loaded.config.log.level, loaded.config.log.level);
+        // The change is told at the level that tells more, whichever way it goes.
+        self.log_level.set(level(old.max(new)));
+        for warning in &loaded.warnings {
+            if !self.loaded.warnings.contains(warning) {
+                let message = &warning.to_string();
+                ConfigWarning { message }.emit();
+            }
+        }
+        app.reload(&loaded.config);
+        self.log_level.set(level(new));
+        self.loaded = loaded;
+    }
+}
