@@ -3,14 +3,20 @@
 
 mod activity;
 mod answers;
+mod api_key;
 mod auth;
 mod body;
+mod buckets;
 mod client;
+mod client_buckets;
 mod connection;
+mod cors;
 mod gate;
 mod held_body;
 mod ingest;
+mod limits;
 mod policy;
+mod query_key;
 mod refusal;
 mod registry;
 mod request_id;
@@ -18,6 +24,7 @@ mod routes;
 mod server;
 mod stream;
 mod stream_tasks;
+mod token_bucket;
 
 use std::sync::Arc;
 
@@ -29,7 +36,6 @@ use crate::lifecycle::{Lifecycle, TaskGroup};
 use crate::spool::Spool;
 use crate::telemetry::Telemetry;
 use gate::Gate;
-use policy::Policy;
 use registry::Registry;
 use server::Server;
 
@@ -67,10 +73,10 @@ impl Ingress {
         }
     }
 
-    /// Takes all further requests by what is configured now, as far as that needs no restart: `[auth]`, `[enrich]`,
-    /// `[validate]`, and the codecs and answers of `[ingest]`.
+    /// Takes all further requests by what is configured now, as far as that needs no restart: `[auth]`, `[limits]`, `[cors]`,
+    /// `[enrich]`, `[validate]`, and the codecs and answers of `[ingest]`.
     pub fn reload(&self, config: &Config) {
-        self.gate.set_policy(Policy::new(config));
+        self.gate.reload(config);
     }
 
     /// Open connections at this moment.

@@ -4,10 +4,12 @@
 //! The recorder belongs to the instance and is not installed globally, so several servers in one process
 //! (as in the tests) keep separate books.
 
+mod broker;
 pub mod events;
 pub mod logging;
 pub mod names;
 mod recorder;
+mod senders;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,9 @@ use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
 use crate::event::{Origin, SourceCount, ViolationCode};
+pub use broker::BrokerMetrics;
 use recorder::{Family, counter, describe, gauge, histogram, recorder};
+pub use senders::{KeyMetrics, RateLimit};
 pub use sources::Sources;
 
 /// The rows of `headgate_requests_total`.
@@ -142,6 +146,7 @@ pub struct Gauges {
 pub struct Telemetry {
     recorder: PrometheusRecorder,
     routes: [RouteMetrics; 4],
+    rate_limited: Family,
     received: Family,
     accepted: Family,
     rejected: Family,
@@ -197,6 +202,12 @@ impl Telemetry {
         .set(1.0);
         Self {
             routes: Route::ALL.map(|route| RouteMetrics::new(&recorder, route)),
+            rate_limited: Family::new(
+                &recorder,
+                &names::REQUESTS_RATE_LIMITED,
+                "limit",
+                &RateLimit::ALL.map(RateLimit::as_str),
+            ),
             received: Family::new(&recorder, &names::EVENTS_RECEIVED, "codec", &received),
             accepted: Family::unlabelled(&recorder, &names::EVENTS_ACCEPTED),
             rejected: Family::new(&recorder, &names::EVENTS_REJECTED, "reason", &rejected),
@@ -314,27 +325,6 @@ impl Telemetry {
         self.spool.lost.add(0, events);
     }
 
-    /// The handles of one Broker; `address` is its label.
-    pub fn broker(&self, address: &str) -> BrokerMetrics {
-        let label = |name, value: &str| Label::new(name, value.to_owned());
-        let outcome = |word| {
-            let labels = vec![label("broker", address), label("outcome", word)];
-            counter(&self.recorder, &names::BROKER_REQUESTS, labels)
-        };
-        let broker = vec![label("broker", address)];
-        BrokerMetrics {
-            delivered: outcome("delivered"),
-            errored: outcome("errored"),
-            rejected: outcome("rejected"),
-            duration: histogram(
-                &self.recorder,
-                &names::BROKER_REQUEST_DURATION,
-                broker.clone(),
-            ),
-            up: gauge(&self.recorder, &names::BROKER_UP, broker),
-        }
-    }
-
     /// The counts since the start.
     pub fn books(&self) -> Books {
         Books {
@@ -366,20 +356,6 @@ impl Telemetry {
     pub fn upkeep(&self) {
         self.recorder.handle().run_upkeep();
     }
-}
-
-/// The handles of one Broker.
-pub struct BrokerMetrics {
-    /// Requests whose events it took.
-    pub delivered: Counter,
-    /// Requests to be tried again.
-    pub errored: Counter,
-    /// Requests whose events it refused for good.
-    pub rejected: Counter,
-    /// Seconds from sending to the answer.
-    pub duration: Histogram,
-    /// 1 or 0.
-    pub up: Gauge,
 }
 
 impl RouteMetrics {

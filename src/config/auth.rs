@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::config::StaticFields;
+use crate::config::{AllowedOrigins, StaticFields, limits};
 use crate::units::secret::MASK;
 use crate::units::{Secret, text};
 
@@ -38,6 +38,15 @@ pub struct ApiKey {
     /// Fields forced on every event of this key.
     #[serde(default)]
     pub fields: StaticFields,
+    /// Events a second that may be sent with it; 0: no limit.
+    #[serde(default, deserialize_with = "limits::events_per_second")]
+    pub events_per_second: u64,
+    /// Bytes of bodies a second that may be sent with it; 0: no limit.
+    #[serde(default, deserialize_with = "limits::bytes_per_second")]
+    pub bytes_per_second: u64,
+    /// The origins of the web pages that send with it. A key that has any is taken from these pages only.
+    #[serde(default)]
+    pub allowed_origins: AllowedOrigins,
 }
 
 /// The SHA-256 of a key, written `sha256:` and 64 hexadecimal digits; never shown.

@@ -10,8 +10,11 @@ use http::{HeaderValue, Version, header};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::auth::Sender;
 use super::body::RequestBody;
+use super::buckets::Cost;
 use super::gate::Gate;
+use super::limits::RateLimited;
 use super::policy::Policy;
 use super::refusal::{Code, Refusal};
 use crate::budget::Reservation;
@@ -40,9 +43,30 @@ impl Gate {
         head: Head,
         body: &mut RequestBody,
     ) -> Result<Response, Refusal> {
+        let sender = policy.auth.check(&head.parts)?;
+        let outcome = self.ingest_from(sender, &policy, head, body).await;
+        if let (Err(_), Some(key)) = (&outcome, policy.auth.key_of(sender)) {
+            key.refused();
+        }
+        outcome
+    }
+
+    async fn ingest_from(
+        self: &Arc<Self>,
+        sender: Sender,
+        policy: &Arc<Policy>,
+        head: Head,
+        body: &mut RequestBody,
+    ) -> Result<Response, Refusal> {
         let api = head.api;
-        let sender = policy.auth.check(&head.parts.headers)?;
+        let key = policy.auth.key_of(sender);
+        if let Some(key) = key {
+            key.check_origin(&head.parts.headers)?;
+        }
         body.check_length(&self.body_limits, &self.budget)?;
+        let allowance = policy.limits.allowance(key, head.client_ip);
+        let checked = allowance.check_unread(body.declared_bytes());
+        checked.map_err(|limited| self.count_limited(limited))?;
         if let Some(refused) = self.spool.refuses(body.declared_bytes()) {
             return Err(refused.into());
         }
@@ -51,7 +75,7 @@ impl Gate {
         let bytes = body.read(&self.body_limits, &mut reservation).await?;
         let deadline = Instant::now() + self.request_timeout;
         let request = IngestRequest {
-            policy: Arc::clone(&policy),
+            policy: Arc::clone(policy),
             head,
             key: sender.key,
             bytes,
@@ -70,10 +94,19 @@ impl Gate {
             let held = for_answer(reservation, &decoded.rejected);
             return Err(Refusal::invalid_events(decoded.rejected, held));
         }
+        let charge = allowance.charge(Cost {
+            events: accepted as u64,
+            bytes: body.bytes as u64,
+        });
+        let charge = charge.map_err(|limited| self.count_limited(limited))?;
         let held = Some(Arc::clone(&reservation));
         self.spool
             .append_held(decoded.envelope, held, deadline)
             .await?;
+        charge.keep();
+        if let Some(key) = key {
+            key.took(accepted as u64);
+        }
         self.count_rejected(&decoded.rejected);
         Ok(match api {
             Api::Logstash => policy.answers.logstash(),
@@ -83,6 +116,12 @@ impl Gate {
                 policy.answers.partly(accepted, &decoded.rejected, held)
             }
         })
+    }
+
+    /// Words the refusal.
+    fn count_limited(&self, limited: RateLimited) -> Refusal {
+        self.telemetry.rate_limited(limited.limit);
+        limited.refusal
     }
 
     fn decode(&self, request: IngestRequest) -> Result<(Decoded, Reservation), DecodeError> {
@@ -107,7 +146,7 @@ impl Gate {
             now: &timestamp::to_text(Timestamp::now()),
             client_ip,
             method: &parts.method,
-            target,
+            target: &policy.auth.without_key(target),
             version: parts.version,
             host: host(&parts),
             headers: &parts.headers,
