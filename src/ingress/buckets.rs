@@ -82,16 +82,28 @@ impl Buckets {
         longest(of_events.into_iter().chain(of_bytes))
     }
 
-    /// Refuses a request of so many bytes whose events are not counted yet, where not even one could be taken. The wait is as long
-    /// as any number of events would have to.
-    pub(super) fn check_unread(&self, now: Instant, bytes: u64) -> Result<(), Exceeded> {
-        let outcome = self.check(now, Cost { events: 1, bytes });
-        outcome.map_err(|exceeded| match (exceeded.measure, &self.events) {
-            (Measure::Events, Some(events)) => Exceeded {
-                wait: events.full_at().saturating_sub(self.time(now)),
+    /// Refuses a request whose body is not read yet where it could not be taken whatever it holds: its bytes, where they are
+    /// declared, or a single one; a single event. Where what it really holds is not known, the wait is long enough for anything.
+    pub(super) fn check_unread(
+        &self,
+        now: Instant,
+        declared_bytes: Option<u64>,
+    ) -> Result<(), Exceeded> {
+        let cost = Cost {
+            events: 1,
+            bytes: declared_bytes.unwrap_or(1),
+        };
+        self.check(now, cost).map_err(|exceeded| {
+            let bucket = match exceeded.measure {
+                Measure::Events => &self.events,
+                Measure::Bytes if declared_bytes.is_none() => &self.bytes,
+                Measure::Bytes => &None,
+            };
+            let until_full = |bucket: &TokenBucket| bucket.full_at().saturating_sub(self.time(now));
+            Exceeded {
+                wait: bucket.as_ref().map_or(exceeded.wait, until_full),
                 ..exceeded
-            },
-            _ => exceeded,
+            }
         })
     }
 
@@ -189,10 +201,22 @@ mod tests {
         let now = Instant::now();
         let buckets = Buckets::new(RATES, now);
         buckets.take(now, cost(9, 0)).unwrap();
-        assert_eq!(buckets.check_unread(now, 1000), Ok(()));
+        assert_eq!(buckets.check_unread(now, Some(1000)), Ok(()));
         buckets.take(now, cost(1, 0)).unwrap();
-        let refused = buckets.check_unread(now, 10).unwrap_err();
+        let refused = buckets.check_unread(now, Some(10)).unwrap_err();
         assert_eq!(refused.wait, Duration::from_secs(1));
         assert_eq!(buckets.take(now + refused.wait, cost(500, 10)), Ok(()));
+    }
+
+    #[test]
+    fn a_body_of_unknown_length_has_at_least_a_byte() {
+        let now = Instant::now();
+        let buckets = Buckets::new(RATES, now);
+        buckets.take(now, cost(0, 999)).unwrap();
+        assert_eq!(buckets.check_unread(now, None), Ok(()));
+        buckets.take(now, cost(0, 1)).unwrap();
+        assert_eq!(buckets.check_unread(now, Some(0)), Ok(()));
+        let refused = buckets.check_unread(now, None).unwrap_err();
+        assert_eq!(refused.wait, Duration::from_secs(1));
     }
 }

@@ -65,7 +65,7 @@ impl Gate {
         }
         body.check_length(&self.body_limits, &self.budget)?;
         let allowance = policy.limits.allowance(key, head.client_ip);
-        let checked = allowance.check_unread(body.declared_bytes());
+        let checked = allowance.check_unread(body.declared_length());
         checked.map_err(|limited| self.count_limited(limited))?;
         if let Some(refused) = self.spool.refuses(body.declared_bytes()) {
             return Err(refused.into());

@@ -66,7 +66,7 @@ pub(super) struct RateLimited {
 
 impl Allowance<'_> {
     /// Refuses what could not be taken now, as far as that can be told before the body is read.
-    pub(super) fn check_unread(&self, declared_bytes: u64) -> Result<(), RateLimited> {
+    pub(super) fn check_unread(&self, declared_bytes: Option<u64>) -> Result<(), RateLimited> {
         self.all(|buckets, now| buckets.check_unread(now, declared_bytes))
     }
 
@@ -177,5 +177,64 @@ fn limited(limit: RateLimit, who: &str, setting: &str, exceeded: &Exceeded) -> R
     RateLimited {
         limit,
         refusal: Refusal::new(Code::RateLimited, detail).retry_after(exceeded.wait),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn config(events: u64) -> config::Limits {
+        config::Limits {
+            events_per_second_per_client: events,
+            bytes_per_second_per_client: 0,
+        }
+    }
+
+    fn cost(events: u64) -> Cost {
+        Cost { events, bytes: 5 }
+    }
+
+    #[test]
+    fn what_is_not_kept_is_given_back() {
+        let limits = Limits::new(&config(1), None);
+        let allowance = limits.allowance(None, CLIENT);
+        drop(allowance.charge(cost(1_000_000)).unwrap());
+        allowance.charge(cost(1_000_000)).unwrap().keep();
+        assert!(allowance.charge(cost(1)).is_err());
+        assert!(allowance.check_unread(None).is_err());
+    }
+
+    #[test]
+    fn limits_that_stay_the_same_are_no_free_refill() {
+        let before = Limits::new(&config(1), None);
+        let allowance = before.allowance(None, CLIENT);
+        allowance.charge(cost(1_000_000)).unwrap().keep();
+        let same = Limits::new(&config(1), Some(&before));
+        assert!(same.allowance(None, CLIENT).charge(cost(1)).is_err());
+        let other = Limits::new(&config(2), Some(&same));
+        assert!(other.allowance(None, CLIENT).charge(cost(1)).is_ok());
+        let none = Limits::new(&config(0), Some(&same));
+        assert!(none.allowance(None, CLIENT).charge(cost(u64::MAX)).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_tells_who_may_send_how_much() {
+        let limits = Limits::new(&config(5), None);
+        let client = "2001:db8::7".parse().unwrap();
+        let allowance = limits.allowance(None, client);
+        allowance.charge(cost(50)).unwrap().keep();
+        let limited = allowance.charge(cost(1)).map(drop).unwrap_err();
+        assert_eq!(limited.limit, RateLimit::ClientEvents);
+        let text = format!("{:?}", limited.refusal);
+        for words in [
+            "2001:db8::/64",
+            "5 events",
+            "limits.events_per_second_per_client",
+        ] {
+            assert!(text.contains(words), "no {words} in {text}");
+        }
     }
 }
