@@ -70,26 +70,32 @@ impl Allowance<'_> {
         self.all(|buckets, now| buckets.check_unread(now, declared_bytes))
     }
 
-    /// Takes what a request costs, or refuses it and takes nothing.
-    pub(super) fn charge(&self, cost: Cost) -> Result<Charge<'_>, RateLimited> {
+    /// Takes what a request costs, or refuses it and takes nothing. Who goes away before the answer has paid too.
+    pub(super) fn charge(&self, cost: Cost) -> Result<(), RateLimited> {
         self.all(|buckets, now| buckets.check(now, cost))?;
-        let mut charge = Charge {
-            cost,
-            key: None,
-            client: None,
-        };
-        // Another request may have come first since the look. What is taken by then is given back with the charge.
+        // Another request may have come first since the look.
         if let Some((name, buckets)) = self.key {
             let taken = buckets.take(Instant::now(), cost);
             taken.map_err(|exceeded| of_key(name, &exceeded))?;
-            charge.key = Some(buckets);
         }
-        if let Some((client, buckets)) = &self.client {
-            let taken = buckets.take(Instant::now(), cost);
-            taken.map_err(|exceeded| of_client(*client, &exceeded))?;
-            charge.client = Some(buckets);
+        if let Some((client, buckets)) = &self.client
+            && let Err(exceeded) = buckets.take(Instant::now(), cost)
+        {
+            if let Some((_, of_key)) = self.key {
+                of_key.give_back(cost);
+            }
+            return Err(of_client(*client, &exceeded));
         }
-        Ok(charge)
+        Ok(())
+    }
+
+    /// Puts back what a request was charged that was refused after all.
+    pub(super) fn give_back(&self, cost: Cost) {
+        let of_key = self.key.map(|(_, buckets)| buckets);
+        let of_client = self.client.as_ref().map(|(_, buckets)| &**buckets);
+        for buckets in of_key.into_iter().chain(of_client) {
+            buckets.give_back(cost);
+        }
     }
 
     /// Asks for both limits; of two refusals the one that lasts longer is told.
@@ -113,28 +119,6 @@ impl Allowance<'_> {
         match longest.max_by_key(|(wait, _)| *wait) {
             Some((_, limited)) => Err(limited),
             None => Ok(()),
-        }
-    }
-}
-
-/// What was taken for a request: given back unless it is kept.
-pub(super) struct Charge<'a> {
-    cost: Cost,
-    key: Option<&'a Buckets>,
-    client: Option<&'a Buckets>,
-}
-
-impl Charge<'_> {
-    /// The request was taken.
-    pub(super) fn keep(mut self) {
-        (self.key, self.client) = (None, None);
-    }
-}
-
-impl Drop for Charge<'_> {
-    fn drop(&mut self) {
-        for buckets in self.key.into_iter().chain(self.client) {
-            buckets.give_back(self.cost);
         }
     }
 }
@@ -198,11 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_kept_is_given_back() {
+    fn what_was_given_back_may_be_sent_again() {
         let limits = Limits::new(&config(1), None);
         let allowance = limits.allowance(None, CLIENT);
-        drop(allowance.charge(cost(1_000_000)).unwrap());
-        allowance.charge(cost(1_000_000)).unwrap().keep();
+        allowance.charge(cost(1_000_000)).unwrap();
+        allowance.give_back(cost(1_000_000));
+        allowance.charge(cost(1_000_000)).unwrap();
         assert!(allowance.charge(cost(1)).is_err());
         assert!(allowance.check_unread(None).is_err());
     }
@@ -211,7 +196,7 @@ mod tests {
     fn limits_that_stay_the_same_are_no_free_refill() {
         let before = Limits::new(&config(1), None);
         let allowance = before.allowance(None, CLIENT);
-        allowance.charge(cost(1_000_000)).unwrap().keep();
+        allowance.charge(cost(1_000_000)).unwrap();
         let same = Limits::new(&config(1), Some(&before));
         assert!(same.allowance(None, CLIENT).charge(cost(1)).is_err());
         let other = Limits::new(&config(2), Some(&same));
@@ -225,8 +210,8 @@ mod tests {
         let limits = Limits::new(&config(5), None);
         let client = "2001:db8::7".parse().unwrap();
         let allowance = limits.allowance(None, client);
-        allowance.charge(cost(50)).unwrap().keep();
-        let limited = allowance.charge(cost(1)).map(drop).unwrap_err();
+        allowance.charge(cost(50)).unwrap();
+        let limited = allowance.charge(cost(1)).unwrap_err();
         assert_eq!(limited.limit, RateLimit::ClientEvents);
         let text = format!("{:?}", limited.refusal);
         for words in [

@@ -116,6 +116,20 @@ async fn a_request_that_is_refused_for_another_reason_costs_nothing() {
 }
 
 #[tokio::test]
+async fn what_the_spool_refuses_is_given_back() {
+    let broker = FakeBroker::start();
+    let small = "[ingest]\ndurability = 'memory'\n[spool]\nmemory_bytes = '8KiB'\n";
+    let toml = small.to_owned() + &config("events_per_second = 1");
+    let app = TestApp::start_with(&broker, &toml).await;
+    let answer = app.post("/", &[JSON, NOISY], batch(1_000)).await;
+    assert_eq!(answer.status, 413, "{answer:?}");
+    let answer = app.post("/", &[JSON, NOISY], "{}").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 1);
+}
+
+#[tokio::test]
 async fn who_waits_is_let_in_again() {
     let broker = FakeBroker::start();
     let app = TestApp::start_with(&broker, &config("events_per_second = 1000")).await;
