@@ -35,7 +35,7 @@ mod unset;
 mod validate;
 
 pub use admin::Admin;
-pub use auth::{ApiKey, Auth, KeyHash, KeyHashError};
+pub use auth::{ApiKey, Auth, KeyHash, KeyHashError, KeyNameError};
 pub use broker::{Broker, BrokerFormat, Compression};
 pub use broker_tls::{BrokerTls, FileFault, TlsFileProblem};
 pub use cors::{AllowedOrigins, Cors};
