@@ -11,6 +11,7 @@ mod broker_tls;
 mod broker_url;
 mod checks;
 mod contradictions;
+mod cors;
 mod dead_letters;
 mod effective;
 mod enrich;
@@ -18,6 +19,7 @@ mod environment;
 mod headers;
 mod ingest;
 mod known;
+mod limits;
 mod load;
 mod log;
 mod merge;
@@ -34,12 +36,14 @@ mod unset;
 mod validate;
 
 pub use admin::Admin;
-pub use auth::{ApiKey, Auth, KeyHash, KeyHashError};
+pub use auth::{ApiKey, Auth, KeyHash, KeyHashError, KeyNameError};
 pub use broker::{Broker, BrokerFormat, Compression};
 pub use broker_tls::{BrokerTls, FileFault, TlsFileProblem};
+pub use cors::{AllowedOrigins, Cors};
 pub use dead_letters::DeadLetters;
 pub use enrich::{EcsCompatibility, Enrich, OnConflict};
 pub use ingest::{Codec, Durability, Ingest};
+pub use limits::Limits;
 pub use load::{Loaded, Source, Warning};
 pub use log::{Log, LogFormat, LogLevel};
 pub use metrics::Metrics;
@@ -79,6 +83,12 @@ pub struct Config {
     /// `[auth]`: who may send.
     #[validate(nested)]
     pub auth: Auth,
+    /// `[limits]`: how much one client may send.
+    #[validate(nested)]
+    pub limits: Limits,
+    /// `[cors]`: which web pages may send.
+    #[validate(nested)]
+    pub cors: Cors,
     /// `[spool]`: the durable queue.
     #[validate(nested)]
     pub spool: Spool,

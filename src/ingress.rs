@@ -3,14 +3,20 @@
 
 mod activity;
 mod answers;
+mod api_key;
 mod auth;
 mod body;
+mod buckets;
 mod client;
+mod client_buckets;
 mod connection;
+mod cors;
 mod gate;
 mod held_body;
 mod ingest;
+mod limits;
 mod policy;
+mod query_key;
 mod refusal;
 mod registry;
 mod request_id;
@@ -18,6 +24,7 @@ mod routes;
 mod server;
 mod stream;
 mod stream_tasks;
+mod token_bucket;
 
 use std::sync::Arc;
 
@@ -29,7 +36,6 @@ use crate::lifecycle::{Lifecycle, TaskGroup};
 use crate::spool::Spool;
 use crate::telemetry::Telemetry;
 use gate::Gate;
-use policy::Policy;
 use registry::Registry;
 use server::Server;
 
@@ -67,11 +73,11 @@ impl Ingress {
         }
     }
 
-    /// Takes all further requests by what is configured now: `[auth]`, `[enrich]`, `[validate]`, and the codecs, answers and
-    /// limits on events of `[ingest]`. Everything else stays as it was at the start; `Config::change_to` knows which is
+    /// Takes all further requests by what is configured now: `[auth]`, `[limits]`, `[cors]`, `[enrich]`, `[validate]`, and the
+    /// codecs, answers and limits on events of `[ingest]`. Everything else stays as it was at the start; `Config::change_to` knows which is
     /// which.
     pub fn reload(&self, config: &Config) {
-        self.gate.set_policy(Policy::new(config));
+        self.gate.reload(config);
     }
 
     /// Open connections at this moment.

@@ -10,6 +10,7 @@ pub mod logging;
 pub mod names;
 mod recorder;
 mod reloads;
+mod senders;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::event::{Origin, SourceCount, ViolationCode};
 pub use broker::BrokerMetrics;
 use recorder::{Family, counter, describe, gauge, histogram, recorder};
 pub use reloads::Reloads;
+pub use senders::{KeyMetrics, RateLimit};
 pub use sources::Sources;
 
 /// The rows of `headgate_requests_total`.
@@ -146,6 +148,7 @@ pub struct Gauges {
 pub struct Telemetry {
     recorder: PrometheusRecorder,
     routes: [RouteMetrics; 4],
+    rate_limited: Family,
     received: Family,
     accepted: Family,
     rejected: Family,
@@ -203,6 +206,12 @@ impl Telemetry {
         .set(1.0);
         Self {
             routes: Route::ALL.map(|route| RouteMetrics::new(&recorder, route)),
+            rate_limited: Family::new(
+                &recorder,
+                &names::REQUESTS_RATE_LIMITED,
+                "limit",
+                &RateLimit::ALL.map(RateLimit::as_str),
+            ),
             received: Family::new(&recorder, &names::EVENTS_RECEIVED, "codec", &received),
             accepted: Family::unlabelled(&recorder, &names::EVENTS_ACCEPTED),
             rejected: Family::new(&recorder, &names::EVENTS_REJECTED, "reason", &rejected),

@@ -8,6 +8,7 @@ use clap::Subcommand;
 use sha2::{Digest, Sha256};
 
 use super::{fault, print};
+use crate::config::ApiKey;
 
 /// 256 bits: a key needs no slow hash, for nobody guesses it.
 const KEY_BYTES: usize = 32;
@@ -17,7 +18,7 @@ pub(super) enum Keys {
     /// Make a key and print it once, with the lines for the configuration
     New {
         /// Who the key is for: the user name with HTTP Basic
-        #[arg(long)]
+        #[arg(long, value_parser = ApiKey::check_name)]
         name: String,
     },
 }
@@ -72,5 +73,20 @@ mod tests {
         let hash: crate::config::KeyHash = entry["hash"].as_str().unwrap().parse().unwrap();
         assert_eq!(hash.as_bytes()[..], Sha256::digest(&key)[..]);
         assert!(!toml.contains(&key));
+    }
+
+    #[test]
+    fn a_name_that_the_configuration_would_refuse_is_refused_at_once() {
+        #[derive(Debug, clap::Parser)]
+        struct Line {
+            #[command(subcommand)]
+            keys: Keys,
+        }
+        let parse = |name| <Line as clap::Parser>::try_parse_from(["keys", "new", "--name", name]);
+        assert!(parse("web \"1\"").is_ok());
+        for name in ["a:b", "", "a\nb"] {
+            let error = parse(name).unwrap_err().to_string();
+            assert!(error.contains("a name without colons"), "{error}");
+        }
     }
 }

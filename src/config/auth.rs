@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::config::StaticFields;
+use crate::config::{AllowedOrigins, StaticFields, limits};
 use crate::units::secret::MASK;
 use crate::units::{Secret, text};
 
@@ -38,6 +38,15 @@ pub struct ApiKey {
     /// Fields forced on every event of this key.
     #[serde(default)]
     pub fields: StaticFields,
+    /// Events a second that may be sent with it; 0: no limit.
+    #[serde(default, deserialize_with = "limits::events_per_second")]
+    pub events_per_second: u64,
+    /// Bytes of bodies a second that may be sent with it; 0: no limit.
+    #[serde(default, deserialize_with = "limits::bytes_per_second")]
+    pub bytes_per_second: u64,
+    /// The origins of the web pages that send with it. A key that has any is taken from these pages only.
+    #[serde(default)]
+    pub allowed_origins: AllowedOrigins,
 }
 
 /// The SHA-256 of a key, written `sha256:` and 64 hexadecimal digits; never shown.
@@ -105,16 +114,27 @@ impl<'de> Deserialize<'de> for KeyHash {
     }
 }
 
-/// A name can be sent as the user name of HTTP Basic, which ends at the first colon (RFC 7617, 2).
+/// The text is not a name of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not {NAME_FORM}")]
+pub struct KeyNameError;
+
+/// What a name looks like; told to whoever wrote something else.
+const NAME_FORM: &str = "a name without colons and control characters";
+
+impl ApiKey {
+    /// Checks a name. It can be sent as the user name of HTTP Basic, which ends at the first colon (RFC 7617, 2).
+    ///
+    /// # Errors
+    /// See [`KeyNameError`].
+    pub fn check_name(name: &str) -> Result<String, KeyNameError> {
+        let fits = !name.is_empty() && !name.contains(|c: char| c == ':' || c.is_control());
+        fits.then(|| name.to_owned()).ok_or(KeyNameError)
+    }
+}
+
 fn key_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    text::deserialize(
-        deserializer,
-        "a name without colons and control characters",
-        |name| {
-            let fits = !name.is_empty() && !name.contains(|c: char| c == ':' || c.is_control());
-            fits.then(|| name.to_owned()).ok_or(())
-        },
-    )
+    text::deserialize(deserializer, NAME_FORM, ApiKey::check_name)
 }
 
 #[cfg(test)]

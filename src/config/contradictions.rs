@@ -1,5 +1,6 @@
 //! Checks of values against their ranges and against each other. Pure.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
@@ -8,6 +9,7 @@ use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKin
 
 use crate::config::merge::Merge;
 use crate::config::{Broker, Compression, Config, OutputType};
+use crate::units::secret::MASK;
 
 /// Notes every value out of its range and every contradiction.
 pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
@@ -144,16 +146,19 @@ fn check_auth(config: &Config, merge: &mut Merge<'_>) {
     if auth.user.contains(':') {
         merge.refuse("auth.user", NO_COLON.to_owned());
     }
-    let keys = &auth.keys;
-    let earlier = |index: usize| keys[..index].iter();
-    for (index, key) in keys.iter().enumerate() {
-        if earlier(index).any(|other| other.name == key.name || other.hash == key.hash) {
-            let rule = "every key needs a name and a hash of its own";
-            merge.contradiction(&["auth.keys"], rule);
+    let mut names = HashMap::new();
+    let mut hashes = HashMap::new();
+    for (index, key) in auth.keys.iter().enumerate() {
+        let own = |what, first| format!("a {what} of its own: auth.keys[{first}] has the same");
+        if let Some(first) = names.insert(&key.name, index) {
+            merge.refuse_of_api_key(index, "name", &key.name, own("name", first));
+        }
+        if let Some(first) = hashes.insert(key.hash.as_bytes(), index) {
+            merge.refuse_of_api_key(index, "hash", MASK, own("hash", first));
         }
         if key.name == auth.user {
-            let rule = "HTTP Basic could not tell this user from the key of the same name";
-            merge.contradiction(&["auth.user", "auth.keys"], rule);
+            let rule = "another name than auth.user: HTTP Basic could not tell them apart";
+            merge.refuse_of_api_key(index, "name", &key.name, rule.to_owned());
         }
     }
 }

@@ -95,6 +95,19 @@ impl<'a> Merge<'a> {
         });
     }
 
+    /// Notes that an entry of `[[auth.keys]]` may not have the value that it has.
+    pub(super) fn refuse_of_api_key(
+        &mut self,
+        index: usize,
+        name: &str,
+        value: &str,
+        allowed: String,
+    ) {
+        let given = shown::value(name, &Value::from(value));
+        let key = format!("auth.keys[{index}].{name}");
+        self.refuse_given(key, given, allowed, self.origin("auth.keys"));
+    }
+
     /// Notes that keys may not have the values that they have together; silent where one of them is wrong by itself.
     pub(super) fn contradiction(&mut self, keys: &[&str], rule: &'static str) {
         if keys
@@ -196,7 +209,8 @@ impl<'a> Merge<'a> {
             let key = format!("{place}.{name}");
             if !template.contains_key(name) {
                 let given = shown::without_texts(value);
-                let hint = "the keys of [[auth.keys]] are name, hash, fields".to_owned();
+                let names: Vec<&str> = template.keys().map(String::as_str).collect();
+                let hint = format!("the keys of [[auth.keys]] are {}", names.join(", "));
                 let origin = origin.clone();
                 self.note(Problem::UnknownKey {
                     key,
@@ -251,6 +265,9 @@ fn api_key_template() -> Table {
         ("name".to_owned(), Value::String("name".to_owned())),
         ("hash".to_owned(), Value::String(hash)),
         ("fields".to_owned(), Value::Table(Table::new())),
+        ("events_per_second".to_owned(), Value::Integer(0)),
+        ("bytes_per_second".to_owned(), Value::Integer(0)),
+        ("allowed_origins".to_owned(), Value::Array(Vec::new())),
     ])
 }
 

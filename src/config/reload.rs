@@ -36,6 +36,8 @@ impl Config {
             enrich: new.enrich.clone(),
             validate: new.validate.clone(),
             auth: new.auth.clone(),
+            limits: new.limits.clone(),
+            cors: new.cors.clone(),
             spool: self.spool.clone(),
             dead_letters: self.dead_letters.clone(),
             output: self.output.clone(),

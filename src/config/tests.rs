@@ -50,6 +50,11 @@ on_invalid = "dead_letter"
 [auth]
 user = ""
 password = ""
+[limits]
+events_per_second_per_client = 0
+bytes_per_second_per_client = 0
+[cors]
+allowed_origins = []
 [spool]
 dir = "data/spool"
 max_bytes = "4GiB"

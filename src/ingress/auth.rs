@@ -1,14 +1,21 @@
 //! Who may send: HTTP Basic as in Logstash's http input, and named API keys. Secrets are compared in constant time
 //! and never leave this room.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, HeaderName, header};
+use http::request::Parts;
+use http::{HeaderName, header};
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
+use super::api_key::ApiKey;
+use super::query_key;
 use super::refusal::{Code, Refusal};
 use crate::config;
+use crate::telemetry::Telemetry;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -16,12 +23,12 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub(super) struct Auth {
     /// SHA-256 of `user:password`: equal lengths, so that comparing tells nothing of the length either.
     basic: Option<[u8; 32]>,
-    keys: Vec<Key>,
-}
-
-struct Key {
-    name: String,
-    hash: [u8; 32],
+    keys: Vec<ApiKey>,
+    /// The keys by their SHA-256. How long a look takes may tell something of the digest that was looked for. That leads to no
+    /// key: who could choose what a digest begins with could not yet choose it whole, nor find what it is the digest of.
+    by_digest: HashMap<[u8; 32], usize>,
+    /// Whether a key may come in the query.
+    has_browser_keys: bool,
 }
 
 /// Who sent a request.
@@ -32,40 +39,65 @@ pub(super) struct Sender {
 }
 
 impl Auth {
-    pub(super) fn new(config: &config::Auth) -> Self {
+    /// `previous` is what was in force before the configuration was read again.
+    pub(super) fn new(
+        config: &config::Auth,
+        telemetry: &Telemetry,
+        previous: Option<&Self>,
+    ) -> Self {
         let credentials = format!("{}:{}", config.user, config.password.expose());
+        let previous_keys = previous.map_or(&[][..], |previous| &previous.keys);
+        let before: HashMap<&str, &ApiKey> =
+            previous_keys.iter().map(|key| (key.name(), key)).collect();
+        let key = |key: &config::ApiKey| {
+            ApiKey::new(key, telemetry, before.get(key.name.as_str()).copied())
+        };
+        let keys: Vec<ApiKey> = config.keys.iter().map(key).collect();
+        let digests = config.keys.iter().map(|key| *key.hash.as_bytes());
         Self {
             basic: (!config.user.is_empty()).then(|| digest(credentials.as_bytes())),
-            keys: config
-                .keys
-                .iter()
-                .map(|key| Key {
-                    name: key.name.clone(),
-                    hash: *key.hash.as_bytes(),
-                })
-                .collect(),
+            by_digest: digests.zip(0..).collect(),
+            has_browser_keys: keys.iter().any(ApiKey::is_of_browsers),
+            keys,
         }
     }
 
     /// Lets a request in, or refuses it with 401.
-    pub(super) fn check(&self, headers: &HeaderMap) -> Result<Sender, Refusal> {
+    pub(super) fn check(&self, parts: &Parts) -> Result<Sender, Refusal> {
         if self.basic.is_none() && self.keys.is_empty() {
             return Ok(Sender { key: None });
         }
-        let authorization = headers.get(header::AUTHORIZATION);
-        let api_key = headers.get(X_API_KEY);
-        if authorization.is_none() && api_key.is_none() {
+        let authorization = parts.headers.get(header::AUTHORIZATION);
+        let api_key = parts.headers.get(X_API_KEY);
+        let query = parts.uri.query().filter(|_| self.has_browser_keys);
+        let in_query = query.and_then(query_key::find);
+        if authorization.is_none() && api_key.is_none() && in_query.is_none() {
             return Err(Refusal::challenge());
         }
         let by_header = api_key.and_then(|value| self.key(value.as_bytes()));
         by_header
             .or_else(|| self.authorized(authorization?.as_bytes()))
+            .or_else(|| self.browser_key(in_query?.as_bytes()))
             .ok_or_else(|| {
                 Refusal::new(
                     Code::Unauthenticated,
                     "The credentials that were sent are not accepted here.",
                 )
             })
+    }
+
+    /// The key that a sender bears.
+    pub(super) fn key_of(&self, sender: Sender) -> Option<&ApiKey> {
+        sender.key.map(|index| &self.keys[index])
+    }
+
+    /// Path and query without a key in it.
+    pub(super) fn without_key<'a>(&self, target: &'a str) -> Cow<'a, str> {
+        if self.has_browser_keys {
+            query_key::strip(target)
+        } else {
+            Cow::Borrowed(target)
+        }
     }
 
     fn authorized(&self, value: &[u8]) -> Option<Sender> {
@@ -82,31 +114,27 @@ impl Auth {
     }
 
     fn basic(&self, credentials: &[u8]) -> Option<Sender> {
-        let given = digest(credentials);
-        let is_user = self
-            .basic
-            .as_ref()
-            .is_some_and(|known| known.ct_eq(&given).into());
-        if is_user {
-            return Some(Sender { key: None });
+        if let Some(known) = &self.basic {
+            let is_user: bool = known.ct_eq(&digest(credentials)).into();
+            if is_user {
+                return Some(Sender { key: None });
+            }
         }
         let colon = memchr::memchr(b':', credentials)?;
         let sender = self.key(&credentials[colon + 1..])?;
-        let name = self.keys[sender.key?].name.as_bytes();
+        let name = self.key_of(sender)?.name().as_bytes();
         (name == &credentials[..colon]).then_some(sender)
     }
 
-    /// Compares with every key, so that the time tells nothing.
+    /// A query stands in the logs of proxies, so other keys do not belong there.
+    fn browser_key(&self, key: &[u8]) -> Option<Sender> {
+        let sender = self.key(key)?;
+        self.key_of(sender)?.is_of_browsers().then_some(sender)
+    }
+
     fn key(&self, key: &[u8]) -> Option<Sender> {
-        let given = digest(key);
-        let mut found = None;
-        for (index, known) in self.keys.iter().enumerate() {
-            let is_equal: Choice = known.hash.ct_eq(&given);
-            if is_equal.into() {
-                found = Some(index);
-            }
-        }
-        found.map(|index| Sender { key: Some(index) })
+        let index = self.by_digest.get(&digest(key))?;
+        Some(Sender { key: Some(*index) })
     }
 }
 
@@ -116,42 +144,64 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use http::Request;
 
+    use super::*;
+    use crate::config::Config;
+    use crate::telemetry::Output;
+
+    /// A user, two keys, and one for browsers.
     fn auth() -> Auth {
-        let key = |name: &str, key: &str| Key {
-            name: name.to_owned(),
-            hash: digest(key.as_bytes()),
+        let key = |name: &str, key: &str, origins: &str| {
+            let hash: String = digest(key.as_bytes())
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            format!(
+                "[[keys]]\nname = '{name}'\nhash = 'sha256:{hash}'\nallowed_origins = {origins}\n"
+            )
         };
-        Auth {
-            basic: Some(digest("test:a:b:ñ".as_bytes())),
-            keys: vec![key("web", "first"), key("app", "second")],
-        }
+        let keys = [
+            key("web", "first", "[]"),
+            key("app", "second", "[]"),
+            key("page", "third", "['https://a.example']"),
+        ];
+        let text = format!("user = 'test'\npassword = 'a:b:ñ'\n{}", keys.concat());
+        let config = Config {
+            auth: toml::from_str(&text).unwrap(),
+            ..Config::default()
+        };
+        let telemetry = Telemetry::new(vec![], 1, Output::File);
+        Auth::new(&config.auth, &telemetry, None)
+    }
+
+    fn check_at(target: &str, name: &'static str, value: &str) -> Option<Sender> {
+        let request = Request::builder().uri(target).header(name, value);
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        auth().check(&parts).ok()
     }
 
     fn check(name: &'static str, value: &str) -> Option<Sender> {
-        let mut headers = HeaderMap::new();
-        headers.insert(HeaderName::from_static(name), value.parse().unwrap());
-        auth().check(&headers).ok()
+        check_at("/", name, value)
     }
 
     fn basic(credentials: &str) -> String {
         format!("Basic {}", STANDARD.encode(credentials))
     }
 
+    const fn key(index: usize) -> Option<Sender> {
+        Some(Sender { key: Some(index) })
+    }
+
     #[test]
     fn right_credentials_are_let_in_by_every_way() {
-        let key = |index| Some(Sender { key: Some(index) });
+        let user = Some(Sender { key: None });
         for (name, value, sender) in [
-            (
-                "authorization",
-                basic("test:a:b:ñ"),
-                Some(Sender { key: None }),
-            ),
+            ("authorization", basic("test:a:b:ñ"), user),
             (
                 "authorization",
                 basic("test:a:b:ñ").replace("Basic", "bAsIc"),
-                Some(Sender { key: None }),
+                user,
             ),
             ("authorization", "Bearer first".into(), key(0)),
             ("authorization", basic("app:second"), key(1)),
@@ -172,10 +222,23 @@ mod tests {
             basic("web:second"),
             "Basic !!!".into(),
             "Basic".into(),
-            "Bearer third".into(),
+            "Bearer other".into(),
             "Digest x=y".into(),
         ] {
             assert_eq!(check("authorization", &value), None, "{value}");
         }
+    }
+
+    #[test]
+    fn only_keys_of_browsers_may_come_in_the_query() {
+        let of_query = |target| check_at(target, "accept", "*/*");
+        assert_eq!(of_query("/v1/events?key=third"), key(2));
+        assert_eq!(of_query("/v1/events?a=b&k%65y=thir%64"), key(2));
+        assert_eq!(of_query("/v1/events?key=first"), None);
+        assert_eq!(of_query("/v1/events?key=other"), None);
+        assert_eq!(of_query("/v1/events?key=other&key=third"), None);
+        // What the browser adds by itself is not in the way of the key.
+        assert_eq!(check_at("/?key=third", "authorization", "Basic !"), key(2));
+        assert_eq!(check_at("/?key=third", "x-api-key", "first"), key(0));
     }
 }

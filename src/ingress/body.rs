@@ -52,6 +52,11 @@ impl RequestBody {
         self.incoming.size_hint().lower()
     }
 
+    /// Its declared length, if it has one.
+    pub(super) fn declared_length(&self) -> Option<u64> {
+        self.incoming.size_hint().exact()
+    }
+
     /// Refuses by the declared length what cannot be taken, before a byte of it is read.
     pub(super) fn check_length(
         &self,

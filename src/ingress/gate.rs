@@ -15,6 +15,7 @@ use tower::ServiceExt;
 
 use super::body::{BodyLimits, RequestBody};
 use super::client::Client;
+use super::cors::{is_preflight, preflight};
 use super::ingest::Head;
 use super::policy::Policy;
 use super::refusal::{Code, Refusal};
@@ -51,8 +52,21 @@ pub(super) struct Gate {
 enum Asked {
     /// Events come in.
     Ingest(Api),
+    /// What may be done where events come in.
+    IngestOptions,
     /// Anything else.
     Rare(Route),
+}
+
+impl Asked {
+    fn counted_as(&self) -> Route {
+        match self {
+            Self::Ingest(Api::Logstash) => Route::Logstash,
+            Self::Ingest(Api::Events) => Route::Events,
+            Self::IngestOptions => Route::Other,
+            Self::Rare(route) => *route,
+        }
+    }
 }
 
 impl Gate {
@@ -66,7 +80,7 @@ impl Gate {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             rare_routes: routes::router(lifecycle.clone(), spool.clone()),
-            policy: ArcSwap::from_pointee(Policy::new(config)),
+            policy: ArcSwap::from_pointee(Policy::new(config, &telemetry, None)),
             spool,
             telemetry,
             lifecycle,
@@ -85,7 +99,9 @@ impl Gate {
     }
 
     /// Takes all further requests by these rules.
-    pub(super) fn set_policy(&self, policy: Policy) {
+    pub(super) fn reload(&self, config: &Config) {
+        let previous = self.policy.load();
+        let policy = Policy::new(config, &self.telemetry, Some(&previous));
         self.policy.store(Arc::new(policy));
     }
 
@@ -101,6 +117,9 @@ impl Gate {
         let asked = route(request.method(), request.uri().path());
         let (parts, incoming) = request.into_parts();
         let version = parts.version;
+        let policy = self.policy.load_full();
+        let cors = policy.cors.as_ref();
+        let permission = cors.map(|cors| cors.permission(&parts.headers));
         let mut body = RequestBody::new(incoming, parts.headers.contains_key(header::EXPECT));
         let outcome = match self.admit(client, &asked, &parts) {
             Err(refusal) => Err(refusal),
@@ -112,27 +131,28 @@ impl Gate {
                         id: id.clone(),
                         parts,
                     };
-                    let policy = self.policy.load_full();
                     self.ingest(policy, request, &mut body).await
                 }
-                Asked::Rare(_) => Ok(self.rare(parts).await),
+                Asked::IngestOptions if permission.is_some() && is_preflight(&parts.headers) => {
+                    Ok(preflight())
+                }
+                Asked::IngestOptions | Asked::Rare(_) => Ok(self.rare(parts).await),
             },
         };
         let ends_connection = outcome.as_ref().err().is_some_and(Refusal::ends_connection);
         let mut response = self.word(outcome, &id);
         response.headers_mut().insert(X_REQUEST_ID, id);
+        if let Some(permission) = permission {
+            permission.say(response.headers_mut());
+        }
         if ends_connection || !body.is_taken() {
             client.leaves_bytes_unread.store(true, Ordering::Relaxed);
         }
         self.say_if_closing(client, version, &mut response);
-        let route = match asked {
-            Asked::Ingest(Api::Logstash) => Route::Logstash,
-            Asked::Ingest(Api::Events) => Route::Events,
-            Asked::Rare(route) => route,
-        };
         let status = response.status().as_u16();
+        let took = began.elapsed();
         self.telemetry
-            .request(route, status, began.elapsed(), body.bytes as u64);
+            .request(asked.counted_as(), status, took, body.bytes as u64);
         response
     }
 
@@ -213,12 +233,15 @@ impl Gate {
 /// The first row that fits decides.
 fn route(method: &Method, path: &str) -> Asked {
     let is_event_method = *method == Method::POST || *method == Method::PUT;
+    let is_options = *method == Method::OPTIONS;
     match path {
         "/health" | "/ready" | "/live" => Asked::Rare(Route::Health),
         "/openapi.yaml" => Asked::Rare(Route::Other),
         "/v1/events" if is_event_method => Asked::Ingest(Api::Events),
+        "/v1/events" if is_options => Asked::IngestOptions,
         _ if path.starts_with("/v1/") => Asked::Rare(Route::Other),
         _ if is_event_method => Asked::Ingest(Api::Logstash),
+        _ if is_options => Asked::IngestOptions,
         _ if *method == Method::HEAD || (*method == Method::GET && path == "/") => {
             Asked::Rare(Route::Health)
         }

@@ -10,8 +10,12 @@ use http::{HeaderValue, Version, header};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::api_key::ApiKey;
+use super::auth::Sender;
 use super::body::RequestBody;
+use super::buckets::Cost;
 use super::gate::Gate;
+use super::limits::{Allowance, RateLimited};
 use super::policy::Policy;
 use super::refusal::{Code, Refusal};
 use crate::budget::Reservation;
@@ -40,18 +44,31 @@ impl Gate {
         head: Head,
         body: &mut RequestBody,
     ) -> Result<Response, Refusal> {
-        let api = head.api;
-        let sender = policy.auth.check(&head.parts.headers)?;
-        body.check_length(&self.body_limits, &self.budget)?;
-        if let Some(refused) = self.spool.refuses(body.declared_bytes()) {
-            return Err(refused.into());
+        let sender = policy.auth.check(&head.parts)?;
+        let outcome = self.ingest_from(sender, &policy, head, body).await;
+        if let (Err(_), Some(key)) = (&outcome, policy.auth.key_of(sender)) {
+            key.refused();
         }
+        outcome
+    }
+
+    async fn ingest_from(
+        self: &Arc<Self>,
+        sender: Sender,
+        policy: &Arc<Policy>,
+        head: Head,
+        body: &mut RequestBody,
+    ) -> Result<Response, Refusal> {
+        let api = head.api;
+        let key = policy.auth.key_of(sender);
+        let allowance = policy.limits.allowance(key, head.client_ip);
+        self.check_unread(key, &allowance, &head, body)?;
         let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
         let mut reservation = self.budget.reservation();
         let bytes = body.read(&self.body_limits, &mut reservation).await?;
         let deadline = Instant::now() + self.request_timeout;
         let request = IngestRequest {
-            policy: Arc::clone(&policy),
+            policy: Arc::clone(policy),
             head,
             key: sender.key,
             bytes,
@@ -63,26 +80,61 @@ impl Gate {
         } else {
             self.decode(request)?
         };
-        let accepted = decoded.envelope.events();
+        let Decoded { envelope, rejected } = decoded;
+        let accepted = envelope.events();
         let reservation = Arc::new(reservation);
-        if accepted == 0 && !decoded.rejected.is_empty() {
-            self.count_rejected(&decoded.rejected);
-            let held = for_answer(reservation, &decoded.rejected);
-            return Err(Refusal::invalid_events(decoded.rejected, held));
+        if accepted == 0 && !rejected.is_empty() {
+            self.count_rejected(&rejected);
+            let held = for_answer(reservation, &rejected);
+            return Err(Refusal::invalid_events(rejected, held));
         }
+        let cost = Cost {
+            events: accepted as u64,
+            bytes: body.bytes as u64,
+        };
+        let charged = allowance.charge(cost);
+        charged.map_err(|limited| self.count_limited(limited))?;
         let held = Some(Arc::clone(&reservation));
-        self.spool
-            .append_held(decoded.envelope, held, deadline)
-            .await?;
-        self.count_rejected(&decoded.rejected);
+        let appended = self.spool.append_held(envelope, held, deadline).await;
+        appended.inspect_err(|_| allowance.give_back(cost))?;
+        if let Some(key) = key {
+            key.took(accepted as u64);
+        }
+        self.count_rejected(&rejected);
         Ok(match api {
             Api::Logstash => policy.answers.logstash(),
-            Api::Events if decoded.rejected.is_empty() => policy.answers.accepted(accepted),
+            Api::Events if rejected.is_empty() => policy.answers.accepted(accepted),
             Api::Events => {
-                let held = for_answer(reservation, &decoded.rejected);
-                policy.answers.partly(accepted, &decoded.rejected, held)
+                let held = for_answer(reservation, &rejected);
+                policy.answers.partly(accepted, &rejected, held)
             }
         })
+    }
+
+    /// Refuses what can be refused before a byte of the body is asked for.
+    fn check_unread(
+        &self,
+        key: Option<&ApiKey>,
+        allowance: &Allowance<'_>,
+        head: &Head,
+        body: &RequestBody,
+    ) -> Result<(), Refusal> {
+        if let Some(key) = key {
+            key.check_origin(&head.parts.headers)?;
+        }
+        body.check_length(&self.body_limits, &self.budget)?;
+        let checked = allowance.check_unread(body.declared_length());
+        checked.map_err(|limited| self.count_limited(limited))?;
+        match self.spool.refuses(body.declared_bytes()) {
+            Some(refused) => Err(refused.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// The refusal, counted.
+    fn count_limited(&self, limited: RateLimited) -> Refusal {
+        self.telemetry.rate_limited(limited.limit);
+        limited.refusal
     }
 
     fn decode(&self, request: IngestRequest) -> Result<(Decoded, Reservation), DecodeError> {
@@ -107,7 +159,7 @@ impl Gate {
             now: &timestamp::to_text(Timestamp::now()),
             client_ip,
             method: &parts.method,
-            target,
+            target: &policy.auth.without_key(target),
             version: parts.version,
             host: host(&parts),
             headers: &parts.headers,

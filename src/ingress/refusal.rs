@@ -4,6 +4,7 @@ mod code;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -83,6 +84,15 @@ impl Refusal {
                 Code::InvalidEvents,
                 "No event was kept; `rejected` tells what is wrong with each.",
             )
+        }
+    }
+
+    /// Says after which time another try is worth it, in whole seconds that are never too few.
+    pub(super) fn retry_after(self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self {
+            more: More::RetryAfter(seconds.max(1)),
+            ..self
         }
     }
 
@@ -257,6 +267,7 @@ mod tests {
     #[test]
     fn a_429_or_503_always_says_when_to_come_back() {
         for code in [
+            Code::RateLimited,
             Code::Overloaded,
             Code::SpoolFull,
             Code::SpoolFailed,
@@ -269,6 +280,16 @@ mod tests {
                 answer.headers().contains_key(header::RETRY_AFTER),
                 "{code:?}"
             );
+        }
+    }
+
+    #[test]
+    fn seconds_to_wait_are_rounded_up() {
+        for (millis, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (59_999, "60")] {
+            let refusal = Refusal::new(Code::RateLimited, "x");
+            let refusal = refusal.retry_after(Duration::from_millis(millis));
+            let answer = refusal.into_answer("id", StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(answer.headers()[header::RETRY_AFTER], seconds, "{millis}");
         }
     }
 }

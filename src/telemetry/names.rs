@@ -75,6 +75,7 @@ const fn histogram(
 }
 
 const ROUTE: (&str, &str) = ("route", "logstash, events, health, other");
+const KEY: (&str, &str) = ("key", "the key's name");
 const BROKER: (&str, &str) = ("broker", "the Broker's address");
 
 pub(super) const REQUESTS: Metric = counter(
@@ -91,6 +92,24 @@ pub(super) const REQUEST_BODY_BYTES: Metric = counter(
     "headgate_request_body_bytes_total",
     &[ROUTE],
     "Bytes of request bodies as they came, before inflating.",
+);
+pub(super) const REQUESTS_RATE_LIMITED: Metric = counter(
+    "headgate_requests_rate_limited_total",
+    &[(
+        "limit",
+        "key_events, key_bytes (of an API key), client_events, client_bytes (of a client's address)",
+    )],
+    "Requests refused because a limit of [[auth.keys]] or [limits] was reached.",
+);
+pub(super) const KEY_EVENTS: Metric = counter(
+    "headgate_key_events_total",
+    &[KEY],
+    "Events taken from requests that bear this API key.",
+);
+pub(super) const KEY_REQUESTS_REFUSED: Metric = counter(
+    "headgate_key_requests_refused_total",
+    &[KEY],
+    "Requests that bear this API key and were refused, for whatever reason.",
 );
 pub(super) const EVENTS_RECEIVED: Metric = counter(
     "headgate_events_received_total",
@@ -239,6 +258,9 @@ pub const ALL: &[Metric] = &[
     REQUESTS,
     REQUEST_DURATION,
     REQUEST_BODY_BYTES,
+    REQUESTS_RATE_LIMITED,
+    KEY_EVENTS,
+    KEY_REQUESTS_REFUSED,
     EVENTS_RECEIVED,
     EVENTS_ACCEPTED,
     EVENTS_REJECTED,

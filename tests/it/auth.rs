@@ -3,28 +3,23 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use crate::support::client::JSON;
+use crate::support::client::{JSON, NDJSON, TEXT};
 use crate::support::fake_broker::FakeBroker;
+use crate::support::keys;
 use crate::support::test_app::TestApp;
 
 /// A user and two keys.
 fn config() -> String {
-    let hash = |key: &str| {
-        let digits = Sha256::digest(key)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>();
-        format!("sha256:{digits}")
-    };
-    format!(
-        "[auth]\nuser = 'logstash'\npassword = 'pass:word'\n\
-         [[auth.keys]]\nname = 'web'\nhash = '{}'\nfields = {{ Application = 'web', '[team][name]' = 'front' }}\n\
-         [[auth.keys]]\nname = 'odd'\nhash = '{}'\nfields = {{ tags = ['forced'], '@timestamp' = '2020-01-01T00:00:00.000Z' }}\n",
-        hash("web-key"),
-        hash("odd-key")
-    )
+    let user = "[auth]\nuser = 'logstash'\npassword = 'pass:word'\n";
+    let web = "fields = { Application = 'web', '[team][name]' = 'front' }";
+    let odd = "fields = { tags = ['forced'], '@timestamp' = '2020-01-01T00:00:00.000Z' }";
+    [
+        user,
+        &keys::entry("web", "web-key", web),
+        &keys::entry("odd", "odd-key", odd),
+    ]
+    .concat()
 }
 
 fn basic(credentials: &str) -> String {
@@ -187,4 +182,87 @@ async fn fields_that_the_server_itself_writes_can_be_forced_too() {
             assert_eq!(text.matches(name).count(), 1, "{event} became {text}");
         }
     }
+}
+
+#[tokio::test]
+async fn fields_are_forced_on_every_event_of_every_codec() {
+    let broker = FakeBroker::start();
+    let key = ("X-Api-Key", "web-key");
+    for ecs in ["disabled", "v1"] {
+        let toml = format!("[enrich]\necs_compatibility = '{ecs}'\n{}", config());
+        let app = TestApp::start_with(&broker, &toml).await;
+        let before = broker.delivered().len();
+        for (media_type, body) in [
+            (TEXT, "a line"),
+            (JSON, "not JSON"),
+            (
+                JSON,
+                r#"[{"Application":"evil"},{"\u0041pplication":"evil","Application":"evil"},5]"#,
+            ),
+            (
+                JSON,
+                r#"{"team":{"name":"evil"}}{"team":{"\u006eame":"evil"}}"#,
+            ),
+            (
+                NDJSON,
+                "{\"Application\":\"evil\",\"team\":\"evil\"}\n{}\nnot JSON\n",
+            ),
+        ] {
+            let answer = app.post("/app", &[media_type, key], body).await;
+            assert_eq!(answer.status, 200, "{body}");
+        }
+        app.finish().await;
+        let events = &broker.delivered()[before..];
+        assert_eq!(events.len(), 10);
+        for event in events {
+            assert_eq!(event["Application"], "web", "{event}");
+            assert_eq!(event["team"]["name"], "front", "{event}");
+        }
+    }
+    for request in broker.requests() {
+        let text = String::from_utf8(request.body.into()).unwrap();
+        assert!(!text.contains("evil"), "{text}");
+        assert_eq!(
+            text.matches("\"front\"").count(),
+            text.matches("\"web\"").count()
+        );
+    }
+}
+
+#[tokio::test]
+async fn there_may_be_thousands_of_keys() {
+    const KEYS: usize = 3000;
+    let broker = FakeBroker::start();
+    let all = (0..KEYS).map(|number| {
+        let fields = format!("fields = {{ number = {number} }}");
+        keys::entry(&format!("name-{number}"), &format!("key-{number}"), &fields)
+    });
+    let app = TestApp::start_with(&broker, &all.collect::<String>()).await;
+    let numbers = [0, 1, KEYS / 2, KEYS - 1];
+    for number in numbers {
+        for credentials in [
+            format!("Bearer key-{number}"),
+            basic(&format!("name-{number}:key-{number}")),
+        ] {
+            let headers = [JSON, ("Authorization", &*credentials)];
+            assert_eq!(app.post("/", &headers, "{}").await.status, 200);
+        }
+        let other = basic(&format!("name-{number}:key-{}", number + 2));
+        let headers = [JSON, ("Authorization", &*other)];
+        assert_eq!(app.post("/", &headers, "{}").await.status, 401);
+    }
+    let samples = app.samples().await;
+    for number in numbers {
+        let name = format!("name-{number}");
+        let counted = samples.value("headgate_key_events_total", &[("key", &name)]);
+        assert_eq!(counted, Some(2.0));
+    }
+    app.finish().await;
+    let seen = broker.delivered();
+    let seen: Vec<&Value> = seen.iter().map(|event| &event["number"]).collect();
+    let expected: Vec<Value> = numbers
+        .iter()
+        .flat_map(|number| [json!(number), json!(number)])
+        .collect();
+    assert_eq!(seen, expected.iter().collect::<Vec<_>>());
 }

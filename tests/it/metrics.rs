@@ -6,14 +6,16 @@ use headgate::telemetry::names::{ALL, MetricKind};
 
 use crate::support::client::{JSON, NDJSON, TEXT};
 use crate::support::fake_broker::{FakeBroker, Reply};
+use crate::support::keys;
 use crate::support::test_app::TestApp;
 
 #[tokio::test]
 async fn every_metric_of_the_table_is_there_with_its_type_and_no_other() {
     let broker = FakeBroker::start();
-    let app = TestApp::start_with(&broker, "").await;
-    app.post("/", &[JSON], "{}").await;
-    app.post("/v1/events", &[JSON], "[{},5]").await;
+    let app = TestApp::start_with(&broker, &keys::entry("web", "web-key", "")).await;
+    let key = ("X-Api-Key", "web-key");
+    app.post("/", &[JSON, key], "{}").await;
+    app.post("/v1/events", &[JSON, key], "[{},5]").await;
     app.get("/v1/other").await;
     let page = app.admin_page("/metrics").await;
     let media_type = page.header("content-type").unwrap();

@@ -17,6 +17,10 @@ const RESERVED: &str = "reserved:";
 /// In the file for servers with a spool on disk.
 const OF_ANOTHER_SPOOL: &str = "spool_failed";
 
+/// What browsers send.
+const ORIGIN: (&str, &str) = ("Origin", "https://app.example");
+const PREFLIGHT: (&str, &str) = ("Access-Control-Request-Method", "POST");
+
 fn description() -> Value {
     serde_saphyr::from_str(FILE).unwrap()
 }
@@ -141,15 +145,17 @@ async fn every_operation_answers_as_it_is_described() {
         "[ingest]\ndurability = 'memory'\nresponse_code = 204",
         "[ingest]\nmax_content_length = '2B'",
         "[auth]\nuser = 'u'\npassword = 'p'",
+        "[cors]\nallowed_origins = ['https://app.example']\n[limits]\nevents_per_second_per_client = 1",
     ] {
         let app = TestApp::start_with(&broker, toml).await;
         for (template, operations) in description["paths"].as_object().unwrap() {
             let target = template.replace("{path}", "app-logs/a");
-            for method in ["get", "head", "post", "put", "delete"] {
+            for method in ["get", "head", "post", "put", "options", "delete"] {
                 let operation = &operations[method];
                 for body in bodies_for(&target, method) {
+                    let headers = [JSON, ORIGIN, PREFLIGHT];
                     let answer = app
-                        .request(&method.to_uppercase(), &target, &[JSON], body)
+                        .request(&method.to_uppercase(), &target, &headers, body)
                         .await;
                     if operation.is_null() {
                         assert_eq!(answer.status, 405, "{method} {target} is not described");

@@ -148,7 +148,7 @@ fn the_effective_configuration_shows_no_secret() {
     for line in [
         r#"user = "someone""#,
         r#"password = "***""#,
-        r#"keys = [{ name = "web", hash = "***", fields = { "[a]" = 1 } }]"#,
+        r#"keys = [{ name = "web", hash = "***", fields = { "[a]" = 1 }, events_per_second = 0, bytes_per_second = 0, allowed_origins = [] }]"#,
         r#"headers = { x-api-key = "***", x-env = "test" }"#,
         r#"urls = ["http://a/"]"#,
         r#"type = "http""#,

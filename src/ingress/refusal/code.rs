@@ -8,6 +8,7 @@ pub(in crate::ingress) enum Code {
     MalformedBody,
     BadContentEncoding,
     Unauthenticated,
+    Forbidden,
     NotFound,
     MethodNotAllowed,
     BodyTimeout,
@@ -15,6 +16,7 @@ pub(in crate::ingress) enum Code {
     TooManyEvents,
     UnsupportedContentEncoding,
     InvalidEvents,
+    RateLimited,
     HeadersTooLarge,
     Overloaded,
     SpoolFull,
@@ -26,10 +28,11 @@ pub(in crate::ingress) enum Code {
 
 impl Code {
     /// Every code.
-    pub(in crate::ingress) const ALL: [Self; 17] = [
+    pub(in crate::ingress) const ALL: [Self; 19] = [
         Self::MalformedBody,
         Self::BadContentEncoding,
         Self::Unauthenticated,
+        Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::BodyTimeout,
@@ -37,6 +40,7 @@ impl Code {
         Self::TooManyEvents,
         Self::UnsupportedContentEncoding,
         Self::InvalidEvents,
+        Self::RateLimited,
         Self::HeadersTooLarge,
         Self::Overloaded,
         Self::SpoolFull,
@@ -63,6 +67,11 @@ impl Code {
                 StatusCode::UNAUTHORIZED,
                 "unauthenticated",
                 "Credentials are needed",
+            ),
+            Self::Forbidden => (
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "The key is not for this sender",
             ),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is nothing here"),
             Self::MethodNotAllowed => (
@@ -94,6 +103,11 @@ impl Code {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid_events",
                 "No event is valid",
+            ),
+            Self::RateLimited => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "Too much was sent",
             ),
             Self::HeadersTooLarge => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -136,7 +150,7 @@ impl Code {
     /// Seconds after which another try is worth it.
     pub(super) const fn retry_after(self) -> Option<u64> {
         match self {
-            Self::Overloaded | Self::Draining | Self::Timeout => Some(1),
+            Self::RateLimited | Self::Overloaded | Self::Draining | Self::Timeout => Some(1),
             Self::SpoolFull | Self::SpoolFailed | Self::BrokerUnavailable => Some(5),
             _ => None,
         }

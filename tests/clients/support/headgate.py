@@ -125,9 +125,17 @@ def _environment() -> dict[str, str]:
 
 
 def _toml(config: dict) -> str:
-    # Strings, numbers, booleans and lists of them are written in TOML as in JSON.
     lines = []
     for section, keys in config.items():
         lines.append(f"[{section}]")
-        lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()]
+        lines += [f"{key} = {_toml_value(value)}" for key, value in keys.items()]
     return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml_value(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml_value(inner) for inner in value) + "]"
+    # Strings, numbers and booleans are written in TOML as in JSON.
+    return json.dumps(value, ensure_ascii=False)

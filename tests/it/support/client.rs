@@ -1,10 +1,10 @@
 //! A small HTTP/1 client over a bare connection: sends the bytes that it is given, reads answers and nothing more.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::in_time;
 
@@ -56,7 +56,18 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Self {
         let stream = in_time("a connection", TcpStream::connect(address)).await;
-        let stream = stream.unwrap();
+        Self::over(stream.unwrap())
+    }
+
+    /// One from another address of this machine.
+    pub(crate) async fn open_from(own: IpAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((own, 0).into()).unwrap();
+        let stream = in_time("a connection", socket.connect(address)).await;
+        Self::over(stream.unwrap())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self {
             stream,

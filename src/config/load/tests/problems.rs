@@ -53,6 +53,12 @@ enrich.drop_headers = [1] => [1] | each value a text in quotes
 validate.required = [''] => [outer][inner]
 validate.max_message_bytes = 5 => = 5: | a size | or ""
 validate.max_message_bytes = '0B' => 0B | at least 1B
+limits.events_per_second_per_client = -1 => = -1: | from 0 to 1000000000 | 0 for no limit
+limits.events_per_second_per_client = 'few' => few | a whole number | 0 for no limit
+limits.bytes_per_second_per_client = 1.5 => = 1.5: | 64KiB | number of bytes | 0 for no limit
+limits.bytes_per_second_per_client = '2TiB' => 2TiB | up to 1TiB
+cors.allowed_origins = ['https://app.example.com/'] => https://app.example.com/ | as browsers send them | without a path
+cors.allowed_origins = 'https://app.example.com' => a list
 spool.dir = '' => the path of a folder
 output.type = 'kafka' => kafka | http | file | stdout | or ""
 output.type = 5 => = 5: | http | file | stdout
@@ -131,12 +137,12 @@ fn an_unknown_key_is_told_with_what_may_have_been_meant() {
 
 #[test]
 fn each_entry_of_the_keys_is_looked_at_by_itself() {
-    let text = "[[auth.keys]]\nname = 'a:b'\nhash = 'x'\nevents_per_second = 5\n[[auth.keys]]\nfields = 7\n";
+    let text = "[[auth.keys]]\nname = 'a:b'\nhash = 'x'\ncolour = 5\n[[auth.keys]]\nfields = 7\n";
     let lines = wrong(text, &[]);
     for (line, start) in lines.iter().zip([
         r#"c.toml: auth.keys[0].name = "a:b": must be a name without colons"#,
         r#"c.toml: auth.keys[0].hash = "***": must be `sha256:` and 64 hexadecimal digits"#,
-        "c.toml: auth.keys[0].events_per_second = 5: there is no such key",
+        "c.toml: auth.keys[0].colour = 5: there is no such key; the keys of [[auth.keys]] are name, hash, fields, events_per_second, bytes_per_second, allowed_origins",
         "c.toml: auth.keys[1].fields = 7: must be a table",
         "c.toml: auth.keys[1].name: is missing",
         "c.toml: auth.keys[1].hash: is missing",
@@ -199,12 +205,16 @@ fn values_that_contradict_each_other_are_told_together() {
             "broker.user|broker.headers|Authorization",
         ),
         (
-            &format!("[auth]\nkeys = [{web}, {web}]"),
-            "auth.keys|of its own",
+            &format!("[auth]\nkeys = [{web}, {}]", web.replace("0f", "0e")),
+            "auth.keys[1].name = \"web\"|a name of its own|auth.keys[0]",
+        ),
+        (
+            &format!("[auth]\nkeys = [{web}, {}]", web.replace("web", "app")),
+            "auth.keys[1].hash = \"***\"|a hash of its own|auth.keys[0]",
         ),
         (
             &format!("[auth]\nuser = 'web'\npassword = 'p'\nkeys = [{web}]"),
-            "auth.user|auth.keys|same name",
+            "auth.keys[0].name = \"web\"|auth.user|could not tell them apart",
         ),
     ] {
         let lines = wrong(text, &[]);

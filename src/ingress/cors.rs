@@ -1,0 +1,132 @@
+//! What browsers ask before they let a page send, or read an answer: the CORS protocol of
+//! <https://fetch.spec.whatwg.org/#http-cors-protocol>. The ingest paths do not go through layers, so it is written out here.
+
+use std::collections::HashSet;
+
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use crate::config::{AllowedOrigins, Auth, Cors as Config};
+
+/// Methods beside those that need no leave (GET, HEAD, POST).
+const ALLOW_METHODS: HeaderValue = HeaderValue::from_static("POST, PUT");
+
+/// What clients of this server have reason to send. `*` would not include `authorization`.
+const ALLOW_HEADERS: HeaderValue = HeaderValue::from_static(
+    "authorization, baggage, content-encoding, content-type, traceparent, tracestate, x-amzn-trace-id, x-api-key, \
+     x-request-id, x-requested-with",
+);
+
+/// What pages may read of an answer beside its body.
+const EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static("Retry-After, X-Request-Id");
+
+/// Browsers keep the answer to a preflight for two hours at most.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
+
+const VARY: HeaderValue = HeaderValue::from_static("Origin");
+const VARY_OF_PREFLIGHT: HeaderValue = HeaderValue::from_static(
+    "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+);
+
+/// Origins of web pages, for looking them up.
+pub(super) struct Origins {
+    is_any: bool,
+    named: HashSet<Vec<u8>>,
+}
+
+impl Origins {
+    /// All of these; none where there is not one.
+    pub(super) fn new<'a>(all: impl IntoIterator<Item = &'a AllowedOrigins>) -> Option<Self> {
+        let mut origins = Self {
+            is_any: false,
+            named: HashSet::new(),
+        };
+        for some in all {
+            origins.is_any |= some.is_any();
+            origins.named.extend(some.named().map(Into::into));
+        }
+        (origins.is_any || !origins.named.is_empty()).then_some(origins)
+    }
+
+    /// Whether a request with this `Origin`, or without one, is from a page of these.
+    pub(super) fn allow(&self, origin: Option<&HeaderValue>) -> bool {
+        self.is_any || origin.is_some_and(|origin| self.name(origin))
+    }
+
+    fn name(&self, origin: &HeaderValue) -> bool {
+        self.named.contains(origin.as_bytes())
+    }
+}
+
+/// Which pages may send and read answers, as configured.
+pub(super) struct Cors {
+    origins: Origins,
+}
+
+/// What an answer says about it to the browser that asked.
+pub(super) enum Permission {
+    /// Nothing: the page may not, or it is no page that asks.
+    None,
+    /// Any page may.
+    Any,
+    /// The page of this origin may. It may also send what the browser keeps for this server (a password that was typed, a
+    /// client certificate), for sendBeacon() cannot do without: its preflight fails unless that is allowed. There are no cookies.
+    Named(HeaderValue),
+}
+
+impl Cors {
+    /// The origins of `[cors]` and of all keys; none where there is not one: then browsers are told nothing.
+    pub(super) fn new(config: &Config, auth: &Auth) -> Option<Self> {
+        let of_keys = auth.keys.iter().map(|key| &key.allowed_origins);
+        let all = std::iter::once(&config.allowed_origins).chain(of_keys);
+        Origins::new(all).map(|origins| Self { origins })
+    }
+
+    /// What the answer to a request with these headers says.
+    pub(super) fn permission(&self, headers: &HeaderMap) -> Permission {
+        match headers.get(header::ORIGIN) {
+            Some(origin) if self.origins.name(origin) => Permission::Named(origin.clone()),
+            Some(_) if self.origins.is_any => Permission::Any,
+            _ => Permission::None,
+        }
+    }
+}
+
+impl Permission {
+    /// Says it, in any answer.
+    pub(super) fn say(self, headers: &mut HeaderMap) {
+        // Also where nothing is allowed: an answer that was kept for one origin must not be given to another.
+        headers.entry(header::VARY).or_insert(VARY);
+        let origin = match self {
+            Self::None => return,
+            Self::Any => HeaderValue::from_static("*"),
+            Self::Named(origin) => {
+                let yes = HeaderValue::from_static("true");
+                headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
+                origin
+            }
+        };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSE_HEADERS);
+    }
+}
+
+/// Whether an `OPTIONS` request is a browser's question whether a page may send.
+pub(super) fn is_preflight(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The answer to it, but for the permission.
+pub(super) fn preflight() -> Response {
+    const ANSWER: [(HeaderName, HeaderValue); 4] = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, ALLOW_METHODS),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOW_HEADERS),
+        (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE),
+        (header::VARY, VARY_OF_PREFLIGHT),
+    ];
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().extend(ANSWER);
+    response
+}

@@ -1,0 +1,225 @@
+//! How much may be sent: by API key, and by client address.
+//!
+//! A request is looked at twice. Before its body is read, by its declared length, and whether a single event could be taken: who
+//! is above a limit costs no more than that. And when its events are counted, before they are stored: then it is charged for what
+//! it really was, all of it or nothing. What is refused later, for another reason, is given back.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::api_key::ApiKey;
+use super::buckets::{Buckets, Cost, Exceeded, Measure, Rates};
+use super::client_buckets::{ClientBuckets, counted_as};
+use super::refusal::{Code, Refusal};
+use crate::config;
+use crate::telemetry::RateLimit;
+
+/// The limits on clients, whoever they are.
+pub(super) struct Limits {
+    clients: Option<Arc<ClientBuckets>>,
+}
+
+impl Limits {
+    /// Limits that are what they were before go on as they are: to read the configuration again is no free refill.
+    pub(super) fn new(config: &config::Limits, previous: Option<&Self>) -> Self {
+        let rates = Rates {
+            events: config.events_per_second_per_client,
+            bytes: config.bytes_per_second_per_client,
+        };
+        let same = previous
+            .and_then(|limits| limits.clients.as_ref())
+            .filter(|clients| clients.rates() == rates);
+        let make = || match same {
+            Some(clients) => Arc::clone(clients),
+            None => Arc::new(ClientBuckets::new(rates)),
+        };
+        Self {
+            clients: rates.are_limits().then(make),
+        }
+    }
+
+    /// What a request of this sender may send.
+    pub(super) fn allowance<'a>(&self, key: Option<&'a ApiKey>, client: IpAddr) -> Allowance<'a> {
+        let key = key.and_then(|key| Some((key.name(), key.buckets()?)));
+        let client = self.clients.as_ref().map(|clients| {
+            let client = counted_as(client);
+            (client, clients.of(client, Instant::now()))
+        });
+        Allowance { key, client }
+    }
+}
+
+/// The limits that a request is under.
+pub(super) struct Allowance<'a> {
+    key: Option<(&'a str, &'a Buckets)>,
+    client: Option<(IpAddr, Arc<Buckets>)>,
+}
+
+/// A request is above a limit.
+#[derive(Debug)]
+pub(super) struct RateLimited {
+    pub(super) limit: RateLimit,
+    pub(super) refusal: Refusal,
+}
+
+impl Allowance<'_> {
+    /// Refuses what could not be taken now, as far as that can be told before the body is read.
+    pub(super) fn check_unread(&self, declared_bytes: Option<u64>) -> Result<(), RateLimited> {
+        self.all(|buckets, now| buckets.check_unread(now, declared_bytes))
+    }
+
+    /// Takes what a request costs, or refuses it and takes nothing. Who goes away before the answer has paid too.
+    pub(super) fn charge(&self, cost: Cost) -> Result<(), RateLimited> {
+        self.all(|buckets, now| buckets.check(now, cost))?;
+        // Another request may have come first since the look.
+        if let Some((name, buckets)) = self.key {
+            let taken = buckets.take(Instant::now(), cost);
+            taken.map_err(|exceeded| of_key(name, &exceeded))?;
+        }
+        if let Some((client, buckets)) = &self.client
+            && let Err(exceeded) = buckets.take(Instant::now(), cost)
+        {
+            if let Some((_, of_key)) = self.key {
+                of_key.give_back(cost);
+            }
+            return Err(of_client(*client, &exceeded));
+        }
+        Ok(())
+    }
+
+    /// Puts back what a request was charged that was refused after all.
+    pub(super) fn give_back(&self, cost: Cost) {
+        let of_key = self.key.map(|(_, buckets)| buckets);
+        let of_client = self.client.as_ref().map(|(_, buckets)| &**buckets);
+        for buckets in of_key.into_iter().chain(of_client) {
+            buckets.give_back(cost);
+        }
+    }
+
+    /// Asks for both limits; of two refusals the one that lasts longer is told.
+    fn all(
+        &self,
+        ask: impl Fn(&Buckets, Instant) -> Result<(), Exceeded>,
+    ) -> Result<(), RateLimited> {
+        if self.key.is_none() && self.client.is_none() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let of_key = self.key.and_then(|(name, buckets)| {
+            let exceeded = ask(buckets, now).err()?;
+            Some((exceeded.wait, of_key(name, &exceeded)))
+        });
+        let of_client = self.client.as_ref().and_then(|(client, buckets)| {
+            let exceeded = ask(buckets, now).err()?;
+            Some((exceeded.wait, of_client(*client, &exceeded)))
+        });
+        let longest = of_key.into_iter().chain(of_client);
+        match longest.max_by_key(|(wait, _)| *wait) {
+            Some((_, limited)) => Err(limited),
+            None => Ok(()),
+        }
+    }
+}
+
+fn of_key(name: &str, exceeded: &Exceeded) -> RateLimited {
+    let (limit, setting) = match exceeded.measure {
+        Measure::Events => (RateLimit::KeyEvents, "events_per_second"),
+        Measure::Bytes => (RateLimit::KeyBytes, "bytes_per_second"),
+    };
+    let who = format!("The key {name:?}");
+    limited(
+        limit,
+        &who,
+        &format!("{setting} in [[auth.keys]]"),
+        exceeded,
+    )
+}
+
+fn of_client(client: IpAddr, exceeded: &Exceeded) -> RateLimited {
+    let (limit, setting) = match exceeded.measure {
+        Measure::Events => (RateLimit::ClientEvents, "events_per_second_per_client"),
+        Measure::Bytes => (RateLimit::ClientBytes, "bytes_per_second_per_client"),
+    };
+    let who = match client {
+        IpAddr::V4(address) => format!("The address {address}"),
+        IpAddr::V6(network) => format!("The network {network}/64"),
+    };
+    limited(limit, &who, &format!("limits.{setting}"), exceeded)
+}
+
+fn limited(limit: RateLimit, who: &str, setting: &str, exceeded: &Exceeded) -> RateLimited {
+    let what = match exceeded.measure {
+        Measure::Events => "events",
+        Measure::Bytes => "bytes",
+    };
+    let detail = format!(
+        "{who} may send {} {what} a second ({setting}); nothing of this request was kept. Send it again later.",
+        exceeded.per_second
+    );
+    RateLimited {
+        limit,
+        refusal: Refusal::new(Code::RateLimited, detail).retry_after(exceeded.wait),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn config(events: u64) -> config::Limits {
+        config::Limits {
+            events_per_second_per_client: events,
+            bytes_per_second_per_client: 0,
+        }
+    }
+
+    fn cost(events: u64) -> Cost {
+        Cost { events, bytes: 5 }
+    }
+
+    #[test]
+    fn what_was_given_back_may_be_sent_again() {
+        let limits = Limits::new(&config(1), None);
+        let allowance = limits.allowance(None, CLIENT);
+        allowance.charge(cost(1_000_000)).unwrap();
+        allowance.give_back(cost(1_000_000));
+        allowance.charge(cost(1_000_000)).unwrap();
+        assert!(allowance.charge(cost(1)).is_err());
+        assert!(allowance.check_unread(None).is_err());
+    }
+
+    #[test]
+    fn limits_that_stay_the_same_are_no_free_refill() {
+        let before = Limits::new(&config(1), None);
+        let allowance = before.allowance(None, CLIENT);
+        allowance.charge(cost(1_000_000)).unwrap();
+        let same = Limits::new(&config(1), Some(&before));
+        assert!(same.allowance(None, CLIENT).charge(cost(1)).is_err());
+        let other = Limits::new(&config(2), Some(&same));
+        assert!(other.allowance(None, CLIENT).charge(cost(1)).is_ok());
+        let none = Limits::new(&config(0), Some(&same));
+        assert!(none.allowance(None, CLIENT).charge(cost(u64::MAX)).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_tells_who_may_send_how_much() {
+        let limits = Limits::new(&config(5), None);
+        let client = "2001:db8::7".parse().unwrap();
+        let allowance = limits.allowance(None, client);
+        allowance.charge(cost(50)).unwrap();
+        let limited = allowance.charge(cost(1)).unwrap_err();
+        assert_eq!(limited.limit, RateLimit::ClientEvents);
+        let text = format!("{:?}", limited.refusal);
+        for words in [
+            "2001:db8::/64",
+            "5 events",
+            "limits.events_per_second_per_client",
+        ] {
+            assert!(text.contains(words), "no {words} in {text}");
+        }
+    }
+}

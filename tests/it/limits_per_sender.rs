@@ -1,0 +1,203 @@
+//! How much may be sent: by key and by client address. Buckets are emptied far into debt, so that no pause of the machine that
+//! runs these tests refills them.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::support::client::{Answer, Connection, JSON, TEXT};
+use crate::support::eventually;
+use crate::support::fake_broker::FakeBroker;
+use crate::support::keys;
+use crate::support::test_app::TestApp;
+
+const NOISY: (&str, &str) = ("X-Api-Key", "noisy-key");
+const QUIET: (&str, &str) = ("X-Api-Key", "quiet-key");
+
+/// A key with limits, and one without.
+fn config(limits: &str) -> String {
+    keys::entry("noisy", "noisy-key", limits) + &keys::entry("quiet", "quiet-key", "")
+}
+
+fn batch(events: usize) -> String {
+    format!("[{}]", vec!["{}"; events].join(","))
+}
+
+/// The seconds after which a refused request may come again.
+fn refused(answer: &Answer, words: &[&str]) -> u64 {
+    assert_eq!(answer.status, 429, "{answer:?}");
+    assert_eq!(answer.problem_code(), "rate_limited");
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    for word in words {
+        assert!(detail.contains(word), "no {word} in {detail}");
+    }
+    answer.header("retry-after").unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_batch_above_the_rate_is_taken_once_and_owed_then() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, &config("events_per_second = 10")).await;
+    let answer = app.post("/v1/events", &[JSON, NOISY], batch(10_000)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    for (target, body) in [
+        ("/v1/events", "{}".to_owned()),
+        ("/v1/events", batch(5_000)),
+        ("/", "{}".to_owned()),
+        ("/app", "a line".to_owned()),
+    ] {
+        let answer = app.post(target, &[JSON, NOISY], &body).await;
+        let words = ["\"noisy\"", "10 events a second", "events_per_second"];
+        let seconds = refused(&answer, &words);
+        assert!((900..=1000).contains(&seconds), "{seconds}");
+        let answer = app.post(target, &[JSON, QUIET], &body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let samples = app.samples().await;
+    for (name, labels, expected) in [
+        (
+            "headgate_requests_rate_limited_total",
+            ("limit", "key_events"),
+            4.0,
+        ),
+        (
+            "headgate_requests_rate_limited_total",
+            ("limit", "client_events"),
+            0.0,
+        ),
+        ("headgate_key_events_total", ("key", "noisy"), 10_000.0),
+        ("headgate_key_events_total", ("key", "quiet"), 5_003.0),
+        ("headgate_key_requests_refused_total", ("key", "noisy"), 4.0),
+        ("headgate_key_requests_refused_total", ("key", "quiet"), 0.0),
+    ] {
+        assert_eq!(
+            samples.value(name, &[labels]),
+            Some(expected),
+            "{name} {labels:?}"
+        );
+    }
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 15_003);
+}
+
+#[tokio::test]
+async fn bytes_above_the_rate_are_refused_before_they_are_sent() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, &config("bytes_per_second = '1KiB'")).await;
+    let text = "x".repeat(1024 * 1024);
+    assert_eq!(app.post("/", &[TEXT, NOISY], &text).await.status, 200);
+    let mut connection = app.connect().await;
+    connection
+        .send("POST / HTTP/1.1\r\nHost: test\r\nX-Api-Key: noisy-key\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+        .await;
+    let words = ["\"noisy\"", "1024 bytes a second", "bytes_per_second"];
+    let seconds = refused(&connection.answer().await, &words);
+    assert!((900..=1024).contains(&seconds), "{seconds}");
+    let mut connection = app.connect().await;
+    connection
+        .send("POST / HTTP/1.1\r\nHost: test\r\nX-Api-Key: noisy-key\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .await;
+    refused(&connection.answer().await, &words);
+    assert_eq!(app.post("/", &[TEXT, QUIET], &text).await.status, 200);
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_for_another_reason_costs_nothing() {
+    let broker = FakeBroker::start();
+    let limits = "events_per_second = 1\nbytes_per_second = 1";
+    let app = TestApp::start_with(&broker, &config(limits)).await;
+    for (body, status) in [("[{},{},{}", 400), ("[1,2,3]", 422), ("[]", 200)] {
+        let answer = app.post("/v1/events", &[JSON, NOISY], body).await;
+        // The empty array has bytes, and a bucket for them that was full until now.
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    app.finish().await;
+    assert!(broker.delivered().is_empty());
+}
+
+#[tokio::test]
+async fn what_the_spool_refuses_is_given_back() {
+    let broker = FakeBroker::start();
+    let small = "[ingest]\ndurability = 'memory'\n[spool]\nmemory_bytes = '8KiB'\n";
+    let toml = small.to_owned() + &config("events_per_second = 1");
+    let app = TestApp::start_with(&broker, &toml).await;
+    let answer = app.post("/", &[JSON, NOISY], batch(1_000)).await;
+    assert_eq!(answer.status, 413, "{answer:?}");
+    let answer = app.post("/", &[JSON, NOISY], "{}").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 1);
+}
+
+#[tokio::test]
+async fn who_waits_is_let_in_again() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, &config("events_per_second = 1000")).await;
+    let answer = app.post("/v1/events", &[JSON, NOISY], batch(2_000)).await;
+    assert_eq!(answer.status, 200);
+    eventually("the debt to be made good", async || {
+        let answer = app.post("/v1/events", &[JSON, NOISY], batch(1)).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 2_001);
+}
+
+#[tokio::test]
+async fn each_client_address_has_its_own_limit() {
+    let broker = FakeBroker::start();
+    let limits = "[limits]\nevents_per_second_per_client = 1\nbytes_per_second_per_client = '1MiB'";
+    let app = TestApp::start_with(&broker, limits).await;
+    let [noisy, quiet] = [2, 3].map(|last| IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)));
+    let mut noisy = Connection::open_from(noisy, app.public()).await;
+    let mut quiet = Connection::open_from(quiet, app.public()).await;
+    let answer = noisy
+        .request("POST", "/v1/events", &[JSON], batch(5_000))
+        .await;
+    assert_eq!(answer.status, 200);
+    let answer = noisy.request("POST", "/", &[JSON], "{}").await;
+    let words = [
+        "127.0.0.2",
+        "1 events",
+        "limits.events_per_second_per_client",
+    ];
+    refused(&answer, &words);
+    let answer = quiet.request("POST", "/", &[JSON], batch(100)).await;
+    assert_eq!(answer.status, 200);
+    // Health is no matter of how much was sent.
+    assert_eq!(noisy.request("GET", "/health", &[], "").await.status, 200);
+    let samples = app.samples().await;
+    let limited =
+        |limit| samples.value("headgate_requests_rate_limited_total", &[("limit", limit)]);
+    assert_eq!(
+        (limited("client_events"), limited("client_bytes")),
+        (Some(1.0), Some(0.0))
+    );
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 5_100);
+}
+
+#[tokio::test]
+async fn a_noisy_neighbour_costs_the_quiet_one_nothing() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, &config("events_per_second = 1")).await;
+    let answer = app.post("/v1/events", &[JSON, NOISY], batch(10_000)).await;
+    assert_eq!(answer.status, 200);
+    let noise = async {
+        for _ in 0..100 {
+            let answer = app.post("/v1/events", &[JSON, NOISY], batch(1_000)).await;
+            assert_eq!(answer.status, 429);
+        }
+    };
+    let quiet = async {
+        let mut connection = app.connect().await;
+        for _ in 0..50 {
+            let answer = connection.request("POST", "/", &[JSON, QUIET], "{}").await;
+            assert_eq!(answer.status, 200);
+        }
+    };
+    tokio::join!(noise, quiet);
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 10_050);
+}

@@ -1,0 +1,20 @@
+//! API keys for configurations.
+
+use sha2::{Digest, Sha256};
+
+/// An entry of `[[auth.keys]]` with `more` lines in it.
+pub(crate) fn entry(name: &str, key: &str, more: &str) -> String {
+    format!(
+        "[[auth.keys]]\nname = '{name}'\nhash = '{}'\n{more}\n",
+        hash(key)
+    )
+}
+
+/// The hash of a key, as the configuration has it.
+pub(crate) fn hash(key: &str) -> String {
+    let digits: String = Sha256::digest(key)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("sha256:{digits}")
+}
