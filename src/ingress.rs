@@ -11,6 +11,7 @@ mod gate;
 mod held_body;
 mod ingest;
 mod policy;
+mod proxy_protocol;
 mod refusal;
 mod registry;
 mod request_id;
@@ -18,6 +19,7 @@ mod routes;
 mod server;
 mod stream;
 mod stream_tasks;
+mod trusted_proxies;
 
 use std::sync::Arc;
 
