@@ -7,10 +7,13 @@ mod auth;
 mod body;
 mod client;
 mod connection;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod held_body;
 mod ingest;
 mod policy;
+mod proxied;
 mod proxy_protocol;
 mod refusal;
 mod registry;
@@ -70,7 +73,7 @@ impl Ingress {
     }
 
     /// Takes all further requests by what is configured now, as far as that needs no restart: `[auth]`, `[enrich]`,
-    /// `[validate]`, and the codecs and answers of `[ingest]`.
+    /// `[validate]`, the codecs and answers of `[ingest]`, and `server.trusted_proxies`.
     pub fn reload(&self, config: &Config) {
         self.gate.set_policy(Policy::new(config));
     }

@@ -7,6 +7,7 @@
 pub mod events;
 pub mod logging;
 pub mod names;
+mod proxy_headers;
 mod recorder;
 mod sources;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
 use crate::event::{Origin, SourceCount, ViolationCode};
+pub use proxy_headers::{ProxyHeaderFault, ProxyHeaders};
 use recorder::{Family, counter, describe, gauge, histogram, recorder};
 pub use sources::Sources;
 
@@ -154,6 +156,8 @@ pub struct Telemetry {
     gauges: GaugeHandles,
     /// Events by source, see `metrics.source_fields`.
     pub sources: Sources,
+    /// Refused PROXY headers.
+    pub proxy_headers: ProxyHeaders,
 }
 
 struct RouteMetrics {
@@ -225,6 +229,7 @@ impl Telemetry {
                 connections: gauge(&recorder, &names::CONNECTIONS, vec![]),
             },
             sources: Sources::new(source_labels, max_sources),
+            proxy_headers: ProxyHeaders::new(&recorder),
             recorder,
         }
     }

@@ -209,9 +209,8 @@ fn warnings(config: &Config, unknown: Vec<(String, Option<String>)>) -> Vec<Warn
     let mode = config.server.proxy_protocol;
     let is_reachable = !listen.ip().is_loopback();
     let is_open = is_reachable && config.auth.is_open();
-    let believes_all = is_reachable
-        && mode != ProxyProtocol::Off
-        && config.server.trusted_proxies.is_empty();
+    let believes_all =
+        is_reachable && mode != ProxyProtocol::Off && config.server.trusted_proxies.is_empty();
     unknown
         .into_iter()
         .map(|(name, meant)| Warning::UnknownVariable { name, meant })

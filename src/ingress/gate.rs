@@ -84,6 +84,11 @@ impl Gate {
         }
     }
 
+    /// The rules in force at this moment.
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
+    }
+
     /// Takes all further requests by these rules.
     pub(super) fn set_policy(&self, policy: Policy) {
         self.policy.store(Arc::new(policy));
@@ -106,13 +111,14 @@ impl Gate {
             Err(refusal) => Err(refusal),
             Ok(()) => match asked {
                 Asked::Ingest(api) => {
+                    let policy = self.policy();
+                    let proxies = &policy.trusted_proxies;
                     let request = Head {
                         api,
-                        client_ip: client.client_ip,
+                        client_ip: proxies.client_of(client.address, &parts.headers),
                         id: id.clone(),
                         parts,
                     };
-                    let policy = self.policy.load_full();
                     self.ingest(policy, request, &mut body).await
                 }
                 Asked::Rare(_) => Ok(self.rare(parts).await),

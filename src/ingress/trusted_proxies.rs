@@ -86,7 +86,8 @@ fn address(element: &[u8]) -> Option<IpAddr> {
 /// `v6]` or `v6]:port`.
 fn in_brackets(text: &str) -> Option<IpAddr> {
     let (address, rest) = text.split_once(']')?;
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_port =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
     let is_whole = rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
     let address: Ipv6Addr = address.parse().ok()?;
     is_whole.then_some(IpAddr::V6(address))
@@ -201,8 +202,14 @@ mod tests {
             (&["203.0.113.9"], "203.0.113.9"),
             (&["6.6.6.6, 203.0.113.9"], "203.0.113.9"),
             (&["6.6.6.6,203.0.113.9,10.1.1.1"], "203.0.113.9"),
-            (&["6.6.6.6", "203.0.113.9", "10.1.1.1, 2001:db8::1"], "203.0.113.9"),
-            (&["6.6.6.6, 203.0.113.9:99", "[2001:db8::1]:7"], "203.0.113.9"),
+            (
+                &["6.6.6.6", "203.0.113.9", "10.1.1.1, 2001:db8::1"],
+                "203.0.113.9",
+            ),
+            (
+                &["6.6.6.6, 203.0.113.9:99", "[2001:db8::1]:7"],
+                "203.0.113.9",
+            ),
             // All are trusted: the leftmost.
             (&["10.9.9.9, 10.8.8.8", "10.7.7.7"], "10.9.9.9"),
             // What is no address ends it: the proxy that stands before it counts.

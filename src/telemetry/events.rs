@@ -1,6 +1,7 @@
 //! Every log event: a struct whose `emit` writes the line. Bodies and secrets are never part of one.
 
 mod dead_letters;
+mod proxy_headers;
 mod spool;
 
 use std::fmt::Display;
@@ -14,6 +15,7 @@ pub use dead_letters::{
     DeadLettersDropped, DeadLettersFailed, LettersRequested, PurgeEnded, ReplayEnded,
     RequestUnreadable, RequestWaits, RequestsFailed,
 };
+pub use proxy_headers::ProxyHeaderRefused;
 pub use spool::{
     CheckpointFailed, EndsForSpool, SpoolDamaged, SpoolFailed, SpoolOpened, SpoolSegmentSetAside,
     SpoolUnreadable, SpoolUnused,

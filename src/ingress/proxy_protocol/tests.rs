@@ -55,13 +55,28 @@ fn check_header(header: &[u8], source: Option<&str>) {
 #[test]
 fn lines_of_version_1_name_their_source() {
     for (line, source) in [
-        ("PROXY TCP4 203.0.113.5 127.0.0.1 4000 80\r\n", Some("203.0.113.5")),
-        ("PROXY TCP4 255.255.255.255 0.0.0.0 0 65535\r\n", Some("255.255.255.255")),
-        ("PROXY TCP6 2001:db8::5 ::1 4000 80\r\n", Some("2001:db8::5")),
-        ("PROXY TCP6 ::ffff:203.0.113.5 ::1 4000 80\r\n", Some("203.0.113.5")),
+        (
+            "PROXY TCP4 203.0.113.5 127.0.0.1 4000 80\r\n",
+            Some("203.0.113.5"),
+        ),
+        (
+            "PROXY TCP4 255.255.255.255 0.0.0.0 0 65535\r\n",
+            Some("255.255.255.255"),
+        ),
+        (
+            "PROXY TCP6 2001:db8::5 ::1 4000 80\r\n",
+            Some("2001:db8::5"),
+        ),
+        (
+            "PROXY TCP6 ::ffff:203.0.113.5 ::1 4000 80\r\n",
+            Some("203.0.113.5"),
+        ),
         ("PROXY UNKNOWN\r\n", None),
         ("PROXY UNKNOWN \r\n", None),
-        ("PROXY UNKNOWN 203.0.113.5 127.0.0.1 4000 80 and \t\0 so on\r\n", None),
+        (
+            "PROXY UNKNOWN 203.0.113.5 127.0.0.1 4000 80 and \t\0 so on\r\n",
+            None,
+        ),
         (
             "PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n",
             Some("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe"),
