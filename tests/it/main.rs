@@ -27,6 +27,7 @@ mod logstash_paths;
 mod metrics;
 mod openapi;
 mod outputs;
+mod proxies;
 mod refusals;
 mod scan;
 mod scan_corpus;
