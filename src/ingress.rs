@@ -73,7 +73,8 @@ impl Ingress {
     }
 
     /// Takes all further requests by what is configured now, as far as that needs no restart: `[auth]`, `[enrich]`,
-    /// `[validate]`, the codecs and answers of `[ingest]`, and `server.trusted_proxies`.
+    /// `[validate]`, the codecs and answers of `[ingest]`, and `server.trusted_proxies`. Open connections go on with the
+    /// address that their PROXY header named; whether there is one (`server.proxy_protocol`) is asked at start only.
     pub fn reload(&self, config: &Config) {
         self.gate.set_policy(Policy::new(config));
     }
