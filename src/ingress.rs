@@ -11,11 +11,15 @@ mod client;
 mod client_buckets;
 mod connection;
 mod cors;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod held_body;
 mod ingest;
 mod limits;
 mod policy;
+mod proxied;
+mod proxy_protocol;
 mod query_key;
 mod refusal;
 mod registry;
@@ -25,6 +29,7 @@ mod server;
 mod stream;
 mod stream_tasks;
 mod token_bucket;
+mod trusted_proxies;
 
 use std::sync::Arc;
 
@@ -76,6 +81,7 @@ impl Ingress {
     /// Takes all further requests by what is configured now: `[auth]`, `[limits]`, `[cors]`, `[enrich]`, `[validate]`, and the
     /// codecs, answers and limits on events of `[ingest]`. Everything else stays as it was at the start; `Config::change_to` knows which is
     /// which.
+    /// Open connections go on with the address that their PROXY header named.
     pub fn reload(&self, config: &Config) {
         self.gate.reload(config);
     }

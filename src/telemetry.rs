@@ -8,6 +8,7 @@ mod broker;
 pub mod events;
 pub mod logging;
 pub mod names;
+mod proxy_headers;
 mod recorder;
 mod reloads;
 mod senders;
@@ -24,6 +25,7 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 
 use crate::event::{Origin, SourceCount, ViolationCode};
 pub use broker::BrokerMetrics;
+pub use proxy_headers::{ProxyHeaderFault, ProxyHeaders};
 use recorder::{Family, counter, describe, gauge, histogram, recorder};
 pub use reloads::Reloads;
 pub use senders::{KeyMetrics, RateLimit};
@@ -163,6 +165,8 @@ pub struct Telemetry {
     pub sources: Sources,
     /// How the configuration was read again.
     pub reloads: Reloads,
+    /// Refused PROXY headers.
+    pub proxy_headers: ProxyHeaders,
 }
 
 struct RouteMetrics {
@@ -241,6 +245,7 @@ impl Telemetry {
             },
             sources: Sources::new(source_labels, max_sources),
             reloads: Reloads::new(&recorder),
+            proxy_headers: ProxyHeaders::new(&recorder),
             recorder,
         }
     }

@@ -84,6 +84,7 @@ fuzz_target!(|input: &[u8]| {
         headers: &headers,
         drop_headers: &[],
         body_bytes: body.len(),
+        request_id: "fuzz",
         key: None,
     };
     static TELEMETRY: OnceLock<Telemetry> = OnceLock::new();

@@ -12,7 +12,7 @@ use crate::config::environment::{self, Environment, Setting};
 use crate::config::known::Known;
 use crate::config::merge::Merge;
 use crate::config::problem::{ConfigErrors, Origin, Problem};
-use crate::config::{Config, contradictions};
+use crate::config::{Config, ProxyProtocol, contradictions};
 
 /// The file that is read when none is named, seen from the current folder.
 const USUAL_FILE: &str = "config/headgate.toml";
@@ -72,6 +72,13 @@ pub enum Warning {
         /// The address of the listener.
         listen: SocketAddr,
     },
+    /// Everybody who reaches the public listener may say who its client is.
+    ProxyHeadersOfAll {
+        /// The address of the listener.
+        listen: SocketAddr,
+        /// Whether connections begin with a PROXY header.
+        mode: ProxyProtocol,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -90,6 +97,11 @@ impl fmt::Display for Warning {
             Self::OpenToAll { listen } => write!(
                 f,
                 "server.listen = \"{listen}\" is open to all: set auth.user and auth.password, or [[auth.keys]]"
+            ),
+            Self::ProxyHeadersOfAll { listen, mode } => write!(
+                f,
+                "server.proxy_protocol = \"{}\" believes the PROXY header of everybody who reaches server.listen = \"{listen}\": set server.trusted_proxies to the addresses of the load balancers",
+                mode.as_str()
             ),
         }
     }
@@ -242,11 +254,16 @@ fn overlay_environment(
 
 fn warnings(config: &Config, unknown: Vec<(String, Option<String>)>) -> Vec<Warning> {
     let listen = config.server.listen;
-    let is_open = config.auth.is_open() && !listen.ip().is_loopback();
+    let mode = config.server.proxy_protocol;
+    let is_reachable = !listen.ip().is_loopback();
+    let is_open = is_reachable && config.auth.is_open();
+    let believes_all =
+        is_reachable && mode != ProxyProtocol::Off && config.server.trusted_proxies.is_empty();
     unknown
         .into_iter()
         .map(|(name, meant)| Warning::UnknownVariable { name, meant })
         .chain(is_open.then_some(Warning::OpenToAll { listen }))
+        .chain(believes_all.then_some(Warning::ProxyHeadersOfAll { listen, mode }))
         .collect()
 }
 

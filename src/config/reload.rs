@@ -1,7 +1,7 @@
 //! What a configuration that is read again may change in a server that runs, and the names of what has changed. Pure.
 
 use crate::config::known::{Entry, Known};
-use crate::config::{Config, Ingest, Log};
+use crate::config::{Config, Ingest, Log, Server};
 
 /// What becomes of a running server's configuration when another one is read.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +30,7 @@ impl Config {
     /// compares with those of another must not be parted from it: nothing checks what comes out here.
     fn with_live_keys_of(&self, new: &Self) -> Self {
         Self {
-            server: self.server.clone(),
+            server: self.server.with_live_keys_of(&new.server),
             admin: self.admin.clone(),
             ingest: self.ingest.with_live_keys_of(&new.ingest),
             enrich: new.enrich.clone(),
@@ -47,6 +47,24 @@ impl Config {
                 level: new.log.level,
                 format: self.log.format,
             },
+        }
+    }
+}
+
+impl Server {
+    fn with_live_keys_of(&self, new: &Self) -> Self {
+        Self {
+            listen: self.listen,
+            keep_alive_timeout: self.keep_alive_timeout,
+            header_read_timeout: self.header_read_timeout,
+            body_read_timeout: self.body_read_timeout,
+            body_timeout: self.body_timeout,
+            request_timeout: self.request_timeout,
+            max_connections: self.max_connections,
+            drain_delay: self.drain_delay,
+            drain_timeout: self.drain_timeout,
+            trusted_proxies: new.trusted_proxies.clone(),
+            proxy_protocol: self.proxy_protocol,
         }
     }
 }

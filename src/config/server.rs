@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{address, checks};
+use crate::config::{address, checks, networks};
 use crate::units;
 
 /// The public listener, its time limits and the drain.
@@ -46,4 +47,32 @@ pub struct Server {
     #[serde(with = "units::duration")]
     #[validate(custom(function = checks::delay))]
     pub drain_timeout: Duration,
+    /// Proxies and load balancers that are believed when they say who their client is.
+    #[serde(deserialize_with = "networks::deserialize")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: ProxyProtocol,
+}
+
+/// Whether connections begin with a header of the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyProtocol {
+    /// No; what they begin with is HTTP.
+    Off,
+    /// Some do.
+    Optional,
+    /// All do; what does not is closed.
+    Required,
+}
+
+impl ProxyProtocol {
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Optional => "optional",
+            Self::Required => "required",
+        }
+    }
 }

@@ -19,6 +19,8 @@ request_timeout = "50s"
 max_connections = 10000
 drain_delay = "5s"
 drain_timeout = "20s"
+trusted_proxies = []
+proxy_protocol = "off"
 [admin]
 listen = "127.0.0.1:8081"
 [ingest]

@@ -8,8 +8,9 @@ use super::activity::{Activity, TimeLimits};
 
 /// What requests need to know of their client.
 pub(super) struct Client {
-    /// Its address.
-    pub(super) client_ip: IpAddr,
+    /// Its address: that of the peer, or the one that the PROXY header in front of the connection names. A request may have
+    /// come from further away.
+    pub(super) address: IpAddr,
     /// Whether its connection is one of the few beyond `server.max_connections`, kept for health checks.
     pub(super) is_reserve: bool,
     /// Its connection's time limits: those of the reserve are short, or silence would use it up.

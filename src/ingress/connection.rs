@@ -19,10 +19,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::activity::{Activity, Doing, TimeLimits};
 use super::client::Client;
 use super::gate::Gate;
+use super::proxied;
 use super::registry::Registration;
 use super::stream::{ClientStream, Protocol, close_lingering, sniff};
 use super::stream_tasks::StreamTasks;
+use crate::config::ProxyProtocol;
 use crate::lifecycle::{Lifecycle, Phase};
+use crate::telemetry::ProxyHeaderFault;
 
 /// How long a connection that was told to end may idle, so that a request that is on its way still gets its answer.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -42,13 +45,14 @@ pub(super) struct Protocols {
     pub(super) http2: http2::Builder<StreamTasks>,
     pub(super) limits: TimeLimits,
     pub(super) reserve_limits: TimeLimits,
+    pub(super) proxy_protocol: ProxyProtocol,
     pub(super) lifecycle: Lifecycle,
 }
 
 /// An accepted connection.
 pub(super) struct Accepted {
     pub(super) stream: TcpStream,
-    pub(super) client_ip: IpAddr,
+    pub(super) peer: IpAddr,
     pub(super) is_reserve: bool,
     pub(super) registration: Registration,
 }
@@ -57,7 +61,7 @@ pub(super) struct Accepted {
 pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: Arc<Gate>) {
     let Accepted {
         mut stream,
-        client_ip,
+        peer,
         is_reserve,
         registration,
     } = accepted;
@@ -68,6 +72,19 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
         protocols.limits
     };
     let lifecycle = &protocols.lifecycle;
+    let Some(address) = client_of(
+        &mut stream,
+        &mut sniffed,
+        peer,
+        limits,
+        &protocols,
+        &registration,
+        &gate,
+    )
+    .await
+    else {
+        return;
+    };
     let Some(protocol) =
         protocol_of(&mut stream, &mut sniffed, limits, lifecycle, &registration).await
     else {
@@ -80,7 +97,7 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     let activity = Arc::new(Activity::new(first, protocol == Protocol::Http2));
     let io = ClientStream::new(stream, sniffed.freeze(), Arc::clone(&activity));
     let client = Arc::new(Client {
-        client_ip,
+        address,
         is_reserve,
         limits,
         activity,
@@ -89,6 +106,40 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     match protocol {
         Protocol::Http1 => serve_http1(io, client, &protocols, &registration, gate).await,
         Protocol::Http2 => serve_http2(io, client, &protocols, &registration, gate).await,
+    }
+}
+
+/// The client's address, by the PROXY header in front of the connection or without one. None where the connection is to be
+/// closed for it. The header has the time of a head, and must be one that the rules of this moment believe.
+async fn client_of(
+    stream: &mut TcpStream,
+    sniffed: &mut BytesMut,
+    peer: IpAddr,
+    limits: TimeLimits,
+    protocols: &Protocols,
+    registration: &Registration,
+    gate: &Gate,
+) -> Option<IpAddr> {
+    let lifecycle = &protocols.lifecycle;
+    let is_required = match protocols.proxy_protocol {
+        ProxyProtocol::Off => return Some(peer),
+        ProxyProtocol::Optional => false,
+        ProxyProtocol::Required => true,
+    };
+    if !first_bytes_come(stream, sniffed, limits, lifecycle, registration).await {
+        return None;
+    }
+    let policy = gate.policy();
+    let trusted = &policy.trusted_proxies;
+    let reading = proxied::client_of(stream, sniffed, peer, is_required, trusted);
+    let reading = tokio::time::timeout(limits.head(), reading);
+    let client = lifecycle.unless_closing(reading).await?;
+    match client.unwrap_or(Err(ProxyHeaderFault::Incomplete)) {
+        Ok(address) => Some(address),
+        Err(fault) => {
+            gate.telemetry.proxy_headers.refused(peer, fault);
+            None
+        }
     }
 }
 
@@ -101,7 +152,9 @@ async fn protocol_of(
     lifecycle: &Lifecycle,
     registration: &Registration,
 ) -> Option<Protocol> {
-    if !first_bytes_come(stream, sniffed, limits, lifecycle, registration).await {
+    if sniffed.is_empty()
+        && !first_bytes_come(stream, sniffed, limits, lifecycle, registration).await
+    {
         return None;
     }
     let sniffing = tokio::time::timeout(limits.head(), sniff(stream, sniffed));

@@ -98,6 +98,11 @@ impl Gate {
         }
     }
 
+    /// The rules in force at this moment.
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
+    }
+
     /// Takes all further requests by these rules.
     pub(super) fn reload(&self, config: &Config) {
         let previous = self.policy.load();
@@ -125,9 +130,11 @@ impl Gate {
             Err(refusal) => Err(refusal),
             Ok(()) => match asked {
                 Asked::Ingest(api) => {
+                    let policy = self.policy();
+                    let proxies = &policy.trusted_proxies;
                     let request = Head {
                         api,
-                        client_ip: client.client_ip,
+                        client_ip: proxies.client_of(client.address, &parts.headers),
                         id: id.clone(),
                         parts,
                     };

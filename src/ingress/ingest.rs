@@ -30,6 +30,7 @@ const LARGE_BODY: usize = 256 * 1024;
 /// What is known of a request before its body.
 pub(super) struct Head {
     pub(super) api: Api,
+    /// The client's address, through all proxies that are trusted.
     pub(super) client_ip: IpAddr,
     /// What the answer bears as `X-Request-Id`.
     pub(super) id: HeaderValue,

@@ -5,6 +5,7 @@ use super::answers::Answers;
 use super::auth::Auth;
 use super::cors::Cors;
 use super::limits::Limits;
+use super::trusted_proxies::TrustedProxies;
 use crate::config::Config;
 use crate::pipeline::Pipeline;
 use crate::telemetry::Telemetry;
@@ -15,6 +16,7 @@ pub(super) struct Policy {
     pub(super) limits: Limits,
     /// None where no page may send: then browsers are told nothing.
     pub(super) cors: Option<Cors>,
+    pub(super) trusted_proxies: TrustedProxies,
     pub(super) pipeline: Pipeline,
     pub(super) answers: Answers,
 }
@@ -26,6 +28,7 @@ impl Policy {
             auth: Auth::new(&config.auth, telemetry, previous.map(|policy| &policy.auth)),
             limits: Limits::new(&config.limits, previous.map(|policy| &policy.limits)),
             cors: Cors::new(&config.cors, &config.auth),
+            trusted_proxies: TrustedProxies::new(&config.server.trusted_proxies),
             pipeline: Pipeline::new(config),
             answers: Answers::new(&config.ingest),
         }

@@ -60,6 +60,7 @@ impl Server {
                 http2: http2_builder(StreamTasks::new(tasks.clone(), lifecycle.clone())),
                 limits,
                 reserve_limits: limits.of_reserve(),
+                proxy_protocol: config.server.proxy_protocol,
                 lifecycle: lifecycle.clone(),
             }),
             room: Arc::new(Semaphore::new(max_connections + RESERVE)),
@@ -83,8 +84,7 @@ impl Server {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     is_failing = false;
-                    let client_ip = peer.ip().to_canonical();
-                    self.connected(stream, client_ip, permit);
+                    self.connected(stream, peer.ip().to_canonical(), permit);
                 }
                 Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
@@ -98,18 +98,13 @@ impl Server {
         }
     }
 
-    fn connected<P: Send + 'static>(
-        &self,
-        stream: TcpStream,
-        client_ip: std::net::IpAddr,
-        permit: P,
-    ) {
+    fn connected<P: Send + 'static>(&self, stream: TcpStream, peer: std::net::IpAddr, permit: P) {
         // Answers are small and whole; waiting to fill a segment would only delay them.
         let _without = stream.set_nodelay(true);
         let (registration, open) = self.connections.enter();
         let accepted = Accepted {
             stream,
-            client_ip,
+            peer,
             is_reserve: open > self.max_connections,
             registration,
         };

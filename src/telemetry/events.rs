@@ -2,6 +2,7 @@
 
 mod config;
 mod dead_letters;
+mod proxy_headers;
 mod spool;
 
 use std::fmt::Display;
@@ -16,6 +17,7 @@ pub use dead_letters::{
     DeadLettersDropped, DeadLettersFailed, LettersRequested, PurgeEnded, ReplayEnded,
     RequestUnreadable, RequestWaits, RequestsFailed,
 };
+pub use proxy_headers::ProxyHeaderRefused;
 pub use spool::{
     CheckpointFailed, EndsForSpool, SpoolDamaged, SpoolFailed, SpoolOpened, SpoolSegmentSetAside,
     SpoolUnreadable, SpoolUnused,

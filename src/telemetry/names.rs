@@ -224,6 +224,11 @@ pub(super) const CONNECTIONS: Metric = gauge(
     &[],
     "Open connections on the public listener.",
 );
+pub(super) const PROXY_HEADERS_REFUSED: Metric = counter(
+    "headgate_proxy_headers_refused_total",
+    &[("reason", "missing, malformed, untrusted, incomplete")],
+    "Connections closed for their PROXY header, or for the want of one; see server.proxy_protocol.",
+);
 pub(super) const IN_FLIGHT_BYTES: Metric = gauge(
     "headgate_in_flight_bytes",
     &[],
@@ -281,6 +286,7 @@ pub const ALL: &[Metric] = &[
     BROKER_REQUEST_DURATION,
     BROKER_UP,
     CONNECTIONS,
+    PROXY_HEADERS_REFUSED,
     IN_FLIGHT_BYTES,
     CONFIG_RELOADS,
     CONFIG_LAST_RELOAD_SUCCESSFUL,

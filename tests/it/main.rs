@@ -29,6 +29,7 @@ mod logstash_paths;
 mod metrics;
 mod openapi;
 mod outputs;
+mod proxies;
 mod refusals;
 mod reload;
 mod scan;

@@ -105,6 +105,36 @@ fn what_only_looks_wrong_is_a_warning() {
 }
 
 #[test]
+fn proxy_headers_of_everybody_are_a_warning_where_everybody_can_connect() {
+    let listen = "0.0.0.0:8080".parse().unwrap();
+    let mode = ProxyProtocol::Optional;
+    let warning = Warning::ProxyHeadersOfAll { listen, mode };
+    for (server, expected) in [
+        ("proxy_protocol = 'optional'", vec![warning.clone()]),
+        ("proxy_protocol = 'off'", vec![]),
+        (
+            "proxy_protocol = 'optional'\ntrusted_proxies = ['10.0.0.0/8']",
+            vec![],
+        ),
+        (
+            "proxy_protocol = 'required'\nlisten = '127.0.0.1:8080'",
+            vec![],
+        ),
+    ] {
+        let text = format!("[server]\n{server}\n[auth]\nuser = 'u'\npassword = 'p'\n");
+        assert_eq!(load(&text, &[]).unwrap().warnings, expected, "{server}");
+    }
+    let told = warning.to_string();
+    for words in [
+        r#"server.proxy_protocol = "optional""#,
+        "0.0.0.0:8080",
+        "set server.trusted_proxies",
+    ] {
+        assert!(told.contains(words), "no {words} in {told}");
+    }
+}
+
+#[test]
 fn only_a_file_that_was_named_must_be_there() {
     let folder = std::env::temp_dir().join(format!("headgate-config-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

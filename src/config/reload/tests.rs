@@ -18,6 +18,8 @@ const KEYS: &[(&str, &str, bool)] = &[
     ("server.max_connections", "1", RESTART),
     ("server.drain_delay", "'1s'", RESTART),
     ("server.drain_timeout", "'1s'", RESTART),
+    ("server.trusted_proxies", "['10.0.0.0/8']", LIVE),
+    ("server.proxy_protocol", "'optional'", RESTART),
     ("admin.listen", "''", RESTART),
     ("ingest.durability", "'memory'", RESTART),
     ("ingest.codec", "'auto'", LIVE),

@@ -25,6 +25,12 @@ server.listen = '' => IP address and a port
 server.max_connections = 'many' => many | whole number
 server.max_connections = 1.5 => 1.5 | whole number
 server.max_connections = 0 => = 0: | from 1 to 1000000
+server.trusted_proxies = '10.0.0.0/8' => 10.0.0.0/8 | a list
+server.trusted_proxies = ['10.0.0.0/8', '10.0.0.0/33', '::1'] => networks or addresses | "10.0.0.0/33" is neither
+server.trusted_proxies = ["a\nb"] => "a\nb" is neither
+server.trusted_proxies = [10] => [10] | each value a text in quotes
+server.proxy_protocol = 'v2' => v2 | off | optional | required
+server.proxy_protocol = true => true | off
 admin.listen = 8081 => 8081 | or "" for none
 ingest.durability = 'maybe' => maybe | disk | broker | memory
 ingest.codec = 'xml' => xml | plain | json | json_lines | auto
