@@ -11,6 +11,7 @@ mod recorder;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,7 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 use crate::event::{Origin, SourceCount, ViolationCode};
 use recorder::{Family, counter, describe, gauge, histogram, recorder};
 pub use sources::Sources;
+pub use tls::{HandshakeFailure, TlsMetrics};
 
 /// The rows of `headgate_requests_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +156,8 @@ pub struct Telemetry {
     gauges: GaugeHandles,
     /// Events by source, see `metrics.source_fields`.
     pub sources: Sources,
+    /// TLS on the public listener.
+    pub tls: TlsMetrics,
 }
 
 struct RouteMetrics {
@@ -225,6 +229,7 @@ impl Telemetry {
                 connections: gauge(&recorder, &names::CONNECTIONS, vec![]),
             },
             sources: Sources::new(source_labels, max_sources),
+            tls: TlsMetrics::new(&recorder),
             recorder,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{address, checks};
+use crate::config::{ServerTls, address, checks};
 use crate::units;
 
 /// The public listener, its time limits and the drain.
@@ -46,4 +46,6 @@ pub struct Server {
     #[serde(with = "units::duration")]
     #[validate(custom(function = checks::delay))]
     pub drain_timeout: Duration,
+    /// `[server.tls]`: TLS on it.
+    pub tls: ServerTls,
 }

@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod spool;
+mod tls;
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ pub use spool::{
     CheckpointFailed, EndsForSpool, SpoolDamaged, SpoolFailed, SpoolOpened, SpoolSegmentSetAside,
     SpoolUnreadable, SpoolUnused,
 };
+pub use tls::{HandshakeFailed, TlsReloadRefused, TlsReloaded};
 
 /// A listener is bound; the address is the one really bound.
 pub struct Listening {

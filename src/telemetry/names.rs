@@ -205,6 +205,14 @@ pub(super) const CONNECTIONS: Metric = gauge(
     &[],
     "Open connections on the public listener.",
 );
+pub(super) const TLS_HANDSHAKE_FAILURES: Metric = counter(
+    "headgate_tls_handshake_failures_total",
+    &[(
+        "reason",
+        "closed, timeout, not_tls, incompatible, client_certificate, refused, faulty",
+    )],
+    "Connections of the public listener that ended before TLS was agreed upon, by why.",
+);
 pub(super) const IN_FLIGHT_BYTES: Metric = gauge(
     "headgate_in_flight_bytes",
     &[],
@@ -241,6 +249,7 @@ pub const ALL: &[Metric] = &[
     BROKER_REQUEST_DURATION,
     BROKER_UP,
     CONNECTIONS,
+    TLS_HANDSHAKE_FAILURES,
     IN_FLIGHT_BYTES,
     BUILD_INFO,
 ];
