@@ -1,6 +1,7 @@
 //! One client connection: finds out the protocol, serves it with hyper, and keeps its time limits.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,9 +20,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::activity::{Activity, Doing, TimeLimits};
 use super::client::Client;
 use super::gate::Gate;
+use super::handshake::secure;
 use super::registry::Registration;
-use super::stream::{ClientStream, Protocol, close_lingering, sniff};
+use super::stream::{ClientStream, Protocol, close_lingering, end_our_side, sniff};
 use super::stream_tasks::StreamTasks;
+use super::tls::Tls;
+use super::transport::Transport;
 use crate::lifecycle::{Lifecycle, Phase};
 
 /// How long a connection that was told to end may idle, so that a request that is on its way still gets its answer.
@@ -40,6 +44,8 @@ const REQUEST_TIMEOUT: &[u8] =
 pub(super) struct Protocols {
     pub(super) http1: http1::Builder,
     pub(super) http2: http2::Builder<StreamTasks>,
+    /// None: plain HTTP.
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) limits: TimeLimits,
     pub(super) reserve_limits: TimeLimits,
     pub(super) lifecycle: Lifecycle,
@@ -53,29 +59,50 @@ pub(super) struct Accepted {
     pub(super) registration: Registration,
 }
 
+/// What bounds the wait for the first bytes of a connection.
+#[derive(Clone, Copy)]
+pub(super) struct Waiting<'a> {
+    pub(super) limits: TimeLimits,
+    pub(super) lifecycle: &'a Lifecycle,
+    registration: &'a Registration,
+}
+
 /// Serves a connection to its end.
 pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: Arc<Gate>) {
     let Accepted {
-        mut stream,
+        stream,
         client_ip,
         is_reserve,
         registration,
     } = accepted;
-    let mut sniffed = BytesMut::with_capacity(1024);
     let limits = if is_reserve {
         protocols.reserve_limits
     } else {
         protocols.limits
     };
-    let lifecycle = &protocols.lifecycle;
-    let Some(protocol) =
-        protocol_of(&mut stream, &mut sniffed, limits, lifecycle, &registration).await
-    else {
+    let waiting = Waiting {
+        limits,
+        lifecycle: &protocols.lifecycle,
+        registration: &registration,
+    };
+    let mut stream = match &protocols.tls {
+        None => Transport::Tcp(stream),
+        Some(tls) => {
+            // In a box, for a plain connection must not carry the room for a handshake.
+            let secured = secure(stream, client_ip, tls, &gate.telemetry.tls, waiting);
+            match Box::pin(secured).await {
+                Some(stream) => stream,
+                None => return,
+            }
+        }
+    };
+    let mut sniffed = BytesMut::new();
+    let Some(protocol) = protocol_of(&mut stream, &mut sniffed, waiting).await else {
         return;
     };
     let first = match protocol {
-        Protocol::Http1 => Doing::Head,
-        Protocol::Http2 => Doing::Idle,
+        Protocol::Http1 if !sniffed.is_empty() => Doing::Head,
+        Protocol::Http1 | Protocol::Http2 => Doing::Idle,
     };
     let activity = Arc::new(Activity::new(first, protocol == Protocol::Http2));
     let io = ClientStream::new(stream, sniffed.freeze(), Arc::clone(&activity));
@@ -92,40 +119,39 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     }
 }
 
-/// Waits for the first bytes as long as for those of any next request, and for the preface as long as for a
-/// head.
+/// Unless it is agreed upon already, waits for the first bytes as long as for those of any next request, and for the
+/// preface as long as for a head.
 async fn protocol_of(
-    stream: &mut TcpStream,
+    stream: &mut Transport,
     sniffed: &mut BytesMut,
-    limits: TimeLimits,
-    lifecycle: &Lifecycle,
-    registration: &Registration,
+    waiting: Waiting<'_>,
 ) -> Option<Protocol> {
-    if !first_bytes_come(stream, sniffed, limits, lifecycle, registration).await {
+    let agreed = stream.agreed_protocol();
+    if agreed.is_some() {
+        return agreed;
+    }
+    sniffed.reserve(1024);
+    if !first_bytes_come(stream.read_buf(sniffed), waiting).await {
         return None;
     }
-    let sniffing = tokio::time::timeout(limits.head(), sniff(stream, sniffed));
-    match lifecycle.unless_closing(sniffing).await {
+    let sniffing = tokio::time::timeout(waiting.limits.head(), sniff(stream, sniffed));
+    match waiting.lifecycle.unless_closing(sniffing).await {
         Some(Ok(Ok(protocol))) => protocol,
         _ => None,
     }
 }
 
-/// False when nothing comes in time, or the server closes meanwhile.
-async fn first_bytes_come(
-    stream: &mut TcpStream,
-    sniffed: &mut BytesMut,
-    limits: TimeLimits,
-    lifecycle: &Lifecycle,
-    registration: &Registration,
+/// Whether `reading` gives any; false when nothing comes in time, or the server closes meanwhile.
+pub(super) async fn first_bytes_come(
+    reading: impl Future<Output = io::Result<usize>>,
+    waiting: Waiting<'_>,
 ) -> bool {
-    let reading = stream.read_buf(sniffed);
-    let mut reading = pin!(tokio::time::timeout(limits.idle(), reading));
+    let mut reading = pin!(tokio::time::timeout(waiting.limits.idle(), reading));
     poll_fn(|cx| {
-        registration.wake_with(cx.waker());
+        waiting.registration.wake_with(cx.waker());
         match reading.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(matches!(outcome, Ok(Ok(1..)))),
-            Poll::Pending if lifecycle.phase() >= Phase::Closing => Poll::Ready(false),
+            Poll::Pending if waiting.lifecycle.phase() >= Phase::Closing => Poll::Ready(false),
             Poll::Pending => Poll::Pending,
         }
     })
@@ -161,9 +187,9 @@ async fn serve_http1(
 }
 
 /// Closes an HTTP/1 connection in the way that its end asks for.
-async fn close(mut stream: TcpStream, end: End, leaves_bytes: bool) {
+async fn close(mut stream: Transport, end: End, leaves_bytes: bool) {
     match end {
-        End::Served if !leaves_bytes => drop(stream.shutdown().await),
+        End::Served if !leaves_bytes => drop(end_our_side(&mut stream).await),
         End::Served | End::Faulty => close_lingering(stream).await,
         End::TooLong(Doing::Head) => {
             let answer = stream.write_all(REQUEST_TIMEOUT);

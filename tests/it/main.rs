@@ -35,4 +35,6 @@ mod spool_folder;
 mod spool_full;
 mod spool_lag;
 mod time_limits;
+mod tls;
+mod tls_files;
 mod withdrawal;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::in_time;
@@ -48,8 +48,8 @@ impl Answer {
 }
 
 /// One connection to the server.
-pub(crate) struct Connection {
-    stream: TcpStream,
+pub(crate) struct Connection<S = TcpStream> {
+    stream: S,
     unread: Vec<u8>,
 }
 
@@ -58,10 +58,27 @@ impl Connection {
         let stream = in_time("a connection", TcpStream::connect(address)).await;
         let stream = stream.unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::over(stream)
+    }
+
+    /// Breaks the connection with a reset.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// One that is open already.
+    pub(crate) fn over(stream: S) -> Self {
         Self {
             stream,
             unread: Vec::new(),
         }
+    }
+
+    /// What carries it.
+    pub(crate) fn stream(&mut self) -> &mut S {
+        &mut self.stream
     }
 
     /// Sends these bytes and nothing else.
@@ -81,11 +98,6 @@ impl Connection {
     /// Says that nothing more comes, and goes on reading.
     pub(crate) async fn half_close(&mut self) {
         self.stream.shutdown().await.unwrap();
-    }
-
-    /// Breaks the connection with a reset.
-    pub(crate) fn reset(self) {
-        self.stream.set_zero_linger().unwrap();
     }
 
     /// Sends a request, its length counted.
