@@ -98,6 +98,8 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     };
     let mut sniffed = BytesMut::new();
     let Some(protocol) = protocol_of(&mut stream, &mut sniffed, waiting).await else {
+        let end = end_our_side(&mut stream);
+        protocols.lifecycle.unless_stopped(end).await;
         return;
     };
     let first = match protocol {
@@ -190,6 +192,8 @@ async fn serve_http1(
 async fn close(mut stream: Transport, end: End, leaves_bytes: bool) {
     match end {
         End::Served if !leaves_bytes => drop(end_our_side(&mut stream).await),
+        // hyper does not end a connection that has not had a request.
+        End::TooLong(Doing::Idle) => drop(end_our_side(&mut stream).await),
         End::Served | End::Faulty => close_lingering(stream).await,
         End::TooLong(Doing::Head) => {
             let answer = stream.write_all(REQUEST_TIMEOUT);

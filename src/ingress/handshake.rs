@@ -115,10 +115,7 @@ mod tests {
                 Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),
                 HandshakeFailure::Incompatible,
             ),
-            (
-                Error::NoApplicationProtocol,
-                HandshakeFailure::Incompatible,
-            ),
+            (Error::NoApplicationProtocol, HandshakeFailure::Incompatible),
             (
                 Error::AlertReceived(AlertDescription::UnknownCA),
                 HandshakeFailure::Refused,

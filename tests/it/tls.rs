@@ -4,17 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http::Request;
-use rustls::version::{TLS12, TLS13};
 use rustls::{HandshakeKind, ProtocolVersion};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::support::certificates::{Authority, Identity, file};
 use crate::support::client::{Connection, JSON, head};
 use crate::support::fake_broker::FakeBroker;
 use crate::support::http2_client::{Http2Client, post};
 use crate::support::test_app::{TestApp, over, with};
-use crate::support::tls_client::{NAME, TlsClient, Wants};
+use crate::support::tls_client::{NAME, ONLY_12, ONLY_13, TlsClient, Wants};
 use crate::support::{eventually, in_time};
 
 /// Who the server is, and the files that say so.
@@ -85,8 +84,8 @@ async fn both_versions_and_both_protocols_are_spoken() {
     let broker = FakeBroker::start();
     let app = TestApp::start(&with(&[&broker], &site.toml(""))).await;
     for (versions, version) in [
-        (&[&TLS12][..], ProtocolVersion::TLSv1_2),
-        (&[&TLS13][..], ProtocolVersion::TLSv1_3),
+        (ONLY_12, ProtocolVersion::TLSv1_2),
+        (ONLY_13, ProtocolVersion::TLSv1_3),
     ] {
         for (protocols, agreed) in [
             (&[][..], None),
@@ -112,10 +111,7 @@ async fn both_versions_and_both_protocols_are_spoken() {
             } else {
                 let mut connection = Connection::over(stream);
                 let events = connection.request("POST", "/", &[JSON], "{}").await;
-                [
-                    events,
-                    connection.request("GET", "/health", &[], "").await,
-                ]
+                [events, connection.request("GET", "/health", &[], "").await]
             };
             assert_eq!(answers.map(|answer| answer.status), [200, 200]);
         }
@@ -133,7 +129,7 @@ async fn both_versions_and_both_protocols_are_spoken() {
 async fn sessions_are_resumed() {
     let site = Site::new();
     let app = TestApp::start(&site.toml("")).await;
-    for versions in [&[&TLS12][..], &[&TLS13][..]] {
+    for versions in [ONLY_12, ONLY_13] {
         let client = site.client(&Wants {
             versions,
             ..Wants::default()
@@ -171,7 +167,7 @@ async fn clients_are_asked_for_a_certificate_as_configured() {
             _ => site.asking(client_auth, &clients),
         };
         let app = TestApp::start(&toml).await;
-        for versions in [&[&TLS12][..], &[&TLS13][..]] {
+        for versions in [ONLY_12, ONLY_13] {
             let client = site.client(&Wants {
                 versions,
                 certificate,
@@ -218,7 +214,11 @@ async fn a_refused_client_can_read_why() {
 async fn plain_http_is_told_that_the_port_speaks_tls() {
     let site = Site::new();
     let app = TestApp::start(&site.toml("")).await;
-    for begin in ["POST / HTTP/1.1\r\nHost: x\r\n\r\n", "hello", "PRI * HTTP/2.0\r\n"] {
+    for begin in [
+        "POST / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "hello",
+        "PRI * HTTP/2.0\r\n",
+    ] {
         let mut connection = app.connect().await;
         connection.send(begin).await;
         let answer = connection.answer().await;
@@ -306,7 +306,7 @@ async fn connections_count_from_before_their_handshake() {
 async fn a_refusal_can_be_read_by_a_client_that_still_sends() {
     let site = Site::new();
     let app = TestApp::start(&site.toml("[ingest]\nmax_content_length = '1KiB'")).await;
-    for versions in [&[&TLS12][..], &[&TLS13][..]] {
+    for versions in [ONLY_12, ONLY_13] {
         let client = site.client(&Wants {
             versions,
             ..Wants::default()
@@ -345,6 +345,22 @@ async fn a_client_that_half_closes_gets_its_answer() {
     app.finish().await;
 }
 
+/// Answers the PING with which a server makes sure that its GOAWAY has been read.
+async fn answer_ping(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    const PING: &[u8] = &[0, 0, 8, 6, 0, 0, 0, 0, 0];
+    const LENGTH: usize = PING.len() + 8;
+    let mut came = Vec::new();
+    let mut ping = loop {
+        assert!(stream.read_buf(&mut came).await.unwrap() > 0, "{came:?}");
+        let at = memchr::memmem::find(&came, PING).unwrap_or(came.len());
+        if let Some(ping) = came.get(at..at + LENGTH) {
+            break ping.to_vec();
+        }
+    };
+    ping[4] = 1;
+    stream.write_all(&ping).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_drain_ends_connections_like_plain_ones() {
     let site = Site::new();
@@ -367,19 +383,20 @@ async fn a_drain_ends_connections_like_plain_ones() {
     waiting.send(head("POST", "/", &[JSON], 2) + "{}").await;
     broker.until_requests(1).await;
     // The first words of HTTP/2 by hand, to see its end: the preface, and empty SETTINGS.
-    let mut multiplexed = http2.connect(app.public()).await;
-    multiplexed
-        .send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
-        .await;
+    let mut multiplexed = http2.open(app.public()).await;
+    let begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    multiplexed.write_all(begin).await.unwrap();
     app.until_connections(6).await;
     let ((), ()) = tokio::join!(app.drain(), async {
         silent.expect_closed().await;
         begun.expect_closed().await;
         agreed.expect_closed().await;
         idle.expect_closed().await;
-        // GOAWAY, and then the end as TLS has it: the client of these tests fails when the connection is just cut.
-        let farewell = multiplexed.rest().await;
-        assert!(!farewell.is_empty());
+        in_time("the end of HTTP/2", answer_ping(&mut multiplexed)).await;
+        let mut farewell = Vec::new();
+        let reading = multiplexed.read_to_end(&mut farewell);
+        // This fails when the connection is just cut.
+        in_time("the end of TLS", reading).await.unwrap();
         broker.release();
         let answer = waiting.answer().await;
         assert_eq!((answer.status, answer.text()), (200, "ok"));

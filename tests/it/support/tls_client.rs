@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
+use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -16,6 +17,9 @@ use super::in_time;
 
 /// The name that the tests' server has in its certificate.
 pub(crate) const NAME: &str = "logs.test";
+
+pub(crate) static ONLY_12: &[&SupportedProtocolVersion] = &[&TLS12];
+pub(crate) static ONLY_13: &[&SupportedProtocolVersion] = &[&TLS13];
 
 /// How a client speaks TLS. Clones resume each other's sessions.
 #[derive(Clone)]
