@@ -45,7 +45,7 @@ impl Health {
                 Err(_wrong_configuration) => return ExitCode::from(FAULT),
             },
         };
-        match target.and_then(run) {
+        match target.and_then(|target| run(&target)) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::from(FAULT),
             Err(error) => fault(&error),
@@ -53,12 +53,12 @@ impl Health {
     }
 }
 
-fn run(target: Target) -> anyhow::Result<bool> {
+fn run(target: &Target) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(async {
-        let asking = tokio::time::timeout(TIMEOUT, ask(&target));
+        let asking = tokio::time::timeout(TIMEOUT, ask(target));
         asking.await.context("no answer in time").flatten()
     });
     // A name that is still being looked up must not hold the process.

@@ -89,8 +89,8 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
         None => Transport::Tcp(stream),
         Some(tls) => {
             // In a box, for a plain connection must not carry the room for a handshake.
-            let secured = secure(stream, client_ip, tls, &gate.telemetry.tls, waiting);
-            match Box::pin(secured).await {
+            let metrics = &gate.telemetry.tls;
+            match Box::pin(secure(stream, client_ip, tls, metrics, waiting)).await {
                 Some(stream) => stream,
                 None => return,
             }
