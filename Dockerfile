@@ -27,6 +27,7 @@ ENV HEADGATE_LOG__FORMAT=json
 
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/usr/local/bin/headgate", "health"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s \
+    CMD ["/usr/local/bin/headgate", "health", "--config", "/etc/headgate/headgate.toml"]
 ENTRYPOINT ["/usr/local/bin/headgate"]
 CMD ["serve", "--config", "/etc/headgate/headgate.toml"]

@@ -123,7 +123,7 @@ impl App {
                 spool.clone(),
                 Arc::clone(&telemetry),
                 lifecycle.clone(),
-            ),
+            )?,
             public_address: public.local_addr()?,
             admin_address: admin.as_ref().map(TcpListener::local_addr).transpose()?,
             in_force: Mutex::new(InForce::at_start(config.clone(), &telemetry)),

@@ -68,7 +68,7 @@ impl Folder {
     fn find(&self, of: impl FnOnce(Config) -> PathBuf) -> Result<PathBuf, ExitCode> {
         match &self.dir {
             Some(dir) => Ok(dir.clone()),
-            None => load(&self.file).map(|loaded| of(loaded.config)),
+            None => load_alone(&self.file).map(|loaded| of(loaded.config)),
         }
     }
 }
@@ -90,10 +90,17 @@ pub fn run() -> ExitCode {
 
 /// The configuration, or the status after all its problems were told.
 fn load(file: &ConfigFile) -> Result<Loaded, ExitCode> {
-    Config::load(file.config.as_deref()).map_err(|errors: ConfigErrors| {
-        say(&errors);
-        ExitCode::from(WRONG_CONFIGURATION)
-    })
+    Config::load(file.config.as_deref()).map_err(|errors| told(&errors))
+}
+
+/// Like [`load`], for commands that need none of the files that the configuration names.
+fn load_alone(file: &ConfigFile) -> Result<Loaded, ExitCode> {
+    Config::load_alone(file.config.as_deref()).map_err(|errors| told(&errors))
+}
+
+fn told(errors: &ConfigErrors) -> ExitCode {
+    say(errors);
+    ExitCode::from(WRONG_CONFIGURATION)
 }
 
 fn check(loaded: &Loaded) -> ExitCode {

@@ -14,10 +14,12 @@ mod cors;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;
+mod handshake;
 mod held_body;
 mod ingest;
 mod limits;
 mod policy;
+mod prefixed;
 mod proxied;
 mod proxy_protocol;
 mod query_key;
@@ -28,26 +30,40 @@ mod routes;
 mod server;
 mod stream;
 mod stream_tasks;
+mod tls;
 mod token_bucket;
+mod transport;
 mod trusted_proxies;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use thiserror::Error;
 use tokio::net::TcpListener;
 
 use crate::budget::ByteBudget;
-use crate::config::Config;
+use crate::config::{Config, TlsFileProblem};
 use crate::lifecycle::{Lifecycle, TaskGroup};
 use crate::spool::Spool;
 use crate::telemetry::Telemetry;
 use gate::Gate;
 use registry::Registry;
 use server::Server;
+use tls::Tls;
+
+/// The public listener cannot be made ready.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// A file of `[server.tls]` has changed since the configuration was checked.
+    #[error("{setting}: must be {0}", setting = .0.setting())]
+    TlsFile(#[from] TlsFileProblem),
+}
 
 /// The public side of the server, before it listens.
 pub struct Ingress {
     gate: Arc<Gate>,
     connections: Arc<Registry>,
+    tls: Option<Arc<Tls>>,
     budget: ByteBudget,
     lifecycle: Lifecycle,
 }
@@ -62,20 +78,24 @@ pub fn problem_codes() -> impl Iterator<Item = (&'static str, u16)> {
 
 impl Ingress {
     /// Makes ready all that requests need.
+    ///
+    /// # Errors
+    /// See [`SetupError`].
     pub fn new(
         config: &Config,
         spool: Spool,
         telemetry: Arc<Telemetry>,
         lifecycle: Lifecycle,
-    ) -> Self {
+    ) -> Result<Self, SetupError> {
         let budget = ByteBudget::new(config.ingest.max_in_flight_bytes.as_usize());
         let gate = Gate::new(config, spool, telemetry, lifecycle.clone(), budget.clone());
-        Self {
+        Ok(Self {
             gate: Arc::new(gate),
             connections: Arc::new(Registry::default()),
+            tls: Tls::open(&config.server.tls)?.map(Arc::new),
             budget,
             lifecycle,
-        }
+        })
     }
 
     /// Takes all further requests by what is configured now: `[auth]`, `[limits]`, `[cors]`, `[enrich]`, `[validate]`, and the
@@ -96,6 +116,13 @@ impl Ingress {
         self.budget.used()
     }
 
+    async fn follow_files(&self) -> Infallible {
+        match &self.tls {
+            Some(tls) => tls.follow_files().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Accepts and serves connections until the life closes; then waits until the last one has ended, or the
     /// life has.
     pub async fn serve(&self, listener: TcpListener, config: &Config) {
@@ -103,11 +130,15 @@ impl Ingress {
         let server = Server::new(
             Arc::clone(&self.gate),
             Arc::clone(&self.connections),
+            self.tls.clone(),
             self.lifecycle.clone(),
             tasks.clone(),
             config,
         );
-        server.accept(listener).await;
+        tokio::select! {
+            () = server.accept(listener) => {}
+            never = self.follow_files() => match never {}
+        }
         self.connections.wake_all();
         if self.lifecycle.unless_stopped(tasks.ended()).await.is_none() {
             self.connections.wake_all();

@@ -15,6 +15,7 @@ mod senders;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +31,7 @@ use recorder::{Family, counter, describe, gauge, histogram, recorder};
 pub use reloads::Reloads;
 pub use senders::{KeyMetrics, RateLimit};
 pub use sources::Sources;
+pub use tls::{HandshakeFailure, TlsMetrics};
 
 /// The rows of `headgate_requests_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +169,8 @@ pub struct Telemetry {
     pub reloads: Reloads,
     /// Refused PROXY headers.
     pub proxy_headers: ProxyHeaders,
+    /// TLS on the public listener.
+    pub tls: TlsMetrics,
 }
 
 struct RouteMetrics {
@@ -246,6 +250,7 @@ impl Telemetry {
             sources: Sources::new(source_labels, max_sources),
             reloads: Reloads::new(&recorder),
             proxy_headers: ProxyHeaders::new(&recorder),
+            tls: TlsMetrics::new(&recorder),
             recorder,
         }
     }

@@ -8,7 +8,7 @@ use url::Url;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 use crate::config::merge::Merge;
-use crate::config::{Broker, Compression, Config, OutputType};
+use crate::config::{Broker, ClientAuth, Compression, Config, OutputType};
 use crate::units::secret::MASK;
 
 /// Notes every value out of its range and every contradiction.
@@ -22,6 +22,7 @@ pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
         }
     }
     check_listeners(config, merge);
+    check_server_tls(config, merge);
     check_limits(config, merge);
     check_broker(config, merge);
     check_auth(config, merge);
@@ -80,6 +81,31 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && one.port() != 0 && (a == b || includes(a, b) || includes(b, a))
 }
 
+fn check_server_tls(config: &Config, merge: &mut Merge<'_>) {
+    let tls = &config.server.tls;
+    if tls.certificate.is_some() != tls.key.is_some() {
+        merge.contradiction(&["server.tls.certificate", "server.tls.key"], BOTH);
+    }
+    let keys = ["server.tls.client_auth", "server.tls.client_ca"];
+    match (tls.client_auth, &tls.client_ca) {
+        (ClientAuth::None, None) | (ClientAuth::Optional | ClientAuth::Required, Some(_)) => {}
+        (ClientAuth::None, Some(_)) => {
+            let rule = "no client is asked for a certificate: set client_auth to \"optional\" or \"required\", or client_ca to \"\"";
+            merge.contradiction(&keys, rule);
+        }
+        (ClientAuth::Optional | ClientAuth::Required, None) => {
+            let rule = "a client's certificate is checked against client_ca: set it, or client_auth to \"none\"";
+            merge.contradiction(&keys, rule);
+        }
+    }
+    let is_off = tls.certificate.is_none() && tls.key.is_none();
+    if is_off && tls.client_auth != ClientAuth::None && tls.client_ca.is_some() {
+        let rule = "clients are asked for a certificate within TLS only: set certificate and key";
+        let all = ["server.tls.certificate", "server.tls.key"];
+        merge.contradiction(&[&all[..], &keys].concat(), rule);
+    }
+}
+
 fn check_limits(config: &Config, merge: &mut Merge<'_>) {
     if config.spool.segment_bytes > config.spool.max_bytes {
         let rule = "a segment must not be larger than the whole spool";
@@ -118,15 +144,12 @@ fn check_broker(config: &Config, merge: &mut Merge<'_>) {
 
 fn check_broker_tls(broker: &Broker, merge: &mut Merge<'_>) {
     let tls = &broker.tls;
-    for problem in tls.problems(&rustls::crypto::ring::default_provider()) {
-        merge.refuse(problem.setting(), problem.to_string());
-    }
     if tls.client_certificate.is_some() != tls.client_key.is_some() {
         let keys = ["broker.tls.client_certificate", "broker.tls.client_key"];
         merge.contradiction(&keys, BOTH);
     }
     let is_plain = |url: &Url| url.scheme() == "http";
-    let settings = tls.settings();
+    let settings = tls.files().settings();
     if !settings.is_empty() && !broker.urls.is_empty() && broker.urls.iter().all(is_plain) {
         let rule = "TLS is for URLs with the scheme https, and none of these has it";
         merge.contradiction(&[&["broker.urls"], &settings[..]].concat(), rule);

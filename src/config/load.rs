@@ -12,7 +12,7 @@ use crate::config::environment::{self, Environment, Setting};
 use crate::config::known::Known;
 use crate::config::merge::Merge;
 use crate::config::problem::{ConfigErrors, Origin, Problem};
-use crate::config::{Config, ProxyProtocol, contradictions};
+use crate::config::{Config, ProxyProtocol, contradictions, tls_files};
 
 /// The file that is read when none is named, seen from the current folder.
 const USUAL_FILE: &str = "config/headgate.toml";
@@ -107,6 +107,13 @@ impl fmt::Display for Warning {
     }
 }
 
+/// What is done about the files that a configuration names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NamedFiles {
+    Checked,
+    Unseen,
+}
+
 impl Config {
     /// Loads the named file, or without a name `config/headgate.toml` if it is there, or else the built-in defaults; then
     /// lays the environment over it.
@@ -127,7 +134,11 @@ impl Config {
     pub fn load_again(source: &Source) -> Result<Loaded, ConfigErrors> {
         match source {
             Source::Defaults => Self::load(None),
-            Source::File(path) => merge(read_file_again(path), std::env::vars_os()),
+            Source::File(path) => merge(
+                read_file_again(path),
+                std::env::vars_os(),
+                NamedFiles::Checked,
+            ),
         }
     }
 
@@ -146,7 +157,18 @@ impl Config {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Loaded, ConfigErrors> {
         let read = read_file(file, Path::new(USUAL_FILE));
-        merge(read, variables)
+        merge(read, variables, NamedFiles::Checked)
+    }
+
+    /// Like [`Config::load`], but looks at none of the files that the configuration names: for commands that need none
+    /// of them, and may be run while one of them is renewed, or by a user who may not read a key.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong, at once.
+    pub fn load_alone(file: Option<&Path>) -> Result<Loaded, ConfigErrors> {
+        let read = read_file(file, Path::new(USUAL_FILE));
+        merge(read, std::env::vars_os(), NamedFiles::Unseen)
     }
 }
 
@@ -206,6 +228,7 @@ fn parse(text: &str, path: &Path) -> Result<Table, Problem> {
 fn merge(
     read: Result<(Table, Source), Problem>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
+    named_files: NamedFiles,
 ) -> Result<Loaded, ConfigErrors> {
     let known = Known::new();
     let mut merge = Merge::new(&known);
@@ -226,6 +249,9 @@ fn merge(
     let config = merge.decode();
     // Without the file that was meant, what is left may contradict itself for want of it.
     if source.is_some() {
+        if named_files == NamedFiles::Checked {
+            tls_files::check(&config, &mut merge);
+        }
         contradictions::check(&config, &mut merge);
     }
     let warnings = warnings(&config, unknown);

@@ -65,6 +65,7 @@ impl Server {
             drain_timeout: self.drain_timeout,
             trusted_proxies: new.trusted_proxies.clone(),
             proxy_protocol: self.proxy_protocol,
+            tls: self.tls.clone(),
         }
     }
 }

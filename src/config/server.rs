@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{address, checks, networks};
+use crate::config::{ServerTls, address, checks, networks};
 use crate::units;
 
 /// The public listener, its time limits and the drain.
@@ -52,6 +52,8 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether connections begin with a header of the PROXY protocol.
     pub proxy_protocol: ProxyProtocol,
+    /// `[server.tls]`: TLS on it.
+    pub tls: ServerTls,
 }
 
 /// Whether connections begin with a header of the PROXY protocol.

@@ -21,6 +21,11 @@ drain_delay = "5s"
 drain_timeout = "20s"
 trusted_proxies = []
 proxy_protocol = "off"
+[server.tls]
+certificate = ""
+key = ""
+client_ca = ""
+client_auth = "none"
 [admin]
 listen = "127.0.0.1:8081"
 [ingest]
@@ -118,7 +123,8 @@ fn the_default_file_holds_every_key_in_the_order_of_the_structures() {
     for (section, keys) in &file {
         for (name, value) in keys.as_table().unwrap() {
             match (section.as_str(), name.as_str(), value) {
-                ("output", _, Value::Table(inner)) | ("broker", "tls", Value::Table(inner)) => {
+                ("output", _, Value::Table(inner))
+                | ("broker" | "server", "tls", Value::Table(inner)) => {
                     in_file.extend(inner.keys().map(|key| format!("{section}.{name}.{key}")));
                 }
                 _ => in_file.push(format!("{section}.{name}")),

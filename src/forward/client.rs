@@ -38,7 +38,7 @@ const BATCH_ID: HeaderName = HeaderName::from_static("x-headgate-batch");
 #[derive(Debug, Error)]
 pub enum SetupError {
     /// A file of `[broker.tls]` has changed since the configuration was checked.
-    #[error("broker.tls: must be {0}")]
+    #[error("{setting}: must be {0}", setting = .0.setting())]
     TlsFile(#[from] TlsFileProblem),
     /// There is nobody to believe.
     #[error(

@@ -88,6 +88,11 @@ impl Activity {
         }
     }
 
+    /// Whether it is one of HTTP/2.
+    pub(super) fn is_multiplexed(&self) -> bool {
+        self.is_multiplexed
+    }
+
     /// Bytes came in.
     pub(super) fn bytes_came(&self) {
         if self.doing() == Doing::Idle && !self.is_multiplexed {

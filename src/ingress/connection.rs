@@ -1,6 +1,7 @@
 //! One client connection: finds out the protocol, serves it with hyper, and keeps its time limits.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,13 +20,15 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::activity::{Activity, Doing, TimeLimits};
 use super::client::Client;
 use super::gate::Gate;
+use super::handshake::secure;
 use super::proxied;
 use super::registry::Registration;
-use super::stream::{ClientStream, Protocol, close_lingering, sniff};
+use super::stream::{ClientStream, Protocol, close_lingering, end_our_side, sniff};
 use super::stream_tasks::StreamTasks;
+use super::tls::Tls;
+use super::transport::Transport;
 use crate::config::ProxyProtocol;
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::telemetry::ProxyHeaderFault;
 
 /// How long a connection that was told to end may idle, so that a request that is on its way still gets its answer.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -43,6 +46,8 @@ const REQUEST_TIMEOUT: &[u8] =
 pub(super) struct Protocols {
     pub(super) http1: http1::Builder,
     pub(super) http2: http2::Builder<StreamTasks>,
+    /// None: plain HTTP.
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) limits: TimeLimits,
     pub(super) reserve_limits: TimeLimits,
     pub(super) proxy_protocol: ProxyProtocol,
@@ -57,42 +62,57 @@ pub(super) struct Accepted {
     pub(super) registration: Registration,
 }
 
+/// What bounds the wait for the first bytes of a connection.
+#[derive(Clone, Copy)]
+pub(super) struct Waiting<'a> {
+    pub(super) limits: TimeLimits,
+    pub(super) lifecycle: &'a Lifecycle,
+    registration: &'a Registration,
+}
+
 /// Serves a connection to its end.
 pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: Arc<Gate>) {
     let Accepted {
-        mut stream,
+        stream,
         peer,
         is_reserve,
         registration,
     } = accepted;
-    let mut sniffed = BytesMut::with_capacity(1024);
     let limits = if is_reserve {
         protocols.reserve_limits
     } else {
         protocols.limits
     };
-    let lifecycle = &protocols.lifecycle;
-    let Some(address) = client_of(
-        &mut stream,
-        &mut sniffed,
-        peer,
+    let waiting = Waiting {
         limits,
-        &protocols,
-        &registration,
-        &gate,
-    )
-    .await
-    else {
+        lifecycle: &protocols.lifecycle,
+        registration: &registration,
+    };
+    let mode = protocols.proxy_protocol;
+    let identified = proxied::identify(stream, peer, mode, &gate, waiting).await;
+    let Some((stream, address)) = identified else {
         return;
     };
-    let Some(protocol) =
-        protocol_of(&mut stream, &mut sniffed, limits, lifecycle, &registration).await
-    else {
+    let mut stream = match &protocols.tls {
+        None => Transport::Tcp(stream),
+        Some(tls) => {
+            // In a box, for a plain connection must not carry the room for a handshake.
+            let metrics = &gate.telemetry.tls;
+            match Box::pin(secure(stream, address, tls, metrics, waiting)).await {
+                Some(stream) => stream,
+                None => return,
+            }
+        }
+    };
+    let mut sniffed = BytesMut::new();
+    let Some(protocol) = protocol_of(&mut stream, &mut sniffed, waiting).await else {
+        let end = end_our_side(&mut stream);
+        protocols.lifecycle.unless_stopped(end).await;
         return;
     };
     let first = match protocol {
-        Protocol::Http1 => Doing::Head,
-        Protocol::Http2 => Doing::Idle,
+        Protocol::Http1 if !sniffed.is_empty() => Doing::Head,
+        Protocol::Http1 | Protocol::Http2 => Doing::Idle,
     };
     let activity = Arc::new(Activity::new(first, protocol == Protocol::Http2));
     let io = ClientStream::new(stream, sniffed.freeze(), Arc::clone(&activity));
@@ -109,76 +129,39 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     }
 }
 
-/// The client's address, by the PROXY header in front of the connection or without one. None where the connection is to be
-/// closed for it. The header has the time of a head, and must be one that the rules of this moment believe.
-async fn client_of(
-    stream: &mut TcpStream,
-    sniffed: &mut BytesMut,
-    peer: IpAddr,
-    limits: TimeLimits,
-    protocols: &Protocols,
-    registration: &Registration,
-    gate: &Gate,
-) -> Option<IpAddr> {
-    let lifecycle = &protocols.lifecycle;
-    let is_required = match protocols.proxy_protocol {
-        ProxyProtocol::Off => return Some(peer),
-        ProxyProtocol::Optional => false,
-        ProxyProtocol::Required => true,
-    };
-    if !first_bytes_come(stream, sniffed, limits, lifecycle, registration).await {
-        return None;
-    }
-    let policy = gate.policy();
-    let trusted = &policy.trusted_proxies;
-    let reading = proxied::client_of(stream, sniffed, peer, is_required, trusted);
-    let reading = tokio::time::timeout(limits.head(), reading);
-    let client = lifecycle.unless_closing(reading).await?;
-    match client.unwrap_or(Err(ProxyHeaderFault::Incomplete)) {
-        Ok(address) => Some(address),
-        Err(fault) => {
-            gate.telemetry.proxy_headers.refused(peer, fault);
-            None
-        }
-    }
-}
-
-/// Waits for the first bytes as long as for those of any next request, and for the preface as long as for a
-/// head.
+/// Unless it is agreed upon already, waits for the first bytes as long as for those of any next request, and for the
+/// preface as long as for a head.
 async fn protocol_of(
-    stream: &mut TcpStream,
+    stream: &mut Transport,
     sniffed: &mut BytesMut,
-    limits: TimeLimits,
-    lifecycle: &Lifecycle,
-    registration: &Registration,
+    waiting: Waiting<'_>,
 ) -> Option<Protocol> {
-    if sniffed.is_empty()
-        && !first_bytes_come(stream, sniffed, limits, lifecycle, registration).await
-    {
+    let agreed = stream.agreed_protocol();
+    if agreed.is_some() {
+        return agreed;
+    }
+    sniffed.reserve(1024);
+    if !first_bytes_come(stream.read_buf(sniffed), waiting).await {
         return None;
     }
-    let sniffing = tokio::time::timeout(limits.head(), sniff(stream, sniffed));
-    match lifecycle.unless_closing(sniffing).await {
+    let sniffing = tokio::time::timeout(waiting.limits.head(), sniff(stream, sniffed));
+    match waiting.lifecycle.unless_closing(sniffing).await {
         Some(Ok(Ok(protocol))) => protocol,
         _ => None,
     }
 }
 
-/// False when nothing comes in time, or the server closes meanwhile.
-async fn first_bytes_come(
-    stream: &mut TcpStream,
-    sniffed: &mut BytesMut,
-    limits: TimeLimits,
-    lifecycle: &Lifecycle,
-    registration: &Registration,
+/// Whether `reading` gives any; false when nothing comes in time, or the server closes meanwhile.
+pub(super) async fn first_bytes_come(
+    reading: impl Future<Output = io::Result<usize>>,
+    waiting: Waiting<'_>,
 ) -> bool {
-    let reading = stream.read_buf(sniffed);
-    let mut reading = pin!(tokio::time::timeout(limits.idle(), reading));
+    let mut reading = pin!(tokio::time::timeout(waiting.limits.idle(), reading));
     poll_fn(|cx| {
-        registration.wake_with(cx.waker());
+        waiting.registration.wake_with(cx.waker());
         match reading.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(matches!(outcome, Ok(Ok(1..)))),
-            Poll::Pending if lifecycle.phase() >= Phase::Closing => Poll::Ready(false),
+            Poll::Pending if waiting.lifecycle.phase() >= Phase::Closing => Poll::Ready(false),
             Poll::Pending => Poll::Pending,
         }
     })
@@ -214,9 +197,11 @@ async fn serve_http1(
 }
 
 /// Closes an HTTP/1 connection in the way that its end asks for.
-async fn close(mut stream: TcpStream, end: End, leaves_bytes: bool) {
+async fn close(mut stream: Transport, end: End, leaves_bytes: bool) {
     match end {
-        End::Served if !leaves_bytes => drop(stream.shutdown().await),
+        End::Served if !leaves_bytes => drop(end_our_side(&mut stream).await),
+        // hyper does not end a connection that has not had a request.
+        End::TooLong(Doing::Idle) => drop(end_our_side(&mut stream).await),
         End::Served | End::Faulty => close_lingering(stream).await,
         End::TooLong(Doing::Head) => {
             let answer = stream.write_all(REQUEST_TIMEOUT);

@@ -3,16 +3,56 @@
 
 use std::net::IpAddr;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::TcpStream;
 
+use super::connection::{Waiting, first_bytes_come};
+use super::gate::Gate;
+use super::prefixed::Prefixed;
 use super::proxy_protocol::{Found, find};
 use super::trusted_proxies::TrustedProxies;
+use crate::config::ProxyProtocol;
 use crate::telemetry::ProxyHeaderFault;
+
+/// Room for any header of version 1, and most of version 2.
+const HEADER_ROOM: usize = 256;
+
+/// The stream behind the PROXY header of a connection, or behind nothing, and the client's address. None where the
+/// connection is to be closed. The header has the time of a head, and must be one that the rules of this moment believe.
+pub(super) async fn identify(
+    mut stream: TcpStream,
+    peer: IpAddr,
+    mode: ProxyProtocol,
+    gate: &Gate,
+    waiting: Waiting<'_>,
+) -> Option<(Prefixed, IpAddr)> {
+    let is_required = match mode {
+        ProxyProtocol::Off => return Some((Prefixed::new(Bytes::new(), stream), peer)),
+        ProxyProtocol::Optional => false,
+        ProxyProtocol::Required => true,
+    };
+    let mut read = BytesMut::with_capacity(HEADER_ROOM);
+    if !first_bytes_come(stream.read_buf(&mut read), waiting).await {
+        return None;
+    }
+    let policy = gate.policy();
+    let trusted = &policy.trusted_proxies;
+    let reading = client_of(&mut stream, &mut read, peer, is_required, trusted);
+    let reading = tokio::time::timeout(waiting.limits.head(), reading);
+    let client = waiting.lifecycle.unless_closing(reading).await?;
+    match client.unwrap_or(Err(ProxyHeaderFault::Incomplete)) {
+        Ok(address) => Some((Prefixed::new(read.freeze(), stream), address)),
+        Err(fault) => {
+            gate.telemetry.proxy_headers.refused(peer, fault);
+            None
+        }
+    }
+}
 
 /// Reads a header, if there is one, from the bytes that were read of a connection and from the stream behind them. Gives
 /// back the client's address: the one that the header names, else the peer's. Afterwards `read` begins behind the header.
-pub(super) async fn client_of(
+async fn client_of(
     stream: &mut (impl AsyncRead + Unpin),
     read: &mut BytesMut,
     peer: IpAddr,

@@ -14,6 +14,7 @@ use super::connection::{Accepted, Protocols, serve};
 use super::gate::Gate;
 use super::registry::Registry;
 use super::stream_tasks::StreamTasks;
+use super::tls::Tls;
 use crate::config::Config;
 use crate::lifecycle::{Lifecycle, TaskGroup};
 use crate::telemetry::events::AcceptFailed;
@@ -46,6 +47,7 @@ impl Server {
     pub(super) fn new(
         gate: Arc<Gate>,
         connections: Arc<Registry>,
+        tls: Option<Arc<Tls>>,
         lifecycle: Lifecycle,
         tasks: TaskGroup,
         config: &Config,
@@ -58,6 +60,7 @@ impl Server {
             protocols: Arc::new(Protocols {
                 http1: http1_builder(),
                 http2: http2_builder(StreamTasks::new(tasks.clone(), lifecycle.clone())),
+                tls,
                 limits,
                 reserve_limits: limits.of_reserve(),
                 proxy_protocol: config.server.proxy_protocol,

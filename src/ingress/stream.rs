@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::activity::Activity;
+use super::transport::Transport;
 
 /// What every HTTP/2 connection begins with (RFC 9113, 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -28,9 +28,23 @@ pub(super) enum Protocol {
     Http2,
 }
 
+impl Protocol {
+    /// Their names within TLS (RFC 7301, 6), the preferred one first.
+    pub(super) const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+    /// The one of this name.
+    pub(super) fn of_alpn(name: &[u8]) -> Option<Self> {
+        match name {
+            b"h2" => Some(Self::Http2),
+            b"http/1.1" => Some(Self::Http1),
+            _ => None,
+        }
+    }
+}
+
 /// Reads on from the first bytes until it is clear which protocol the client speaks. None at the end of the stream.
 pub(super) async fn sniff(
-    stream: &mut TcpStream,
+    stream: &mut Transport,
     read: &mut BytesMut,
 ) -> io::Result<Option<Protocol>> {
     loop {
@@ -47,11 +61,12 @@ pub(super) async fn sniff(
 }
 
 /// Refusals can be read only if the connection is not reset, and it is reset when it is closed with bytes
-/// unread. So: end our side, then read on for a while and throw away.
-pub(super) async fn close_lingering(mut stream: TcpStream) {
-    if stream.shutdown().await.is_err() {
+/// unread. So: end our side, then read on for a while and throw away, with TLS without deciphering it.
+pub(super) async fn close_lingering(mut stream: Transport) {
+    if !end_our_side(&mut stream).await {
         return;
     }
+    let mut stream = stream.into_tcp();
     let throw_away = async {
         let mut scratch = vec![0; 16 * 1024];
         loop {
@@ -64,15 +79,22 @@ pub(super) async fn close_lingering(mut stream: TcpStream) {
     let _the_rest_is_the_clients_loss = tokio::time::timeout(LINGER, throw_away).await;
 }
 
+/// Tells the client that nothing more comes; false when it cannot be told. With TLS that is a message, which a client
+/// that reads nothing would hold up for ever.
+pub(super) async fn end_our_side(stream: &mut Transport) -> bool {
+    let told = tokio::time::timeout(LINGER_SILENCE, stream.shutdown()).await;
+    matches!(told, Ok(Ok(())))
+}
+
 /// The stream as hyper reads and writes it.
 pub(super) struct ClientStream {
-    stream: TcpStream,
+    stream: Transport,
     sniffed: Bytes,
     activity: Arc<Activity>,
 }
 
 impl ClientStream {
-    pub(super) fn new(stream: TcpStream, sniffed: Bytes, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(stream: Transport, sniffed: Bytes, activity: Arc<Activity>) -> Self {
         Self {
             stream,
             sniffed,
@@ -80,7 +102,7 @@ impl ClientStream {
         }
     }
 
-    pub(super) fn into_inner(self) -> TcpStream {
+    pub(super) fn into_inner(self) -> Transport {
         self.stream
     }
 }
@@ -139,8 +161,13 @@ impl AsyncWrite for ClientStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Does nothing: the connection's task closes the stream itself, when hyper has let go of it.
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Does nothing with HTTP/1: the connection's task closes the stream itself, when hyper has let go of it. That of
+    /// HTTP/2 never lets go.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.activity.is_multiplexed() {
+            return Pin::new(&mut this.stream).poll_shutdown(cx);
+        }
         Poll::Ready(Ok(()))
     }
 }

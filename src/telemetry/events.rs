@@ -4,6 +4,7 @@ mod config;
 mod dead_letters;
 mod proxy_headers;
 mod spool;
+mod tls;
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ pub use spool::{
     CheckpointFailed, EndsForSpool, SpoolDamaged, SpoolFailed, SpoolOpened, SpoolSegmentSetAside,
     SpoolUnreadable, SpoolUnused,
 };
+pub use tls::{HandshakeFailed, TlsReloadRefused, TlsReloaded};
 
 /// A listener is bound; the address is the one really bound.
 pub struct Listening {

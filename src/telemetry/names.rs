@@ -229,6 +229,14 @@ pub(super) const PROXY_HEADERS_REFUSED: Metric = counter(
     &[("reason", "missing, malformed, untrusted, incomplete")],
     "Connections closed for their PROXY header, or for the want of one; see server.proxy_protocol.",
 );
+pub(super) const TLS_HANDSHAKE_FAILURES: Metric = counter(
+    "headgate_tls_handshake_failures_total",
+    &[(
+        "reason",
+        "closed, timeout, not_tls, incompatible, client_certificate, refused, faulty",
+    )],
+    "Connections of the public listener that ended before TLS was agreed upon, by why.",
+);
 pub(super) const IN_FLIGHT_BYTES: Metric = gauge(
     "headgate_in_flight_bytes",
     &[],
@@ -287,6 +295,7 @@ pub const ALL: &[Metric] = &[
     BROKER_UP,
     CONNECTIONS,
     PROXY_HEADERS_REFUSED,
+    TLS_HANDSHAKE_FAILURES,
     IN_FLIGHT_BYTES,
     CONFIG_RELOADS,
     CONFIG_LAST_RELOAD_SUCCESSFUL,

@@ -40,4 +40,6 @@ mod spool_full;
 mod spool_lag;
 mod status_page;
 mod time_limits;
+mod tls;
+mod tls_files;
 mod withdrawal;

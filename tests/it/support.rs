@@ -15,6 +15,7 @@ pub(crate) mod program;
 pub(crate) mod samples;
 pub(crate) mod site;
 pub(crate) mod test_app;
+pub(crate) mod tls_client;
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigErrors> 
     let variables = variables
         .iter()
         .map(|(name, text)| (OsString::from(name), OsString::from(text)));
-    merge(read, variables)
+    merge(read, variables, NamedFiles::Checked)
 }
 
 fn right(text: &str) -> Config {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::in_time;
@@ -48,15 +48,15 @@ impl Answer {
 }
 
 /// One connection to the server.
-pub(crate) struct Connection {
-    stream: TcpStream,
+pub(crate) struct Connection<S = TcpStream> {
+    stream: S,
     unread: Vec<u8>,
 }
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Self {
         let stream = in_time("a connection", TcpStream::connect(address)).await;
-        Self::over(stream.unwrap())
+        Self::over_tcp(stream.unwrap())
     }
 
     /// One from another address of this machine.
@@ -64,15 +64,32 @@ impl Connection {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((own, 0).into()).unwrap();
         let stream = in_time("a connection", socket.connect(address)).await;
-        Self::over(stream.unwrap())
+        Self::over_tcp(stream.unwrap())
     }
 
-    fn over(stream: TcpStream) -> Self {
+    fn over_tcp(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
+        Self::over(stream)
+    }
+
+    /// Breaks the connection with a reset.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// One that is open already.
+    pub(crate) fn over(stream: S) -> Self {
         Self {
             stream,
             unread: Vec::new(),
         }
+    }
+
+    /// What carries it.
+    pub(crate) fn stream(&mut self) -> &mut S {
+        &mut self.stream
     }
 
     /// Sends these bytes and nothing else.
@@ -92,11 +109,6 @@ impl Connection {
     /// Says that nothing more comes, and goes on reading.
     pub(crate) async fn half_close(&mut self) {
         self.stream.shutdown().await.unwrap();
-    }
-
-    /// Breaks the connection with a reset.
-    pub(crate) fn reset(self) {
-        self.stream.set_zero_linger().unwrap();
     }
 
     /// Sends a request, its length counted.

@@ -1,0 +1,221 @@
+//! The PEM files of TLS, of either side: reading them, and what is wrong with them.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, RootCertStore};
+use thiserror::Error;
+
+use crate::config::Config;
+use crate::config::merge::Merge;
+
+/// A file is not what it must be. Neither path nor contents are part of the words: someone may have written a key
+/// itself where its file belongs.
+#[derive(Debug, Error)]
+#[error("the path of a PEM file with {content}: this one {fault}")]
+pub struct TlsFileProblem {
+    setting: &'static str,
+    content: Content,
+    fault: FileFault,
+}
+
+/// What a file has to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    Authorities,
+    Certificate,
+    Key,
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Authorities => "certificates of authorities",
+            Self::Certificate => "a certificate",
+            Self::Key => "an unencrypted private key",
+        })
+    }
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Error)]
+pub enum FileFault {
+    /// It cannot be read.
+    #[error("cannot be read ({0})")]
+    Unreadable(std::io::Error),
+    /// It has no section of the kind.
+    #[error("holds none")]
+    Empty,
+    /// It has one that is broken.
+    #[error("is damaged")]
+    Damaged,
+    /// It has a key that needs a password.
+    #[error("is encrypted: decrypt it, for instance with `openssl pkey`")]
+    Encrypted,
+    /// It has one that cannot be used.
+    #[error("cannot be used ({0})")]
+    Unusable(Error),
+    /// The key is that of another certificate than that of this setting.
+    #[error("is not the key of {0}")]
+    OtherKey(&'static str),
+}
+
+impl TlsFileProblem {
+    /// The setting that is at fault.
+    pub const fn setting(&self) -> &'static str {
+        self.setting
+    }
+}
+
+/// A setting, and the path that it has.
+#[derive(Clone, Copy)]
+pub(super) struct TlsFile<'a> {
+    setting: &'static str,
+    path: Option<&'a Path>,
+}
+
+impl<'a> TlsFile<'a> {
+    pub(super) const fn new(setting: &'static str, path: Option<&'a Path>) -> Self {
+        Self { setting, path }
+    }
+
+    /// What is read of the file; none where the setting is not set.
+    fn read<T>(
+        self,
+        content: Content,
+        read: impl FnOnce(&Path) -> Result<T, FileFault>,
+    ) -> Result<Option<T>, TlsFileProblem> {
+        let read = |path| read(path).map_err(|fault| self.problem(content, fault));
+        self.path.map(read).transpose()
+    }
+
+    const fn problem(self, content: Content, fault: FileFault) -> TlsFileProblem {
+        TlsFileProblem {
+            setting: self.setting,
+            content,
+            fault,
+        }
+    }
+}
+
+/// The files of one side: whom to believe, and who to be.
+#[derive(Clone, Copy)]
+pub(super) struct TlsFiles<'a> {
+    pub(super) authorities: TlsFile<'a>,
+    pub(super) certificate: TlsFile<'a>,
+    pub(super) key: TlsFile<'a>,
+}
+
+impl TlsFiles<'_> {
+    /// The settings that are set.
+    pub(super) fn settings(self) -> Vec<&'static str> {
+        [self.authorities, self.certificate, self.key]
+            .into_iter()
+            .filter_map(|file| file.path.map(|_| file.setting))
+            .collect()
+    }
+
+    pub(super) fn authorities(self) -> Result<Option<RootCertStore>, TlsFileProblem> {
+        self.authorities.read(Content::Authorities, roots)
+    }
+
+    /// The certificate with its key; none where they are not set.
+    pub(super) fn identity(
+        self,
+        provider: &CryptoProvider,
+    ) -> Result<Option<Arc<CertifiedKey>>, TlsFileProblem> {
+        let (Some(chain), Some(key)) = (self.chain()?, self.private_key()?) else {
+            return Ok(None);
+        };
+        match CertifiedKey::from_der(chain, key, provider) {
+            Ok(identity) => Ok(Some(Arc::new(identity))),
+            Err(Error::InconsistentKeys(_)) => {
+                let fault = FileFault::OtherKey(self.certificate.setting);
+                Err(self.key.problem(Content::Key, fault))
+            }
+            Err(error @ Error::InvalidCertificate(_)) => {
+                let fault = FileFault::Unusable(error);
+                Err(self.certificate.problem(Content::Certificate, fault))
+            }
+            Err(error) => Err(self.key.problem(Content::Key, FileFault::Unusable(error))),
+        }
+    }
+
+    /// All that is wrong with the files.
+    fn problems(self, provider: &CryptoProvider) -> Vec<TlsFileProblem> {
+        let alone = [
+            self.authorities().err(),
+            self.chain().err(),
+            self.private_key().err(),
+        ];
+        let mut problems: Vec<_> = alone.into_iter().flatten().collect();
+        let is_identity_told = problems
+            .iter()
+            .any(|problem| problem.content != Content::Authorities);
+        if !is_identity_told {
+            problems.extend(self.identity(provider).err());
+        }
+        problems
+    }
+
+    fn chain(self) -> Result<Option<Vec<CertificateDer<'static>>>, TlsFileProblem> {
+        self.certificate.read(Content::Certificate, certificates)
+    }
+
+    fn private_key(self) -> Result<Option<PrivateKeyDer<'static>>, TlsFileProblem> {
+        self.key.read(Content::Key, private_key)
+    }
+}
+
+/// Notes every file of TLS that is not what it must be.
+pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
+    let provider = rustls::crypto::ring::default_provider();
+    for files in [config.server.tls.files(), config.broker.tls.files()] {
+        for problem in files.problems(&provider) {
+            merge.refuse(problem.setting(), problem.to_string());
+        }
+    }
+}
+
+fn roots(path: &Path) -> Result<RootCertStore, FileFault> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(FileFault::Unusable)?;
+    }
+    Ok(roots)
+}
+
+/// The certificates of a file, at least one.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileFault> {
+    let found: Vec<_> = CertificateDer::pem_file_iter(path)?.collect::<Result<_, _>>()?;
+    if found.is_empty() {
+        return Err(FileFault::Empty);
+    }
+    Ok(found)
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileFault> {
+    let text = std::fs::read(path).map_err(FileFault::Unreadable)?;
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
+        // Both ways to say it in PEM: in the name of the section, and in a header of it.
+        if memchr::memmem::find(&text, b"ENCRYPTED").is_some() {
+            return FileFault::Encrypted;
+        }
+        error.into()
+    })
+}
+
+impl From<pem::Error> for FileFault {
+    fn from(error: pem::Error) -> Self {
+        match error {
+            pem::Error::Io(error) => Self::Unreadable(error),
+            pem::Error::NoItemsFound => Self::Empty,
+            _ => Self::Damaged,
+        }
+    }
+}

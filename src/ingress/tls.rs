@@ -1,0 +1,111 @@
+//! How the public listener speaks TLS: made of the files of `[server.tls]`, and made anew when they change.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::SingleCertAndKey;
+use tokio::sync::Mutex;
+use tokio_rustls::TlsAcceptor;
+
+use super::stream::Protocol;
+use crate::config::{ClientAuth, ServerTls, TlsFileProblem};
+use crate::file_watch::FileWatch;
+use crate::lifecycle::blocking;
+use crate::telemetry::events::{TlsReloadRefused, TlsReloaded};
+
+/// What new connections agree upon.
+pub(super) struct Tls {
+    settings: ServerTls,
+    /// Loaded once a handshake.
+    current: ArcSwap<ServerConfig>,
+    watch: Mutex<FileWatch>,
+}
+
+impl Tls {
+    /// Reads the files; none where TLS is off.
+    pub(super) fn open(settings: &ServerTls) -> Result<Option<Self>, TlsFileProblem> {
+        let watch = FileWatch::new(settings.paths());
+        let config = server_config(settings)?;
+        Ok(config.map(|config| Self {
+            settings: settings.clone(),
+            current: ArcSwap::from_pointee(config),
+            watch: Mutex::new(watch),
+        }))
+    }
+
+    /// For the next handshake.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.current.load_full())
+    }
+
+    /// Reads the files again whenever they change, for as long as it is polled.
+    pub(super) async fn follow_files(&self) -> Infallible {
+        let mut watch = self.watch.lock().await;
+        loop {
+            watch.changed().await;
+            let settings = self.settings.clone();
+            match blocking(move || server_config(&settings)).await {
+                Ok(Some(config)) => {
+                    self.current.store(Arc::new(config));
+                    TlsReloaded.emit();
+                }
+                Ok(None) => unreachable!("a certificate is set, as it was at the start"),
+                Err(problem) => TlsReloadRefused {
+                    setting: problem.setting(),
+                    problem: &problem,
+                }
+                .emit(),
+            }
+        }
+    }
+}
+
+/// Sessions are resumed with tickets, so that none takes memory here. Each configuration has tickets of its own: who
+/// showed a certificate that is no longer believed has to show one again.
+fn server_config(settings: &ServerTls) -> Result<Option<ServerConfig>, TlsFileProblem> {
+    let provider = Arc::new(ring::default_provider());
+    let Some(identity) = settings.identity(&provider)? else {
+        return Ok(None);
+    };
+    let shown: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(identity));
+    let verifier = client_verifier(settings, &provider)?;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows the suites of both versions of TLS")
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(shown);
+    config.alpn_protocols = Protocol::ALPN.map(<[u8]>::to_vec).to_vec();
+    // It fails only where the system gives no random bytes, and then no handshake succeeds either.
+    if let Ok(ticketer) = ring::Ticketer::new() {
+        config.ticketer = ticketer;
+    }
+    Ok(Some(config))
+}
+
+fn client_verifier(
+    settings: &ServerTls,
+    provider: &Arc<rustls::crypto::CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsFileProblem> {
+    let roots = match settings.client_auth {
+        ClientAuth::None => None,
+        ClientAuth::Optional | ClientAuth::Required => settings.client_authorities()?,
+    };
+    let Some(roots) = roots else {
+        return Ok(Arc::new(NoClientAuth));
+    };
+    let builder =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let builder = match settings.client_auth {
+        ClientAuth::Optional => builder.allow_unauthenticated(),
+        ClientAuth::None | ClientAuth::Required => builder,
+    };
+    let verifier = builder
+        .build()
+        .expect("there is at least one authority, and no list of revocations that could be bad");
+    Ok(verifier)
+}

@@ -1,0 +1,58 @@
+//! Log events of TLS on the public listener.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+
+use tracing::{debug, info, warn};
+
+use crate::telemetry::HandshakeFailure;
+
+/// A handshake failed. Not a line for every log: any scanner could fill it.
+pub struct HandshakeFailed<'a> {
+    /// The other side.
+    pub client_ip: IpAddr,
+    /// The kind of failure, as it is counted.
+    pub failure: HandshakeFailure,
+    /// All that is known of it.
+    pub reason: &'a dyn Display,
+}
+
+impl HandshakeFailed<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        debug!(
+            client_ip = %self.client_ip,
+            failure = self.failure.as_str(),
+            reason = %self.reason,
+            "a TLS handshake failed"
+        );
+    }
+}
+
+/// The files of `[server.tls]` have changed and were read.
+pub struct TlsReloaded;
+
+impl TlsReloaded {
+    /// Writes the line.
+    pub fn emit(&self) {
+        info!("the files of server.tls have changed: new connections use the new ones");
+    }
+}
+
+/// The files of `[server.tls]` have changed and cannot be used.
+pub struct TlsReloadRefused<'a> {
+    /// The setting that is at fault.
+    pub setting: &'static str,
+    /// What must be true of it, and is not.
+    pub problem: &'a dyn Display,
+}
+
+impl TlsReloadRefused<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(
+            reason = %format_args!("{} must be {}", self.setting, self.problem),
+            "the files of server.tls have changed and cannot be used: nothing has changed for connections; mend the files, they are read again then"
+        );
+    }
+}
