@@ -8,13 +8,14 @@ use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::body::{BodyLimits, RequestBody};
 use super::client::Client;
+use super::held_body::guarded_body;
 use super::ingest::Head;
 use super::policy::Policy;
 use super::refusal::{Code, Refusal};
@@ -29,6 +30,9 @@ use crate::telemetry::{Route, Telemetry};
 
 /// More headers than any client sends on purpose; HTTP/1 has the same limit in its parser.
 const MAX_HEADERS: usize = 100;
+
+/// The largest answer that may wait for an HTTP/2 client as long as its connection is open.
+const SMALL_ANSWER: u64 = 4 * 1024;
 
 /// The state that requests share.
 pub(super) struct Gate {
@@ -99,6 +103,8 @@ impl Gate {
         let began = Instant::now();
         let id = self.ids.of(request.headers());
         let asked = route(request.method(), request.uri().path());
+        // What a client sends ahead into a tunnel that it does not get is no request.
+        let is_tunnel = *request.method() == Method::CONNECT;
         let (parts, incoming) = request.into_parts();
         let version = parts.version;
         let mut body = RequestBody::new(incoming, parts.headers.contains_key(header::EXPECT));
@@ -118,7 +124,8 @@ impl Gate {
                 Asked::Rare(_) => Ok(self.rare(parts).await),
             },
         };
-        let ends_connection = outcome.as_ref().err().is_some_and(Refusal::ends_connection);
+        let ends_connection =
+            is_tunnel || outcome.as_ref().err().is_some_and(Refusal::ends_connection);
         let mut response = self.word(outcome, &id);
         response.headers_mut().insert(X_REQUEST_ID, id);
         if ends_connection || !body.is_taken() {
@@ -133,6 +140,10 @@ impl Gate {
         let status = response.status().as_u16();
         self.telemetry
             .request(route, status, began.elapsed(), body.bytes as u64);
+        let is_large = response.body().size_hint().lower() > SMALL_ANSWER;
+        if is_large && version == Version::HTTP_2 {
+            return response.map(|body| guarded_body(body, client.activity.answer()));
+        }
         response
     }
 
@@ -166,6 +177,9 @@ impl Gate {
             return Err(Refusal::doubtful_head(
                 "The only Transfer-Encoding that is read is `chunked`; for compression use Content-Encoding.",
             ));
+        }
+        if parts.uri.path().is_empty() && parts.method != Method::CONNECT {
+            return Err(Refusal::doubtful_head("The request has no path."));
         }
         if parts.headers.get_all(header::HOST).iter().nth(1).is_some() {
             return Err(Refusal::doubtful_head(
