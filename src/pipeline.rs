@@ -36,6 +36,7 @@ use crate::telemetry::Sources;
 use builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid};
 use charset::Charset;
 pub(crate) use coding::Coding;
+use coding::InflationLimits;
 use enrich::template::Template;
 use fields::Fields;
 use source_key::SourceKey;
@@ -56,7 +57,7 @@ pub struct Pipeline {
     codec: Codec,
     codecs: Vec<(String, Codec)>,
     drop_headers: Vec<String>,
-    max_content_length: usize,
+    inflation: InflationLimits,
     limits: EnvelopeLimits,
     on_invalid: crate::config::OnInvalid,
 }
@@ -148,6 +149,14 @@ pub enum DecodeError {
         /// The limit.
         max_bytes: usize,
     },
+    /// Longer, inflated, than a body of its length may become.
+    #[error(
+        "the body inflates to more than {max_ratio} times its length (ingest.max_inflation_ratio)"
+    )]
+    InflatesTooMuch {
+        /// The limit.
+        max_ratio: usize,
+    },
     /// Larger than allowed, enriched and rendered.
     #[error(
         "the events take more than {max_bytes} bytes once enriched (ingest.max_envelope_bytes)"
@@ -236,7 +245,7 @@ impl Pipeline {
             codec: config.ingest.codec,
             codecs: config.ingest.codecs.clone().into_iter().collect(),
             drop_headers: config.enrich.drop_headers.clone(),
-            max_content_length: config.ingest.max_content_length.as_usize(),
+            inflation: InflationLimits::new(&config.ingest),
             limits: EnvelopeLimits {
                 max_events: config.ingest.max_events_per_request,
                 max_bytes: config.ingest.max_envelope_bytes.as_usize(),
@@ -308,10 +317,11 @@ impl Pipeline {
         body: Bytes,
         reservation: &mut Reservation,
     ) -> Result<Bytes, DecodeError> {
+        let limit = self.inflation.of(body.len());
         let mut body = body;
         for coding in codings.iter().rev() {
             let packed = body.len();
-            let inflated = coding::inflate(*coding, &body, self.max_content_length, reservation)?;
+            let inflated = coding::inflate(*coding, &body, limit, reservation)?;
             body = Bytes::from(inflated);
             reservation.shrink(packed);
         }

@@ -193,3 +193,48 @@ fn the_log_on_disk_is_synchronous_and_knows_no_format_and_no_protocol() {
         }
     }
 }
+
+/// What a page names between backticks.
+fn quoted(page: &str) -> impl Iterator<Item = &str> {
+    page.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_test_that_the_threat_model_names_exists() {
+    let page = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let mut wrong = Vec::new();
+    for name in quoted(&page) {
+        let (file, test) = match name.split_once("::") {
+            Some((file, test)) => (file, Some(test)),
+            None => (name, None),
+        };
+        if !file.contains('/') || file.contains(' ') {
+            continue;
+        }
+        let is_there = match (test, fs::read_to_string(root().join(file))) {
+            (Some(test), Ok(text)) => text.contains(&format!("fn {test}(")),
+            (None, Ok(_)) => true,
+            (None, Err(_)) => root().join(file).is_dir(),
+            (Some(_), Err(_)) => false,
+        };
+        if !is_there {
+            wrong.push(name);
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "SECURITY.md names what is not there: {wrong:#?}"
+    );
+}
+
+#[test]
+fn every_threat_names_what_shows_its_defence() {
+    let page = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let threats: Vec<&str> = rows.filter(|row| !row.starts_with("| threat |")).collect();
+    assert!(threats.len() > 20, "the tables are not read: {threats:#?}");
+    for row in threats {
+        let shown_by = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        assert!(shown_by.contains('`'), "nothing shows it: {row}");
+    }
+}

@@ -28,6 +28,9 @@ pub struct Ingest {
     /// The longest body, compressed and inflated alike.
     #[validate(custom(function = checks::size_limit))]
     pub max_content_length: ByteSize,
+    /// How many times longer than on the wire a body may be inflated, once it is past [`Self::FREE_INFLATION`].
+    #[validate(range(min = 1, max = 1_000_000))]
+    pub max_inflation_ratio: usize,
     /// The longest event.
     #[validate(custom(function = checks::size_limit))]
     pub max_event_bytes: ByteSize,
@@ -46,6 +49,12 @@ pub struct Ingest {
     /// The status of a request that is shed: 503 or 429.
     #[serde(deserialize_with = "status::overload_status")]
     pub overload_status: u16,
+}
+
+impl Ingest {
+    /// Inflated bytes that any body may come to, however short it was: a small batch of one line again and again is
+    /// honest, and packs a thousand times and more.
+    pub const FREE_INFLATION: usize = 8 * 1024 * 1024;
 }
 
 /// What has happened to an event when the client reads a 2xx.

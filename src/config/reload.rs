@@ -85,6 +85,7 @@ impl Ingest {
             max_envelope_bytes: new.max_envelope_bytes,
             max_in_flight_bytes: self.max_in_flight_bytes,
             overload_status: self.overload_status,
+            max_inflation_ratio: new.max_inflation_ratio,
         }
     }
 }

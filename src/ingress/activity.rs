@@ -2,6 +2,7 @@
 //! the service), read by the connection's task. Atomics only.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -74,6 +75,9 @@ pub(super) struct Activity {
     written: AtomicU64,
     /// With HTTP/2 the streams come and go within one head or body of the connection.
     is_multiplexed: bool,
+    /// Milliseconds since `opened` at which each large answer went out that the client has not taken yet; only with
+    /// HTTP/2, where a client can be busy and leave one lying for ever.
+    untaken: Mutex<Vec<u64>>,
 }
 
 impl Activity {
@@ -85,6 +89,7 @@ impl Activity {
             requests: AtomicUsize::new(0),
             written: AtomicU64::new(0),
             is_multiplexed,
+            untaken: Mutex::default(),
         }
     }
 
@@ -105,6 +110,20 @@ impl Activity {
         if self.is_multiplexed {
             self.written.store(self.millis(), Ordering::Relaxed);
         }
+    }
+
+    /// A large answer goes out; it is taken when the guard is dropped.
+    pub(super) fn answer(self: &Arc<Self>) -> AnswerGuard {
+        let since = self.millis();
+        self.untaken().push(since);
+        AnswerGuard {
+            activity: Arc::clone(self),
+            since,
+        }
+    }
+
+    fn untaken(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.untaken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When something was last under way, as far as it is known.
@@ -163,12 +182,30 @@ impl Activity {
     pub(super) fn deadline(&self, limits: &TimeLimits) -> Option<Instant> {
         let state = self.state.load(Ordering::Relaxed);
         let limit = match self.doing() {
-            Doing::Idle => limits.idle,
-            Doing::Head => limits.head,
-            Doing::Answering => limits.answer,
-            Doing::Serving => return None,
+            Doing::Idle => Some(limits.idle),
+            Doing::Head => Some(limits.head),
+            Doing::Answering => Some(limits.answer),
+            Doing::Serving => None,
         };
-        Some(self.opened + Duration::from_millis(state >> 2) + limit)
+        let of_state = limit.map(|limit| self.opened + Duration::from_millis(state >> 2) + limit);
+        of_state
+            .into_iter()
+            .chain(self.answer_deadline(limits))
+            .min()
+    }
+
+    /// Whether the client has left a large answer lying for too long: there is no use in a goodbye then.
+    pub(super) fn is_answer_overdue(&self, limits: &TimeLimits) -> bool {
+        self.answer_deadline(limits)
+            .is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    fn answer_deadline(&self, limits: &TimeLimits) -> Option<Instant> {
+        if !self.is_multiplexed {
+            return None;
+        }
+        let since = self.untaken().iter().min().copied()?;
+        Some(self.opened + Duration::from_millis(since) + limits.answer)
     }
 }
 
@@ -187,6 +224,22 @@ pub(super) struct RequestGuard<'a>(&'a Activity);
 impl Drop for RequestGuard<'_> {
     fn drop(&mut self) {
         self.0.request_ended();
+    }
+}
+
+/// A large answer on its way to the client of an HTTP/2 connection.
+#[derive(Debug)]
+pub(super) struct AnswerGuard {
+    activity: Arc<Activity>,
+    since: u64,
+}
+
+impl Drop for AnswerGuard {
+    fn drop(&mut self) {
+        let mut untaken = self.activity.untaken();
+        if let Some(place) = untaken.iter().position(|since| *since == self.since) {
+            untaken.swap_remove(place);
+        }
     }
 }
 
@@ -239,5 +292,21 @@ mod tests {
         tokio::time::advance(Duration::from_secs(5)).await;
         activity.bytes_came();
         assert_eq!(seconds_left(&activity), Some(70));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_answer_has_its_time_however_busy_the_connection_is() {
+        let activity = Arc::new(Activity::new(Doing::Idle, true));
+        let first = activity.answer();
+        tokio::time::advance(Duration::from_secs(20)).await;
+        let request = activity.request();
+        let second = activity.answer();
+        assert_eq!(seconds_left(&activity), Some(30));
+        drop(first);
+        assert_eq!(seconds_left(&activity), Some(50));
+        drop(second);
+        assert_eq!(seconds_left(&activity), None);
+        drop(request);
+        assert_eq!(seconds_left(&activity), Some(75));
     }
 }

@@ -328,7 +328,7 @@ async fn supervise(
             };
             match (is_overdue(timer.as_mut(), deadline, cx), closing_since) {
                 (false, _) => return Poll::Pending,
-                (true, None) if doing == Doing::Idle => {
+                (true, None) if doing == Doing::Idle && !activity.is_answer_overdue(&limits) => {
                     conn.close();
                     closing_since = Some(Instant::now());
                 }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::ServiceExt;
@@ -16,6 +16,7 @@ use tower::ServiceExt;
 use super::body::{BodyLimits, RequestBody};
 use super::client::Client;
 use super::cors::{is_preflight, preflight};
+use super::held_body::guarded_body;
 use super::ingest::Head;
 use super::policy::Policy;
 use super::refusal::{Code, Refusal};
@@ -30,6 +31,9 @@ use crate::telemetry::{Route, Telemetry};
 
 /// More headers than any client sends on purpose; HTTP/1 has the same limit in its parser.
 const MAX_HEADERS: usize = 100;
+
+/// The largest answer that may wait for an HTTP/2 client as long as its connection is open.
+const SMALL_ANSWER: u64 = 4 * 1024;
 
 /// The state that requests share.
 pub(super) struct Gate {
@@ -120,9 +124,11 @@ impl Gate {
         let began = Instant::now();
         let id = self.ids.of(request.headers());
         let asked = route(request.method(), request.uri().path());
+        // What a client sends ahead into a tunnel that it does not get is no request.
+        let is_tunnel = *request.method() == Method::CONNECT;
         let (parts, incoming) = request.into_parts();
         let version = parts.version;
-        let policy = self.policy.load_full();
+        let policy = self.policy();
         let cors = policy.cors.as_ref();
         let permission = cors.map(|cors| cors.permission(&parts.headers));
         let mut body = RequestBody::new(incoming, parts.headers.contains_key(header::EXPECT));
@@ -130,7 +136,6 @@ impl Gate {
             Err(refusal) => Err(refusal),
             Ok(()) => match asked {
                 Asked::Ingest(api) => {
-                    let policy = self.policy();
                     let proxies = &policy.trusted_proxies;
                     let request = Head {
                         api,
@@ -138,7 +143,7 @@ impl Gate {
                         id: id.clone(),
                         parts,
                     };
-                    self.ingest(policy, request, &mut body).await
+                    self.ingest(Arc::clone(&policy), request, &mut body).await
                 }
                 Asked::IngestOptions if permission.is_some() && is_preflight(&parts.headers) => {
                     Ok(preflight())
@@ -146,7 +151,8 @@ impl Gate {
                 Asked::IngestOptions | Asked::Rare(_) => Ok(self.rare(parts).await),
             },
         };
-        let ends_connection = outcome.as_ref().err().is_some_and(Refusal::ends_connection);
+        let ends_connection =
+            is_tunnel || outcome.as_ref().err().is_some_and(Refusal::ends_connection);
         let mut response = self.word(outcome, &id);
         response.headers_mut().insert(X_REQUEST_ID, id);
         if let Some(permission) = permission {
@@ -160,6 +166,10 @@ impl Gate {
         let took = began.elapsed();
         self.telemetry
             .request(asked.counted_as(), status, took, body.bytes as u64);
+        let is_large = response.body().size_hint().lower() > SMALL_ANSWER;
+        if is_large && version == Version::HTTP_2 {
+            return response.map(|body| guarded_body(body, client.activity.answer()));
+        }
         response
     }
 
@@ -193,6 +203,9 @@ impl Gate {
             return Err(Refusal::doubtful_head(
                 "The only Transfer-Encoding that is read is `chunked`; for compression use Content-Encoding.",
             ));
+        }
+        if parts.uri.path().is_empty() && parts.method != Method::CONNECT {
+            return Err(Refusal::doubtful_head("The request has no path."));
         }
         if parts.headers.get_all(header::HOST).iter().nth(1).is_some() {
             return Err(Refusal::doubtful_head(

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
+use http_body_util::BodyExt;
 
+use super::activity::AnswerGuard;
 use crate::budget::Reservation;
 
 /// The text of a body, and what counts it. It lives as long as any slice of the text, wherever that waits.
@@ -25,5 +27,31 @@ pub(super) fn held_body(text: Vec<u8>, reservation: Arc<Reservation>) -> Body {
     Body::from(Bytes::from_owner(Held {
         text,
         _reservation: reservation,
+    }))
+}
+
+/// A piece of a body on its way to the client.
+struct OnItsWay {
+    piece: Bytes,
+    _guard: Arc<AnswerGuard>,
+}
+
+impl AsRef<[u8]> for OnItsWay {
+    fn as_ref(&self) -> &[u8] {
+        &self.piece
+    }
+}
+
+/// The body, with a guard that is dropped when the client has taken all of it.
+pub(super) fn guarded_body(body: Body, guard: AnswerGuard) -> Body {
+    let guard = Arc::new(guard);
+    Body::new(body.map_frame(move |frame| {
+        let guard = Arc::clone(&guard);
+        frame.map_data(|piece| {
+            Bytes::from_owner(OnItsWay {
+                piece,
+                _guard: guard,
+            })
+        })
     }))
 }

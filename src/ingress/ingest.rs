@@ -27,6 +27,10 @@ use crate::units::timestamp;
 /// Bodies above this are decoded beside the runtime: a megabyte takes about as long as a hundred small requests.
 const LARGE_BODY: usize = 256 * 1024;
 
+/// A head that is longer than those of honest clients is counted like a body: 250 streams of one HTTP/2 connection can
+/// each hold one while their bodies are waited for.
+const SMALL_HEAD: usize = 4 * 1024;
+
 /// What is known of a request before its body.
 pub(super) struct Head {
     pub(super) api: Api,
@@ -66,6 +70,10 @@ impl Gate {
         self.check_unread(key, &allowance, &head, body)?;
         let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
         let mut reservation = self.budget.reservation();
+        let head_bytes = head_bytes(&head.parts);
+        if head_bytes > SMALL_HEAD {
+            reservation.grow(head_bytes).map_err(DecodeError::from)?;
+        }
         let bytes = body.read(&self.body_limits, &mut reservation).await?;
         let deadline = Instant::now() + self.request_timeout;
         let request = IngestRequest {
@@ -228,6 +236,16 @@ fn for_answer(reservation: Arc<Reservation>, rejected: &[Rejected]) -> Arc<Reser
         // Somebody else still needs all of it.
         Err(shared) => shared,
     }
+}
+
+/// Bytes that a head takes, about.
+fn head_bytes(parts: &Parts) -> usize {
+    let target = parts.uri.path().len() + parts.uri.query().map_or(0, str::len);
+    let headers = parts.headers.iter();
+    let headers: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    target + headers
 }
 
 /// `Host`, or with HTTP/2 the authority.

@@ -184,6 +184,7 @@ impl From<DecodeError> for Refusal {
             DecodeError::UnsupportedCoding => Code::UnsupportedContentEncoding,
             DecodeError::BadCoding => Code::BadContentEncoding,
             DecodeError::BodyTooLarge { .. }
+            | DecodeError::InflatesTooMuch { .. }
             | DecodeError::EnvelopeTooLarge { .. }
             | DecodeError::NeverRoom => Code::BodyTooLarge,
             DecodeError::TooManyEvents { .. } => Code::TooManyEvents,

@@ -118,6 +118,10 @@ impl AsyncRead for ClientStream {
             let length = this.sniffed.len().min(buf.remaining());
             buf.put_slice(&this.sniffed[..length]);
             this.sniffed.advance(length);
+            if this.sniffed.is_empty() {
+                // An empty piece would keep the memory of the whole as long as the connection lives.
+                this.sniffed = Bytes::new();
+            }
             return Poll::Ready(Ok(()));
         }
         let filled = buf.filled().len();

@@ -9,6 +9,7 @@ use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
 use super::DecodeError;
 use crate::budget::Reservation;
+use crate::config::Ingest;
 use brotli_reader::BrotliReader;
 
 /// Log2 of the largest zstd window that is decoded: 8 MiB, what RFC 8878 asks every decoder to take. A frame
@@ -55,48 +56,113 @@ pub(crate) fn parse<'a>(
     Ok(codings)
 }
 
+/// How long bodies may become.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InflationLimits {
+    max_bytes: usize,
+    max_ratio: usize,
+}
+
+/// How long one body may become, whatever codings it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InflationLimit {
+    /// As long as any.
+    Bytes(usize),
+    /// Less, because it came so short.
+    Ratio {
+        /// What that comes to.
+        max_bytes: usize,
+        /// The limit.
+        max_ratio: usize,
+    },
+}
+
+impl InflationLimits {
+    pub(super) fn new(ingest: &Ingest) -> Self {
+        Self {
+            max_bytes: ingest.max_content_length.as_usize(),
+            max_ratio: ingest.max_inflation_ratio,
+        }
+    }
+
+    /// Those of a body that came in so many bytes.
+    pub(super) fn of(self, wire_bytes: usize) -> InflationLimit {
+        let Self {
+            max_bytes,
+            max_ratio,
+        } = self;
+        let by_ratio = wire_bytes
+            .saturating_mul(max_ratio)
+            .max(Ingest::FREE_INFLATION);
+        if by_ratio < max_bytes {
+            InflationLimit::Ratio {
+                max_bytes: by_ratio,
+                max_ratio,
+            }
+        } else {
+            InflationLimit::Bytes(max_bytes)
+        }
+    }
+}
+
+impl InflationLimit {
+    /// Fails when a body has become longer.
+    fn check(self, bytes: usize) -> Result<(), DecodeError> {
+        match self {
+            Self::Bytes(max_bytes) if bytes > max_bytes => {
+                Err(DecodeError::BodyTooLarge { max_bytes })
+            }
+            Self::Ratio {
+                max_bytes,
+                max_ratio,
+            } if bytes > max_bytes => Err(DecodeError::InflatesTooMuch { max_ratio }),
+            Self::Bytes(_) | Self::Ratio { .. } => Ok(()),
+        }
+    }
+}
+
 /// Undoes one coding. The result's capacity is reserved in `reservation`.
 ///
 /// # Errors
-/// [`DecodeError::BadCoding`] when the body is not what the coding says, [`DecodeError::BodyTooLarge`] above
-/// `max_bytes`, [`DecodeError::NoRoom`] or
-/// [`DecodeError::NeverRoom`] when the budget is used up.
+/// [`DecodeError::BadCoding`] when the body is not what the coding says, [`DecodeError::BodyTooLarge`] or
+/// [`DecodeError::InflatesTooMuch`] above `limit`, [`DecodeError::NoRoom`] or [`DecodeError::NeverRoom`] when the budget is
+/// used up.
 pub(super) fn inflate(
     coding: Coding,
     body: &[u8],
-    max_bytes: usize,
+    limit: InflationLimit,
     reservation: &mut Reservation,
 ) -> Result<Vec<u8>, DecodeError> {
     match coding {
-        Coding::Gzip => read_all(MultiGzDecoder::new(body), max_bytes, reservation),
-        Coding::Deflate => inflate_deflate(body, max_bytes, reservation),
+        Coding::Gzip => read_all(MultiGzDecoder::new(body), limit, reservation),
+        Coding::Deflate => inflate_deflate(body, limit, reservation),
         Coding::Zstd => {
             let mut decoder =
                 zstd::Decoder::with_buffer(body).map_err(|_| DecodeError::BadCoding)?;
             decoder
                 .window_log_max(ZSTD_WINDOW_LOG_MAX)
                 .map_err(|_| DecodeError::BadCoding)?;
-            read_all(decoder, max_bytes, reservation)
+            read_all(decoder, limit, reservation)
         }
-        Coding::Brotli => read_all(BrotliReader::new(body), max_bytes, reservation),
+        Coding::Brotli => read_all(BrotliReader::new(body), limit, reservation),
     }
 }
 
 /// `deflate` means zlib (RFC 9110, 8.4.1.2), but many senders leave the zlib header out.
 fn inflate_deflate(
     body: &[u8],
-    max_bytes: usize,
+    limit: InflationLimit,
     reservation: &mut Reservation,
 ) -> Result<Vec<u8>, DecodeError> {
     if has_zlib_header(body) {
         let mut decoder = ZlibDecoder::new(body);
-        let inflated = read_all(&mut decoder, max_bytes, reservation);
+        let inflated = read_all(&mut decoder, limit, reservation);
         if inflated != Err(DecodeError::BadCoding) {
             return whole(inflated?, decoder.into_inner());
         }
     }
     let mut decoder = DeflateDecoder::new(body);
-    let inflated = read_all(&mut decoder, max_bytes, reservation)?;
+    let inflated = read_all(&mut decoder, limit, reservation)?;
     whole(inflated, decoder.into_inner())
 }
 
@@ -115,7 +181,7 @@ fn whole(inflated: Vec<u8>, rest: &[u8]) -> Result<Vec<u8>, DecodeError> {
 
 fn read_all(
     mut decoder: impl Read,
-    max_bytes: usize,
+    limit: InflationLimit,
     reservation: &mut Reservation,
 ) -> Result<Vec<u8>, DecodeError> {
     let mut inflated = Vec::new();
@@ -127,10 +193,11 @@ fn read_all(
         let step = (inflated.capacity() - inflated.len()) as u64;
         match decoder.by_ref().take(step).read_to_end(&mut inflated) {
             Ok(0) => break Ok(()),
-            Ok(_) if inflated.len() > max_bytes => {
-                break Err(DecodeError::BodyTooLarge { max_bytes });
+            Ok(_) => {
+                if let Err(error) = limit.check(inflated.len()) {
+                    break Err(error);
+                }
             }
-            Ok(_) => {}
             Err(_) => break Err(DecodeError::BadCoding),
         }
     };
@@ -165,7 +232,7 @@ mod tests {
         inflate(
             coding,
             body,
-            max,
+            InflationLimit::Bytes(max),
             &mut ByteBudget::new(1 << 24).reservation(),
         )
     }
@@ -226,9 +293,58 @@ mod tests {
             );
             let mut tiny = ByteBudget::new(1000).reservation();
             assert_eq!(
-                inflate(coding, &packed, 1 << 20, &mut tiny),
+                inflate(coding, &packed, InflationLimit::Bytes(1 << 20), &mut tiny),
                 Err(DecodeError::NeverRoom)
             );
+        }
+    }
+
+    #[test]
+    fn a_short_body_becomes_as_long_as_its_ratio_allows() {
+        let limits = InflationLimits {
+            max_bytes: 100 << 20,
+            max_ratio: 250,
+        };
+        let ratio = |max_bytes| InflationLimit::Ratio {
+            max_bytes,
+            max_ratio: 250,
+        };
+        assert_eq!(limits.of(0), ratio(8 << 20));
+        assert_eq!(limits.of(1000), ratio(8 << 20));
+        assert_eq!(limits.of(100_000), ratio(25_000_000));
+        assert_eq!(limits.of(1 << 20), InflationLimit::Bytes(100 << 20));
+        assert_eq!(limits.of(usize::MAX), InflationLimit::Bytes(100 << 20));
+        let small = InflationLimits {
+            max_bytes: 1000,
+            ..limits
+        };
+        assert_eq!(small.of(1), InflationLimit::Bytes(1000));
+    }
+
+    #[test]
+    fn beyond_its_ratio_a_body_is_refused_and_its_room_given_back() {
+        let zeros = vec![0; 300_000];
+        let max_ratio = 250;
+        for (coding, packed) in [
+            (Coding::Gzip, gzip(&zeros)),
+            (Coding::Deflate, zlib(&zeros)),
+            (Coding::Zstd, zstd::encode_all(&zeros[..], 3).unwrap()),
+            (Coding::Brotli, brotli(&zeros)),
+        ] {
+            let limit = |max_bytes| InflationLimit::Ratio {
+                max_bytes,
+                max_ratio,
+            };
+            let budget = ByteBudget::new(1 << 24);
+            let mut reservation = budget.reservation();
+            assert_eq!(
+                inflate(coding, &packed, limit(299_999), &mut reservation),
+                Err(DecodeError::InflatesTooMuch { max_ratio }),
+                "{coding:?}"
+            );
+            assert_eq!(budget.used(), 0);
+            let whole = inflate(coding, &packed, limit(300_000), &mut reservation);
+            assert_eq!(whole.unwrap(), zeros, "{coding:?}");
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod compress;
 pub(crate) mod fake_broker;
 pub(crate) mod http2_client;
+pub(crate) mod http2_frames;
 pub(crate) mod keys;
 pub(crate) mod names;
 pub(crate) mod numbered;

@@ -37,6 +37,7 @@ const KEYS: &[(&str, &str, bool)] = &[
     ("ingest.max_envelope_bytes", "'1KiB'", LIVE),
     ("ingest.max_in_flight_bytes", "'1KiB'", RESTART),
     ("ingest.overload_status", "429", RESTART),
+    ("ingest.max_inflation_ratio", "2", LIVE),
     ("enrich.ecs_compatibility", "'v1'", LIVE),
     ("enrich.remote_host_target_field", "'a'", LIVE),
     ("enrich.request_headers_target_field", "'a'", LIVE),

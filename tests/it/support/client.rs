@@ -1,6 +1,7 @@
 //! A small HTTP/1 client over a bare connection: sends the bytes that it is given, reads answers and nothing more.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -70,6 +71,14 @@ impl Connection {
     fn over_tcp(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self::over(stream)
+    }
+
+    /// Whether the server has said something, or closed, before a moment has passed.
+    pub(crate) async fn has_bytes(&mut self) -> bool {
+        let moment = Duration::from_millis(2);
+        tokio::time::timeout(moment, self.stream.readable())
+            .await
+            .is_ok()
     }
 
     /// Breaks the connection with a reset.
@@ -207,6 +216,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         while self.read_more().await {}
         std::mem::take(&mut self.unread)
+    }
+
+    /// Everything up to the end that the server makes, be it a reset.
+    pub(crate) async fn rest_or_reset(&mut self) -> Vec<u8> {
+        loop {
+            let reading = self.stream.read_buf(&mut self.unread);
+            match in_time("bytes from the server", reading).await {
+                Ok(bytes) if bytes > 0 => {}
+                Ok(_) | Err(_) => return std::mem::take(&mut self.unread),
+            }
+        }
     }
 
     /// Fails unless the server has closed the connection without another byte.

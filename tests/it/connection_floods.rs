@@ -1,0 +1,87 @@
+//! More connections than there is room for: health checks get through, others are told, and nothing has to be restarted.
+
+use crate::support::client::{Connection, JSON};
+use crate::support::eventually;
+use crate::support::fake_broker::FakeBroker;
+use crate::support::test_app::TestApp;
+
+/// How many connections are accepted beyond `server.max_connections`.
+const RESERVE: usize = 64;
+
+#[tokio::test]
+async fn health_is_answered_through_a_flood_of_silent_connections() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "[server]\nmax_connections = 10").await;
+    let mut flood: Vec<Connection> = Vec::new();
+    for _ in 0..10 + RESERVE + 30 {
+        flood.push(app.connect().await);
+    }
+    // It waits behind the reserve until those that say nothing are closed.
+    for target in ["/health", "/ready", "/"] {
+        assert_eq!(app.get(target).await.status, 200, "{target}");
+    }
+    drop(flood);
+    app.until_connections(0).await;
+    assert_eq!(app.post("/", &[JSON], "{}").await.status, 200);
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 1);
+}
+
+#[tokio::test]
+async fn everything_else_beyond_the_most_connections_is_refused_before_its_body() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "[server]\nmax_connections = 1").await;
+    let mut first = app.connect().await;
+    assert_eq!(first.request("GET", "/live", &[], "").await.status, 200);
+    for (method, target) in [
+        ("POST", "/"),
+        ("PUT", "/app-logs"),
+        ("POST", "/v1/events"),
+        ("GET", "/openapi.yaml"),
+        ("DELETE", "/app-logs"),
+    ] {
+        let mut reserve = app.connect().await;
+        let line = format!("{method} {target} HTTP/1.1\r\nHost: x\r\n");
+        reserve
+            .send(line + "Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n")
+            .await;
+        let answer = reserve.answer().await;
+        assert_eq!(
+            (answer.status, answer.problem_code().as_str()),
+            (503, "overloaded"),
+            "{method} {target}"
+        );
+        assert!(answer.header("retry-after").is_some());
+        reserve.expect_closed().await;
+    }
+    assert_eq!(first.request("POST", "/", &[JSON], "{}").await.status, 200);
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 1);
+}
+
+#[tokio::test]
+async fn a_storm_of_connections_that_come_and_go_leaves_nothing_behind() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "[server]\nmax_connections = 20").await;
+    for number in 0..1000 {
+        let mut connection = app.connect().await;
+        match number % 4 {
+            0 => {}
+            1 => connection.reset(),
+            2 => drop(connection.try_send("POST / HTTP/1.1\r\nHost").await),
+            _ => {
+                connection
+                    .try_send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+                    .await;
+                connection.reset();
+            }
+        }
+    }
+    app.until_connections(0).await;
+    eventually("room for a request", async || {
+        (app.post("/", &[JSON], "{}").await.status == 200).then_some(())
+    })
+    .await;
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 1);
+}
