@@ -107,8 +107,10 @@ impl Writer {
         for (request, _) in placed {
             self.accept(request);
         }
-        self.refuse_for_room(no_room);
+        self.note_refused(&no_room);
+        // Before the answers: who is refused and looks again must find a spool that is full.
         self.look_out();
+        self.refuse_for_room(no_room);
     }
 
     /// Appends what fits. What finds no room is tried once more when space can be given back.
@@ -237,10 +239,7 @@ impl Writer {
         let _gone = answer.send(Ok(()));
     }
 
-    fn refuse_for_room(&mut self, no_room: Vec<Request>) {
-        if no_room.is_empty() {
-            return;
-        }
+    fn note_refused(&mut self, no_room: &[Request]) {
         let bytes = |request: &Request| {
             request
                 .pieces()
@@ -248,7 +247,13 @@ impl Writer {
                 .map(|piece| piece.len() as u64)
                 .sum()
         };
-        self.refused_bytes = no_room.iter().map(bytes).min();
+        self.refused_bytes = no_room.iter().map(bytes).min().or(self.refused_bytes);
+    }
+
+    fn refuse_for_room(&self, no_room: Vec<Request>) {
+        if no_room.is_empty() {
+            return;
+        }
         let retry_after = self.shared.lanes().time_to_purge();
         refuse(no_room, AppendError::Full { retry_after });
     }
