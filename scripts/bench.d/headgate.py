@@ -25,6 +25,7 @@ dir = "{folder}/spool"
 dir = "{folder}/dead-letters"
 [broker]
 urls = [{urls}]
+{broker}
 [log]
 level = "error"
 {key}
@@ -40,7 +41,8 @@ hash = "sha256:{hashlib.sha256(KEY.encode()).hexdigest()}"
 
 
 class Headgate(Server):
-    """A server with its folders below its own; `broker_ports` is a port or several."""
+    """A server with its folders below its own. `broker_ports` is a port or several; `spool` and `broker` are further lines of
+    those sections."""
 
     health_path = "/ready"
 
@@ -54,6 +56,7 @@ class Headgate(Server):
         key: bool = False,
         tls: bool = False,
         spool: str = "",
+        broker: str = "",
     ):
         super().__init__(folder)
         self.binary = programs.headgate
@@ -62,7 +65,7 @@ class Headgate(Server):
         self.admin_port = free_port()
         self.has_key = key
         self.tls = tls
-        self.spool = spool
+        self.spool, self.broker = spool, broker
         if key:
             self.headers = {"Authorization": f"Bearer {KEY}"}
 
@@ -76,6 +79,7 @@ class Headgate(Server):
                 urls=", ".join(f'"http://127.0.0.1:{port}/"' for port in self.broker_ports),
                 durability=self.durability,
                 spool=self.spool,
+                broker=self.broker,
                 tls=self.certificate() if self.tls else "",
                 key=API_KEY if self.has_key else "",
             )

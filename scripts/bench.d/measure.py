@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import load
 from bodies import Body
 from load import Load
+from processes import ServerFailed
 from server import Books, Counts, Server
 from standin import Sink
 
@@ -64,13 +65,15 @@ def measure(server: Server, sink: Sink, body: Body, connections: int, seconds: f
     server.process.check_alive()
 
     events = (seen.requests - seen.refused) * body.events
+    if not events:
+        raise ServerFailed(f"no request was answered with success, {seen.refused} refused, {seen.socket_errors} socket errors")
     books = difference(books_before, books_after) if books_after else None
     at_broker = difference(counts_before, counts_after)
     unsure = (connections + seen.refused) * body.events
     lost, doubled = losses(server, events, unsure, books, at_broker)
     return Measurement(
         events_per_second=events / seen.duration_us * 1e6,
-        cpu_us_per_event=cpu * 1e6 / events if events else float("nan"),
+        cpu_us_per_event=cpu * 1e6 / events,
         p50_ms=seen.p50_us / 1000,
         p99_ms=seen.p99_us / 1000,
         p999_ms=seen.p999_us / 1000,
@@ -107,8 +110,6 @@ def faults(seen: Load, events: int, unsure: int, books: Books | None, lost: int 
     does not promise that nothing was stored."""
     if seen.socket_errors:
         yield f"{seen.socket_errors} socket errors"
-    if not events:
-        yield "no request was answered with success"
     if lost:
         yield f"{lost} events lost"
     if doubled:

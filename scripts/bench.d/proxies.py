@@ -1,6 +1,7 @@
 """nginx and haproxy, as plain proxies with kept connections on both sides."""
 
 import os
+import resource
 from pathlib import Path
 
 from certificate import self_signed
@@ -9,7 +10,8 @@ from server import Programs, Server
 # As many as the runtime of the Rust servers takes threads.
 WORKERS = os.cpu_count() or 1
 
-MAX_CONNECTIONS = 16_384
+# haproxy takes two open files for each of its connections, and some.
+MAX_CONNECTIONS = min(16_384, (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 200) // 2)
 
 NGINX_CONFIGURATION = """
 {user}
