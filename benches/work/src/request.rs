@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use headgate::config::Config;
 use headgate::ingress::Ingress;
-use headgate::lifecycle::Lifecycle;
+use headgate::lifecycle::{Lifecycle, TaskGroup};
 use headgate::spool::{Acknowledge, LeaseLimits, Spool};
 use headgate::telemetry::{Output, Telemetry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 
 use crate::decode::config;
 
@@ -25,15 +25,17 @@ const EVERYTHING: LeaseLimits = LeaseLimits {
 
 /// A server, and a request that it is sent again and again over one connection.
 pub struct Requests {
-    config: Config,
+    runtime: Runtime,
+    spool: Spool,
+    connection: TcpStream,
     request: Vec<u8>,
 }
 
 impl Requests {
-    /// A request with this body.
+    /// Starts a server, connects to it, and makes a request with this body.
     ///
     /// # Errors
-    /// See [`config`].
+    /// There is no loopback.
     pub fn new(media_type: &str, body: &str) -> Result<Self> {
         // A request id of our own: the server's are random.
         let head = format!(
@@ -41,56 +43,51 @@ impl Requests {
              X-Request-Id: bench\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (spool, connection) = runtime.block_on(serve_and_connect())?;
         Ok(Self {
-            config: config()?,
+            runtime,
+            spool,
+            connection,
             request: [head.as_bytes(), body.as_bytes()].concat(),
         })
     }
 
-    /// Sends the request so often, one after the other.
+    /// Sends the request, reads the answer, and takes the events out of the spool.
     ///
     /// # Errors
-    /// There is no loopback, or an answer was not 200.
-    pub fn exchange(&self, times: usize) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(self.serve_and_send(times))
+    /// The answer was not 200.
+    pub fn exchange(&mut self) -> Result<()> {
+        self.runtime.block_on(async {
+            self.connection.write_all(&self.request).await?;
+            let mut answer = [0; 1024];
+            let bytes = self.connection.read(&mut answer).await?;
+            let answer = &answer[..bytes];
+            ensure!(
+                answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"\r\n\r\nok"),
+                "answered {}",
+                String::from_utf8_lossy(answer)
+            );
+            self.spool.ack(&self.spool.lease(EVERYTHING).await);
+            Ok(())
+        })
     }
+}
 
-    async fn serve_and_send(&self, times: usize) -> Result<()> {
-        let metrics = &self.config.metrics;
-        let labels = metrics.source_labels();
-        let telemetry = Arc::new(Telemetry::new(labels, metrics.max_sources, Output::File));
-        let spool = Spool::in_memory(SPOOL_BYTES, Acknowledge::Queued, Arc::clone(&telemetry));
-        let ingress = Ingress::new(&self.config, spool.clone(), telemetry, Lifecycle::new());
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        tokio::select! {
-            biased;
-            () = ingress.serve(listener, &self.config) => Ok(()),
-            sent = async {
-                let mut connection = TcpStream::connect(address).await?;
-                connection.set_nodelay(true)?;
-                for _ in 0..times {
-                    self.send(&mut connection).await?;
-                    spool.ack(&spool.lease(EVERYTHING).await);
-                }
-                Ok(())
-            } => sent,
-        }
-    }
-
-    async fn send(&self, connection: &mut TcpStream) -> Result<()> {
-        connection.write_all(&self.request).await?;
-        let mut answer = [0; 1024];
-        let bytes = connection.read(&mut answer).await?;
-        let answer = &answer[..bytes];
-        ensure!(
-            answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"\r\n\r\nok"),
-            "answered {}",
-            String::from_utf8_lossy(answer)
-        );
-        Ok(())
-    }
+async fn serve_and_connect() -> Result<(Spool, TcpStream)> {
+    let config = config()?;
+    let labels = config.metrics.source_labels();
+    let max_sources = config.metrics.max_sources;
+    let telemetry = Arc::new(Telemetry::new(labels, max_sources, Output::File));
+    let spool = Spool::in_memory(SPOOL_BYTES, Acknowledge::Queued, Arc::clone(&telemetry));
+    let ingress = Ingress::new(&config, spool.clone(), telemetry, Lifecycle::new());
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    // Ends with the runtime.
+    TaskGroup::default().spawn(async move { ingress.serve(listener, &config).await });
+    let connection = TcpStream::connect(address).await?;
+    connection.set_nodelay(true)?;
+    Ok((spool, connection))
 }
