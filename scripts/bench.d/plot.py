@@ -38,7 +38,7 @@ def draw(results: Results, file: Path) -> None:
     """Two charts below each other: CPU for each event, and the latency of the slowest hundredth."""
     connections = usual_connections(results)
     bodies = [cell.body for cell in results.all_cells() if cell.connections == connections]
-    servers = list(dict.fromkeys(one.server for one in results.cells if one.connections == connections))
+    servers = everywhere(results, [Cell(body, connections) for body in bodies])
     with plt.rc_context(STYLE):
         figure, (cpu, latency) = plt.subplots(2, 1, figsize=(10, 7.5), layout="constrained")
         bars(cpu, results, connections, bodies, servers, lambda one: one.cpu_us_per_event)
@@ -54,6 +54,16 @@ def usual_connections(results: Results) -> int:
     return USUAL_CONNECTIONS if USUAL_CONNECTIONS in known else known[0]
 
 
+def everywhere(results: Results, cells: list[Cell]) -> list[str]:
+    """The servers that were measured with every body; the tables have the others too."""
+    first, *others = (list(results.of(cell)) for cell in cells)
+    return [server for server in first if all(server in other for other in others)]
+
+
+def short(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
 def bars(axes, results: Results, connections: int, bodies: list[str], servers: list[str], value: Value) -> None:
     """A group for each body, a bar for each server."""
     width = 0.84 / len(servers)
@@ -67,7 +77,7 @@ def bars(axes, results: Results, connections: int, bodies: list[str], servers: l
             # One label for each server, from the first body.
             label = server if place == 0 else None
             axes.bar(at, known, width * 0.9, color=COLOURS[index % len(COLOURS)], label=label)
-            axes.annotate(f"{known:.2g}", (at, known), ha="center", va="bottom", fontsize=6, color=INK)
+            axes.annotate(short(known), (at, known), ha="center", va="bottom", fontsize=6, color=INK)
     axes.set_yscale("log")
     axes.margins(y=0.18)
     axes.set_xticks(range(len(bodies)), bodies)
