@@ -61,7 +61,9 @@ def log_event(index: int, number: int | None = None) -> str:
 def nasty_event(index: int) -> str:
     """What costs: escapes, Cyrillic, a stack trace, nesting, white space that is to be blanked."""
     chance = random.Random(index)
-    frames = "".join(f"\n\tat com.example.Part{frame}.run(Part{frame}.java:{chance.randrange(900)})" for frame in range(4))
+    frames = "".join(
+        f"\n\tat com.example.Part{frame}.run(Part{frame}.java:{chance.randrange(900)})" for frame in range(4)
+    )
     event = {
         "message": f'Заказ {chance.randrange(10**6)} принят: "оплата картой"',
         "request": f"POST /{EVENT_MARK}/анна",

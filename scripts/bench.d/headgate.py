@@ -41,8 +41,8 @@ hash = "sha256:{hashlib.sha256(KEY.encode()).hexdigest()}"
 
 
 class Headgate(Server):
-    """A server with its folders below its own. `broker_ports` is a port or several; `spool` and `broker` are further lines of
-    those sections."""
+    """A server with its folders below its own. `broker_ports` is a port or several; `spool` and `broker` are further
+    lines of those sections."""
 
     health_path = "/ready"
 

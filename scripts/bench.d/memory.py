@@ -9,8 +9,8 @@ POLL_SECONDS = 0.1
 
 
 class Memory:
-    """The highest figures since the start, in MiB, looked at ten times a second. The budget is asked for after the memory
-    was read, so that a request which ended between the two makes it look worse and not better."""
+    """The highest figures since the start, in MiB, looked at ten times a second. The budget is asked for after the
+    memory was read, so that a request which ended between the two makes it look worse and not better."""
 
     def __init__(self, process: Process, admin_port: int):
         self.process, self.admin_port = process, admin_port

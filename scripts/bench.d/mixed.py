@@ -1,4 +1,4 @@
-"""Three kinds of clients at once, beside a Broker that is quick and then one that is slow: what the clients feel of it."""
+"""Three kinds of clients at once, beside a quick Broker and then a slow one: what the clients feel of it."""
 
 from collections.abc import Iterator
 
@@ -26,16 +26,16 @@ def measure(name: str, number: int, server: Server, sink: Sink, delay_ms: int, s
     before = sink.counts()
     sink.answer_after(delay_ms)
     try:
-        clients = {
-            body: Wrk(server, BODIES[body](), connections, seconds) for body, connections in CLIENTS.items()
-        }
+        clients = {body: Wrk(server, BODIES[body](), connections, seconds) for body, connections in CLIENTS.items()}
         seen = {body: client.result() for body, client in clients.items()}
     finally:
         sink.answer_after(0)
     books, counts, _ = settle(server, sink)
     server.process.check_alive()
     arrived = counts.events - before.events
-    faults = (f"{books.accepted} events accepted, {arrived} at the Broker",) if books and books.accepted != arrived else ()
+    faults = (
+        (f"{books.accepted} events accepted, {arrived} at the Broker",) if books and books.accepted != arrived else ()
+    )
     for body, load in seen.items():
         yield result(name, number, delay_ms, body, load, faults)
 

@@ -54,7 +54,9 @@ def arguments(description: str) -> argparse.Namespace:
     what.add_argument("--seconds", type=seconds, help="of load for each measurement; default 5, with --quick 1")
     what.add_argument("--connections", type=several, metavar="N,…", help=f"default {plan.USUAL_CONNECTIONS}")
     what.add_argument("--only", type=names_of(SERVERS), metavar="SERVER,…", help=f"default {','.join(plan.SERVERS)}")
-    what.add_argument("--bodies", type=names_of(BODIES), metavar="BODY,…", help=f"default {','.join(plan.USUAL_BODIES)}")
+    what.add_argument(
+        "--bodies", type=names_of(BODIES), metavar="BODY,…", help=f"default {','.join(plan.USUAL_BODIES)}"
+    )
     what.add_argument("--mixed", action="store_true", help="also three kinds of clients at once beside a slow Broker")
     what.add_argument("--headgate", type=Path, metavar="PATH", help="a binary; default: built from this checkout")
 
@@ -62,7 +64,9 @@ def arguments(description: str) -> argparse.Namespace:
     sets.add_argument("--quick", action="store_true", help="a short look: figures that are not to be quoted")
     sets.add_argument("--report", action="store_true", help="everything, written to docs/; about half an hour")
     sets.add_argument("--check", action="store_true", help="no figures: whether each numbered event arrives once")
-    sets.add_argument("--from", dest="source", type=Path, metavar="FILE", help="measure nothing: show this results file")
+    sets.add_argument(
+        "--from", dest="source", type=Path, metavar="FILE", help="measure nothing: show this results file"
+    )
 
     out = parser.add_argument_group("what is made of it")
     out.add_argument("--bars", action="store_true", help="tell whether the targets hold")

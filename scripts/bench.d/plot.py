@@ -8,14 +8,25 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
-
 from measure import Measurement  # noqa: E402
 from plan import USUAL_CONNECTIONS  # noqa: E402
 from results import Cell, Results, middle  # noqa: E402
 
-# Grey has the same contrast to white and to black; the bars' colours are those of Okabe and Ito, which differ for every eye.
+# Grey is read on white and on black; the bars' colours are those of Okabe and Ito, which differ for every eye.
 INK = "#808080"
-COLOURS = ("#999999", "#56b4e9", "#0072b2", "#e69f00", "#cc79a7", "#d55e00", "#009e73", "#b8a800", "#7f5fa8", "#a05a2c", "#5a8f00")
+COLOURS = (
+    "#999999",
+    "#56b4e9",
+    "#0072b2",
+    "#e69f00",
+    "#cc79a7",
+    "#d55e00",
+    "#009e73",
+    "#b8a800",
+    "#7f5fa8",
+    "#a05a2c",
+    "#5a8f00",
+)
 
 STYLE = {
     "text.color": INK,
@@ -85,3 +96,4 @@ def bars(axes, results: Results, connections: int, bodies: list[str], servers: l
     axes.grid(axis="y", alpha=0.25, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())

@@ -87,7 +87,11 @@ def steps(options: Options) -> Iterator[Step]:
     """All of them, in order."""
     for number in options.connections:
         for server in CONNECTED_SERVERS:
-            yield Step("connections", f"{server}, {number:,}", lambda folder, s=server, n=number: connected(options, s, n, folder))
+            yield Step(
+                "connections",
+                f"{server}, {number:,}",
+                lambda folder, s=server, n=number: connected(options, s, n, folder),
+            )
     for size in (0, options.backlog_bytes):
         yield Step("backlog", f"{size / 2**30:.1f} GiB", lambda folder, size=size: backlog(options, size, folder))
     for number in BROKERS:
