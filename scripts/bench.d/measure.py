@@ -42,7 +42,8 @@ class Measurement:
 
 def settle(server: Server, sink: Sink) -> tuple[Books | None, Counts, float]:
     """Waits until nothing moves any more: the books are settled (or the time is up) and the stand-in has counted
-    the same twice, or several times where there are no books. Returns both, and the seconds until what was seen last."""
+    the same twice, or several times where there are no books. Returns both, and the seconds until what was seen
+    last."""
     started = time.monotonic()
     books, counts, moved_at, still = server.books(), sink.counts(), started, 0
     while True:
