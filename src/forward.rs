@@ -22,15 +22,19 @@ mod stdout;
 mod suspicion;
 mod waiting;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::config::{BrokerFormat, Config, OutputType};
 use crate::dead_letters::DeadLetters;
 use crate::lifecycle::{Lifecycle, TaskGroup};
-use crate::spool::{LeaseLimits, Spool};
+use crate::spool::{LeaseLimits, Part, Spool};
 use crate::telemetry::Telemetry;
 use backoff::Backoff;
+use batch::Batch;
 use batches::Batches;
 use broker::Broker;
 use brokers::Brokers;
@@ -48,6 +52,15 @@ const LOCAL_LIMITS: LeaseLimits = LeaseLimits {
     max_bytes: 4 * 1024 * 1024,
     linger: Duration::ZERO,
 };
+
+/// The body of a request to a Broker with these events: what benchmarks measure.
+#[doc(hidden)]
+pub fn body_of(
+    parts: Vec<Part>,
+    format: BrokerFormat,
+) -> impl hyper::body::Body<Data = Bytes, Error = Infallible> {
+    encode::encode(&Batch { parts }, format)
+}
 
 /// The running outputs.
 pub struct Forward {

@@ -1,16 +1,23 @@
-"""Processes and ports: start, await, measure from /proc, end by pid. Linux only."""
+"""Processes and ports: start, await, measure, end by pid. Linux only."""
 
 import http.client
 import os
+import random
+import resource
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from pathlib import Path
 
 START_SECONDS = 10
 STOP_SECONDS = 30
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+# What the kernel knows as CPUCLOCK_SCHED: time on a processor, in nanoseconds.
+PROCESS_CLOCK = 2
+
+GIVEN_PORTS: set[int] = set()
 
 
 class ServerFailed(Exception):
@@ -18,20 +25,51 @@ class ServerFailed(Exception):
 
 
 def free_port() -> int:
+    """A port that nobody listens on, and never the same twice. It is below those that outgoing connections get, of
+    which the load makes many while a server is about to start."""
+    outgoing_from = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(1000):
+        port = random.randrange(min(10_000, outgoing_from - 1), outgoing_from)
+        if port not in GIVEN_PORTS and is_free(port):
+            GIVEN_PORTS.add(port)
+            return port
+    raise ServerFailed("no free port was found")
+
+
+def is_free(port: int) -> bool:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
-def get(port: int, path: str) -> tuple[int, str]:
-    """Status and text of a GET over a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+def ask(port: int, method: str, path: str, body: str = "", tls: bool = False) -> tuple[int, str]:
+    """Status and text of an answer, over a connection of its own. Whose certificate it is does not matter here."""
+    if tls:
+        context = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request("GET", path)
+        connection.request(method, path, body or None)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
     finally:
         connection.close()
+
+
+def get(port: int, path: str, tls: bool = False) -> tuple[int, str]:
+    return ask(port, "GET", path, tls=tls)
+
+
+def raise_open_files() -> int:
+    """As many open files as the system lets this process and its children have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 class Process:
@@ -42,23 +80,23 @@ class Process:
         self.log = log
         # A setting of the person's own shell must not reach the server under test.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HEADGATE_")}
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             self.child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
             )
 
-    def await_answer(self, port: int, path: str) -> None:
+    def await_answer(self, port: int, path: str, tls: bool = False, seconds: float = START_SECONDS) -> None:
         """Returns as soon as a GET is answered below 500."""
-        give_up_at = time.monotonic() + START_SECONDS
+        give_up_at = time.monotonic() + seconds
         while time.monotonic() < give_up_at:
             self.check_alive()
             try:
-                if get(port, path)[0] < 500:
+                if get(port, path, tls)[0] < 500:
                     return
             except (OSError, http.client.HTTPException):
                 pass
             time.sleep(0.02)
-        raise ServerFailed(f"no answer from {self.program} within {START_SECONDS} s\n{self.log_tail()}")
+        raise ServerFailed(f"no answer from {self.program} within {seconds} s\n{self.log_tail()}")
 
     def check_alive(self) -> None:
         if self.child.poll() is not None:
@@ -74,12 +112,21 @@ class Process:
         return [pid, *map(int, children.split())]
 
     def cpu_seconds(self) -> float:
-        """User and system time of all its processes since their start."""
-        return sum(map(cpu_ticks, self.pids())) / CLOCK_TICKS
+        """User and system time of all its processes since their start, threads that have ended included."""
+        return sum(map(cpu_nanoseconds, self.pids())) / 1e9
+
+    def forget_peak_rss(self) -> None:
+        """Begins the peak of the memory anew."""
+        for pid in self.pids():
+            # proc(5): 5 resets the "high water mark".
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
 
     def peak_rss_mib(self) -> float:
         """The sum of the peaks of all its processes; pages that they share count for each."""
-        return sum(map(peak_rss_kib, self.pids())) / 1024
+        return sum(memory_kib(pid, "VmHWM") for pid in self.pids()) / 1024
+
+    def rss_mib(self) -> float:
+        return sum(memory_kib(pid, "VmRSS") for pid in self.pids()) / 1024
 
     def stop(self) -> None:
         if self.child.poll() is None:
@@ -87,18 +134,20 @@ class Process:
             try:
                 self.child.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait()
+                self.kill()
+
+    def kill(self) -> None:
+        self.child.kill()
+        self.child.wait()
 
 
-def cpu_ticks(pid: int) -> int:
-    # proc(5): the second field, the command in brackets, may hold spaces; utime and stime are fields 14 and 15.
-    after_command = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(after_command[11]) + int(after_command[12])
+def cpu_nanoseconds(pid: int) -> int:
+    """From the processor-time clock of a process (clock_getcpuclockid(3)): /proc has hundredths of a second only."""
+    return time.clock_gettime_ns((~pid << 3) | PROCESS_CLOCK)
 
 
-def peak_rss_kib(pid: int) -> int:
+def memory_kib(pid: int, name: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1])
     return 0

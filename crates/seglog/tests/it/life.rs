@@ -96,7 +96,7 @@ fn as_many_files_are_kept_as_are_filled_between_two_purges() {
         let spare = |entry: &&seglog::Entry| entry.name.ends_with(".spare");
         entries.iter().filter(spare).count()
     };
-    let mut fill = |opened: &mut Opened| {
+    let fill = |opened: &mut Opened| {
         for _ in 0..12 {
             append(&mut opened.log, 1, &[1; 300]).unwrap();
         }

@@ -1,17 +1,9 @@
-//! What the scanner costs: a typical log event, one that is full of what costs, and a long nested one.
-//!
-//! `cargo bench --bench scan`. With `HEADGATE_BENCH_DOCUMENTS` naming a file of JSON documents, one a
-//! line, the first of them is measured too.
+//! The input: the same bytes in every run.
 
-use std::hint::black_box;
-
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use headgate::pipeline::scan::Scanner;
-use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 /// Ten members, all strings, 500 bytes: what an application's log library posts.
-fn typical_event() -> String {
+pub fn typical_event() -> String {
     let event = json!({
         "@timestamp": "2024-05-17T09:21:44.318Z",
         "level": "INFO",
@@ -30,7 +22,7 @@ fn typical_event() -> String {
 }
 
 /// Escapes, Cyrillic, numbers, nesting and white space, as a stack trace from a desktop brings them.
-fn nasty_event() -> String {
+pub fn nasty_event() -> String {
     let frames: String = (0..4)
         .map(|frame| format!("\n\tat com.example.Part{frame}.run(Part{frame}.java:{frame})"))
         .collect();
@@ -48,7 +40,7 @@ fn nasty_event() -> String {
 }
 
 /// About 5.5 kB like the status that nginx reports: small objects of short keys and numbers.
-fn nested_document() -> String {
+pub fn nested_document() -> String {
     let zone = |seed: u64| {
         json!({
             "processing": seed % 3,
@@ -73,48 +65,12 @@ fn nested_document() -> String {
     json!({ "version": 6, "address": "192.0.2.1", "zones": zones, "peers": peers }).to_string()
 }
 
-fn scan(criterion: &mut Criterion) {
-    let mut documents = vec![
-        ("typical event", typical_event()),
-        ("nasty event", nasty_event()),
-        ("nested document", nested_document()),
-    ];
-    if let Some(path) = std::env::var_os("HEADGATE_BENCH_DOCUMENTS") {
-        let file =
-            std::fs::read_to_string(path).expect("HEADGATE_BENCH_DOCUMENTS names a UTF-8 file");
-        documents.push((
-            "document given",
-            file.lines().next().unwrap_or_default().to_owned(),
-        ));
-    }
-
-    let mut group = criterion.benchmark_group("scan");
-    for (name, text) in &documents {
-        group.throughput(Throughput::Bytes(text.len() as u64));
-        group.bench_with_input(
-            BenchmarkId::new("headgate", name),
-            text.as_bytes(),
-            |bencher, text| {
-                let mut scanner = Scanner::default();
-                bencher.iter(|| {
-                    let mut key_bytes = 0;
-                    let scanned =
-                        scanner.value(black_box(text), 0, |member| key_bytes += member.key.len());
-                    (scanned.map(|scanned| scanned.span.end), key_bytes)
-                });
-            },
-        );
-        // The same check without the members, as the yardstick.
-        group.bench_with_input(
-            BenchmarkId::new("serde_json", name),
-            text,
-            |bencher, text| {
-                bencher.iter(|| serde_json::from_str::<IgnoredAny>(black_box(text)).is_ok());
-            },
-        );
-    }
-    group.finish();
+/// An array of so many typical events.
+pub fn array(events: usize) -> String {
+    format!("[{}]", vec![typical_event(); events].join(","))
 }
 
-criterion_group!(benches, scan);
-criterion_main!(benches);
+/// So many typical events, one a line.
+pub fn ndjson(events: usize) -> String {
+    format!("{}\n", typical_event()).repeat(events)
+}
