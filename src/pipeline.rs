@@ -12,8 +12,10 @@ mod enrich;
 mod fields;
 mod json;
 mod letter;
+mod media_type;
 mod replay;
 pub mod scan;
+mod schema;
 mod source_key;
 mod splice;
 #[cfg(test)]
@@ -22,11 +24,11 @@ mod timestamp;
 mod validate;
 mod violations;
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Version, header};
+use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::budget::{Exhausted, Reservation};
@@ -34,10 +36,12 @@ use crate::config::{Codec, Config};
 use crate::event::{Envelope, Origin, Violation};
 use crate::telemetry::Sources;
 use builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid};
-use charset::Charset;
 pub(crate) use coding::Coding;
+use enrich::event_id::EventIds;
+use enrich::source::Request;
 use enrich::template::Template;
 use fields::Fields;
+use media_type::MediaType;
 use source_key::SourceKey;
 use splice::{Additions, Slots};
 use validate::Rules;
@@ -53,6 +57,7 @@ pub struct Pipeline {
     templates: Vec<[Template; 2]>,
     /// For what comes without a request.
     bare_template: Template,
+    event_ids: EventIds,
     codec: Codec,
     codecs: Vec<(String, Codec)>,
     drop_headers: Vec<String>,
@@ -72,7 +77,9 @@ pub enum Api {
 
 /// What is known of a request beside its body.
 pub struct Arrival<'a> {
-    /// Time of arrival: ISO 8601, UTC, milliseconds.
+    /// Time of arrival.
+    pub at: Timestamp,
+    /// The same as text: ISO 8601, UTC, milliseconds.
     pub now: &'a str,
     /// The client's address.
     pub client_ip: IpAddr,
@@ -129,7 +136,7 @@ pub struct Rejected {
 impl Rejected {
     /// Bytes that it takes here and in an answer, about.
     pub fn answer_bytes(&self) -> usize {
-        256 * (1 + self.violations.len())
+        256 + 2 * violations::room(&self.violations)
     }
 }
 
@@ -233,6 +240,7 @@ impl Pipeline {
             source_key,
             templates,
             bare_template,
+            event_ids: EventIds::default(),
             codec: config.ingest.codec,
             codecs: config.ingest.codecs.clone().into_iter().collect(),
             drop_headers: config.enrich.drop_headers.clone(),
@@ -280,10 +288,15 @@ impl Pipeline {
         };
         let templates = &self.templates[arrival.key.map_or(0, |key| key + 1)];
         let template = &templates[api as usize];
+        let ids = template
+            .has_event_id
+            .then(|| self.event_ids.run(arrival.at));
+        let request = Request { arrival, ids };
         let context = Context {
             fields: &self.fields,
             rules: &self.rules,
-            additions: Additions::new(arrival, template, &self.fields, self.slots),
+            times: self.rules.times(arrival.at),
+            additions: Additions::new(request, template, &self.fields, self.slots),
             invalid,
             limits: self.limits,
             cut_texts: true,
@@ -349,41 +362,5 @@ fn origin_of(codec: Codec) -> Origin {
         Codec::Json => Origin::Json,
         Codec::JsonLines => Origin::JsonLines,
         Codec::Auto => Origin::Auto,
-    }
-}
-
-/// What matters of a `Content-Type`.
-struct MediaType<'a> {
-    name: Cow<'a, str>,
-    charset: Charset,
-}
-
-impl<'a> MediaType<'a> {
-    fn of(headers: &'a HeaderMap) -> Self {
-        let value = headers
-            .get(header::CONTENT_TYPE)
-            .map_or(&b""[..], http::HeaderValue::as_bytes);
-        let mut parts = value.split(|byte| *byte == b';');
-        let name = parts.next().unwrap_or_default().trim_ascii();
-        let charset = parts
-            .filter_map(|parameter| {
-                let equals = memchr::memchr(b'=', parameter)?;
-                let (name, value) = parameter.split_at(equals);
-                let is_charset = name.trim_ascii().eq_ignore_ascii_case(b"charset");
-                is_charset.then(|| unquoted(value[1..].trim_ascii()))
-            })
-            .map(Charset::from_name)
-            .next();
-        Self {
-            name: String::from_utf8_lossy(name),
-            charset: charset.unwrap_or(Charset::Utf8),
-        }
-    }
-}
-
-fn unquoted(value: &[u8]) -> &[u8] {
-    match value {
-        [b'"', inside @ .., b'"'] => inside,
-        bare => bare,
     }
 }

@@ -12,7 +12,7 @@ use crate::config::environment::{self, Environment, Setting};
 use crate::config::known::Known;
 use crate::config::merge::Merge;
 use crate::config::problem::{ConfigErrors, Origin, Problem};
-use crate::config::{Config, contradictions};
+use crate::config::{Config, SchemaFile, contradictions};
 
 /// The file that is read when none is named, seen from the current folder.
 const USUAL_FILE: &str = "config/headgate.toml";
@@ -163,9 +163,12 @@ fn merge(
     };
     let environment = environment::read(variables, &known);
     let unknown = overlay_environment(environment, &mut merge);
-    let config = merge.decode();
+    let mut config = merge.decode();
     // Without the file that was meant, what is left may contradict itself for want of it.
     if source.is_some() {
+        if let Some(Err(problem)) = config.validate.schema.as_mut().map(SchemaFile::read) {
+            merge.refuse("validate.schema", problem.to_string());
+        }
         contradictions::check(&config, &mut merge);
     }
     let warnings = warnings(&config, unknown);

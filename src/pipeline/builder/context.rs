@@ -4,7 +4,7 @@ use crate::config::OnInvalid;
 use crate::pipeline::fields::Fields;
 use crate::pipeline::source_key::SourceKey;
 use crate::pipeline::splice::Additions;
-use crate::pipeline::validate::Rules;
+use crate::pipeline::validate::{Rules, Times};
 use crate::telemetry::Sources;
 
 /// What becomes of an event that breaks a rule.
@@ -27,6 +27,8 @@ pub(in crate::pipeline) struct EnvelopeLimits {
 pub(in crate::pipeline) struct Context<'a> {
     pub(in crate::pipeline) fields: &'a Fields,
     pub(in crate::pipeline) rules: &'a Rules,
+    /// Between which times an event's own may lie.
+    pub(in crate::pipeline) times: Times,
     pub(in crate::pipeline) additions: Additions<'a>,
     pub(in crate::pipeline) invalid: Invalid,
     pub(in crate::pipeline) limits: EnvelopeLimits,
