@@ -49,10 +49,17 @@ enrich.ecs_compatibility = 'v2' => v2 | disabled | v1 | v8
 enrich.fields = { a = inf } => inf | not a finite number
 enrich.fields = { '[a' = 1 } => [a | [outer][inner]
 enrich.remote_host_target_field = '[a' => [a | or ""
+enrich.id_field = '[a' => [a | or ""
+enrich.trace_id_field = 5 => = 5: | or ""
 enrich.drop_headers = [1] => [1] | each value a text in quotes
 validate.required = [''] => [outer][inner]
 validate.max_message_bytes = 5 => = 5: | a size | or ""
 validate.max_message_bytes = '0B' => 0B | at least 1B
+validate.timestamp_max_age = 'long' => long | a duration | or ""
+validate.timestamp_max_age = 5 => = 5: | a duration | or ""
+validate.timestamp_max_future = '0s' => 0s | 1ms to 8760h
+validate.schema = 5 => = 5: | or ""
+validate.schema = '/no/such/file.json' => /no/such/file.json | the path of a JSON Schema file | cannot be read
 spool.dir = '' => the path of a folder
 output.type = 'kafka' => kafka | http | file | stdout | or ""
 output.type = 5 => = 5: | http | file | stdout
@@ -191,6 +198,18 @@ fn values_that_contradict_each_other_are_told_together() {
             "broker.retry_initial|5m|broker.retry_max|30s",
         ),
         (
+            "[enrich]\nid_field = 'event'\ntrace_id_field = '[event][trace]'",
+            "enrich.id_field|event|enrich.trace_id_field|[event][trace]|a field of its own",
+        ),
+        (
+            "[enrich]\nclient_ip_field = '[a]'\nremote_host_target_field = 'a'",
+            "enrich.client_ip_field|enrich.remote_host_target_field|a field of its own",
+        ),
+        (
+            "[enrich]\nreceived_at_field = '[a][b][c]'\nfields = { '[a][b]' = 1, c = 2 }",
+            "enrich.received_at_field|enrich.fields|a field of its own",
+        ),
+        (
             "[metrics]\nsource_fields = ['A', 'a']",
             "metrics.source_fields|the same label",
         ),
@@ -314,4 +333,84 @@ fn an_unreadable_file_is_not_told_again_as_a_contradiction() {
         "{lines:#?}"
     );
     assert_eq!(lines.len(), 2);
+}
+
+/// What is told of a schema file with this text.
+fn wrong_schema(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("schema.json");
+    std::fs::write(&path, text).unwrap();
+    let lines = wrong(&format!("[validate]\nschema = {path:?}"), &[]);
+    let [line] = lines.as_slice() else {
+        panic!("{text}: {lines:#?}");
+    };
+    let start = format!(
+        "c.toml: validate.schema = {path:?}: must be the path of a JSON Schema file: this one "
+    );
+    line.strip_prefix(&start)
+        .unwrap_or_else(|| panic!("{line}"))
+        .to_owned()
+}
+
+#[test]
+fn a_schema_file_that_is_none_is_told_with_the_place_in_it() {
+    for (text, told) in [
+        (
+            "",
+            "is no JSON (EOF while parsing a value at line 1 column 0)",
+        ),
+        (
+            "{\n \"type\": }",
+            "is no JSON (expected value at line 2 column 10)",
+        ),
+        (
+            r#"{"properties":{"a":{"minimum":"hunter2"}}}"#,
+            r#"is no valid schema: at #/properties/a/minimum, the value is not of type "number""#,
+        ),
+        (
+            "[]",
+            r#"is no valid schema: at #, the value is not of types "boolean", "object""#,
+        ),
+        (
+            r##"{"$ref":"#/nowhere"}"##,
+            "is no valid schema (Pointer '/nowhere' does not exist)",
+        ),
+        (
+            r#"{"$schema":"https://schemas.example/mine"}"#,
+            "is no valid schema (Unknown meta-schema: 'https://schemas.example/mine'. Custom meta-schemas must be registered in the registry before use)",
+        ),
+        (
+            r#"{"properties":{"a":{"$ref":"https://schemas.example/a.json#/b"}}}"#,
+            "refers to https://schemas.example/a.json, which is not in it: put what is meant into its `$defs`",
+        ),
+        (
+            r#"{"$ref":"other.json"}"#,
+            "refers to other.json, which is not in it: put what is meant into its `$defs`",
+        ),
+        (
+            r#"{"$ref":"file:///etc/passwd"}"#,
+            "refers to file:///etc/passwd, which is not in it: put what is meant into its `$defs`",
+        ),
+        (
+            r#"{"properties":{"a":{"pattern":"(?=a)b"}}}"#,
+            "is no valid schema: at #/properties/a/pattern stands no pattern that can be matched in linear time, without look-around and back-references",
+        ),
+    ] {
+        assert_eq!(wrong_schema(text), told, "{text}");
+    }
+}
+
+#[test]
+fn a_schema_is_not_for_events_deeper_than_it_can_be_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("schema.json");
+    std::fs::write(&path, "\u{feff}{}").unwrap();
+    let text = |depth| format!("[validate]\nschema = {path:?}\n[ingest]\nmax_depth = {depth}");
+    let loaded = load(&text(127), &[]).unwrap();
+    assert_eq!(loaded.config.validate.schema.unwrap().path(), path);
+    let lines = wrong(&text(128), &[]);
+    assert!(
+        lines[0].contains("validate.schema") && lines[0].contains("ingest.max_depth = 128"),
+        "{lines:?}"
+    );
 }
