@@ -4,7 +4,7 @@
 use std::fmt::{self, Write};
 
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::paths::{Location, LocationSegment};
+use jsonschema::paths::Location;
 use jsonschema::{ValidationError, Validator};
 
 use super::scan::Scanned;
@@ -170,11 +170,9 @@ fn violation(error: &ValidationError<'_>) -> Violation {
 /// whole would be too long.
 fn field(place: &Location) -> Option<FieldReference> {
     let mut text = String::new();
-    for segment in place {
-        let name = match segment {
-            LocationSegment::Property(name) => name,
-            LocationSegment::Index(index) => index.to_string().into(),
-        };
+    // Its own iterator leaves out empty names.
+    for segment in place.as_str().split('/').skip(1) {
+        let name = segment.replace("~1", "/").replace("~0", "~");
         let is_name = !name.is_empty() && !name.contains(['[', ']']);
         if !is_name || text.len() + name.len() + 2 > MAX_TEXT {
             break;

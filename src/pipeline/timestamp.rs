@@ -43,7 +43,9 @@ fn read(text: &[u8]) -> Option<Timestamp> {
     let text = std::str::from_utf8(text).ok()?;
     let local = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
     let with_offset = text.parse().ok();
-    with_offset.or_else(|| local().map(|time| time.timestamp()))
+    let time = with_offset.or_else(|| local().map(|time| time.timestamp()));
+    // jiff's dates go a day further than its times.
+    Some(time.unwrap_or(Timestamp::MAX))
 }
 
 /// Whether a text is an ISO 8601 time as Logstash reads it: a date, with `T` and a time of day or without, with
@@ -117,6 +119,7 @@ mod tests {
             ("2024-01-02T05:04:05-0030", Some("2024-01-02T05:34:05Z")),
             ("2024-01-02T03:04:05", Some("2024-01-02T03:04:05Z")),
             ("2024-01-02", Some("2024-01-02T00:00:00Z")),
+            ("9999-12-31", Some("9999-12-30T22:00:00.999999999Z")),
             ("2024-01-02T03:04:05Z[UTC]", None),
             ("1700000000", None),
         ] {

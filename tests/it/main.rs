@@ -35,4 +35,5 @@ mod spool_folder;
 mod spool_full;
 mod spool_lag;
 mod time_limits;
+mod validation;
 mod withdrawal;
