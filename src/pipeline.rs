@@ -219,11 +219,10 @@ impl Pipeline {
     pub fn new(config: &Config) -> Self {
         let mut fields = Fields::default();
         let slots = Slots::new(&mut fields);
-        let rules = Rules::new(&config.validate, &config.ingest, &mut fields);
         let source_key = SourceKey::new(&config.metrics.source_fields, &mut fields);
         let no_fields = crate::config::StaticFields::default();
         let of_keys = config.auth.keys.iter().map(|key| &key.fields);
-        let templates = std::iter::once(&no_fields)
+        let templates: Vec<[Template; 2]> = std::iter::once(&no_fields)
             .chain(of_keys)
             .map(|forced| {
                 let mut template = |with_headers| {
@@ -233,6 +232,9 @@ impl Pipeline {
             })
             .collect();
         let bare_template = enrich::bare_template(&mut fields);
+        let added = templates.iter().flatten().flat_map(Template::paths);
+        let added = added.collect();
+        let rules = Rules::new(&config.validate, &config.ingest, added, &mut fields);
         Self {
             fields,
             slots,
@@ -295,7 +297,7 @@ impl Pipeline {
         let context = Context {
             fields: &self.fields,
             rules: &self.rules,
-            times: self.rules.times(arrival.at),
+            occasion: self.rules.arrival(arrival.at),
             additions: Additions::new(request, template, &self.fields, self.slots),
             invalid,
             limits: self.limits,

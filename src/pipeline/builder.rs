@@ -114,14 +114,14 @@ impl<'a> EnvelopeBuilder<'a> {
         let start = live.len();
         push_message(&mut live, &text, tags);
         let scanned = self.scan_own(&live, start);
-        let rules = self.context.rules;
         let event = EventText {
             text: &live,
             scanned: &scanned,
             found: &self.found,
         };
-        let times = &self.context.times;
-        let violations = rules.check_fields(event, times, &mut self.scanner, self.reservation)?;
+        let violations = self
+            .context
+            .check(event, &mut self.scanner, self.reservation)?;
         if violations.is_empty() && self.context.additions.only_adds(event) {
             self.note_source(&live);
             live.pop();
@@ -169,8 +169,9 @@ impl<'a> EnvelopeBuilder<'a> {
             scanned,
             found: &self.found,
         };
-        let times = &self.context.times;
-        let violations = rules.check_fields(event, times, &mut self.scanner, self.reservation)?;
+        let violations = self
+            .context
+            .check(event, &mut self.scanner, self.reservation)?;
         if violations.is_empty() {
             return self.write_live(text, scanned, Marks::default());
         }

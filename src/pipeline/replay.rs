@@ -44,8 +44,7 @@ impl Pipeline {
         let context = Context {
             fields: &self.fields,
             rules: &self.rules,
-            // A letter has become old by waiting, or is sent again for all its age.
-            times: self.rules.times(at).of_any_age(),
+            occasion: self.rules.arrival(at).of_a_replay(),
             additions: Additions::new(request, &self.bare_template, &self.fields, self.slots),
             invalid: Invalid::Keep(self.on_invalid),
             limits: NO_LIMITS,

@@ -3,9 +3,10 @@
 
 use std::fmt::{self, Write};
 
+use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::paths::Location;
-use jsonschema::{ValidationError, Validator};
+use serde_json::{Map, Value};
 
 use super::scan::Scanned;
 use super::splice::EventText;
@@ -21,29 +22,58 @@ const MAX_VIOLATIONS: usize = 10;
 const MAX_TEXT: usize = 256;
 
 /// A schema, ready to be applied.
-pub(super) struct Schema(SchemaFile);
+pub(super) struct Schema {
+    file: SchemaFile,
+    /// The paths of all fields that are added to events.
+    added: Vec<Vec<String>>,
+}
 
 impl Schema {
-    pub(super) fn new(file: SchemaFile) -> Self {
-        Self(file)
+    pub(super) fn new(file: SchemaFile, added: Vec<Vec<String>>) -> Self {
+        Self { file, added }
     }
 
-    /// Adds what the schema has against an event.
+    /// Adds what the schema has against an event. One that `is_replay` fits as it stands, or without what was added to it
+    /// when it came.
     pub(super) fn check(
         &self,
         event: EventText<'_>,
+        is_replay: bool,
         violations: &mut Vec<Violation>,
         reservation: &mut Reservation,
     ) -> Result<(), Exhausted> {
         let bytes = tree_bytes(event.scanned);
         reservation.grow(bytes)?;
-        check(
-            self.0.validator(),
-            event.scanned.span.of(event.text),
-            violations,
-        );
+        let text = event.scanned.span.of(event.text);
+        self.check_text(text, is_replay, violations);
         reservation.shrink(bytes);
         Ok(())
+    }
+
+    fn check_text(&self, text: &[u8], is_replay: bool, violations: &mut Vec<Violation>) {
+        let validator = self.file.validator();
+        let event =
+            serde_json::from_slice(text).or_else(|_| serde_json::from_slice(&readable(text)));
+        let Ok(mut event) = event else {
+            // Nothing is taken that was not checked.
+            violations.push(Violation {
+                field: None,
+                code: ViolationCode::Schema,
+                message: "the event cannot be checked (validate.schema)".to_owned(),
+            });
+            return;
+        };
+        let mut fits = validator.is_valid(&event);
+        if let Some(object) = event.as_object_mut().filter(|_| is_replay && !fits) {
+            for path in &self.added {
+                remove(object, path);
+            }
+            fits = validator.is_valid(&event);
+        }
+        if !fits {
+            let errors = validator.iter_errors(&event).take(MAX_VIOLATIONS);
+            violations.extend(errors.map(|error| violation(&error)));
+        }
     }
 }
 
@@ -62,20 +92,22 @@ fn tree_bytes(scanned: &Scanned) -> usize {
     2 * text + by_values.min(text.saturating_mul(PER_BYTE))
 }
 
-fn check(validator: &Validator, text: &[u8], violations: &mut Vec<Violation>) {
-    let event = serde_json::from_slice(text).or_else(|_| serde_json::from_slice(&readable(text)));
-    match event {
-        Ok(event) if validator.is_valid(&event) => {}
-        Ok(event) => {
-            let errors = validator.iter_errors(&event).take(MAX_VIOLATIONS);
-            violations.extend(errors.map(|error| violation(&error)));
-        }
-        // Nothing is taken that was not checked.
-        Err(_) => violations.push(Violation {
-            field: None,
-            code: ViolationCode::Schema,
-            message: "the event cannot be checked (validate.schema)".to_owned(),
-        }),
+/// Takes away the field that a path leads to, and what is empty without it.
+fn remove(object: &mut Map<String, Value>, path: &[String]) {
+    let Some((name, inside)) = path.split_first() else {
+        return;
+    };
+    let is_gone = inside.is_empty()
+        || object
+            .get_mut(name)
+            .and_then(Value::as_object_mut)
+            .is_some_and(|inner| {
+                let had_any = !inner.is_empty();
+                remove(inner, inside);
+                had_any && inner.is_empty()
+            });
+    if is_gone {
+        object.shift_remove(name);
     }
 }
 

@@ -28,25 +28,35 @@ pub(super) struct Rules {
     schema: Option<Schema>,
 }
 
-/// Between which times the `@timestamp` of an event must lie that arrives now; unset: any.
+/// On what occasion events are checked.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
+pub(super) struct Occasion {
+    /// Between which times an event's `@timestamp` must lie; unset: any.
     earliest: Option<Timestamp>,
     latest: Option<Timestamp>,
+    /// Whether they have been here before, and have what was added to them then.
+    is_replay: bool,
 }
 
-impl Times {
-    /// The same for events that may be of any age.
-    pub(super) fn of_any_age(self) -> Self {
+impl Occasion {
+    /// The same for dead letters: they have become old by waiting, or are sent again for all their age.
+    pub(super) fn of_a_replay(self) -> Self {
         Self {
             earliest: None,
+            is_replay: true,
             ..self
         }
     }
 }
 
 impl Rules {
-    pub(super) fn new(validate: &Validate, ingest: &Ingest, fields: &mut Fields) -> Self {
+    /// `added`: the paths of all fields that are added to events.
+    pub(super) fn new(
+        validate: &Validate,
+        ingest: &Ingest,
+        added: Vec<Vec<String>>,
+        fields: &mut Fields,
+    ) -> Self {
         let mut field = |name: &str| {
             let reference: FieldReference = name.parse().expect("a plain name is a reference");
             FieldPath::new(&reference, fields)
@@ -66,7 +76,7 @@ impl Rules {
             timestamp,
             timestamp_max_future: validate.timestamp_max_future,
             timestamp_max_age: validate.timestamp_max_age,
-            schema: validate.schema.clone().map(Schema::new),
+            schema: validate.schema.clone().map(|file| Schema::new(file, added)),
         }
     }
 
@@ -97,13 +107,14 @@ impl Rules {
         })
     }
 
-    /// Between which times an event's own may lie that arrives at this one.
-    pub(super) fn times(&self, at: Timestamp) -> Times {
+    /// The arrival of a request.
+    pub(super) fn arrival(&self, at: Timestamp) -> Occasion {
         let before = |age| at.checked_sub(age).unwrap_or(Timestamp::MIN);
         let after = |future| at.checked_add(future).unwrap_or(Timestamp::MAX);
-        Times {
+        Occasion {
             earliest: self.timestamp_max_age.map(before),
             latest: self.timestamp_max_future.map(after),
+            is_replay: false,
         }
     }
 
@@ -111,7 +122,7 @@ impl Rules {
     pub(super) fn check_fields(
         &self,
         event: EventText<'_>,
-        times: &Times,
+        occasion: &Occasion,
         scanner: &mut Scanner,
         reservation: &mut Reservation,
     ) -> Result<Vec<Violation>, Exhausted> {
@@ -136,10 +147,10 @@ impl Rules {
             violations.push(whole(ViolationCode::TooManyFields, message));
         }
         violations.extend(self.check_message(event, scanner));
-        violations.extend(self.check_time(event, times, scanner));
+        violations.extend(self.check_time(event, occasion, scanner));
         // What has too many values would take as much memory.
         if let Some(schema) = self.schema.as_ref().filter(|_| !has_too_many) {
-            schema.check(event, &mut violations, reservation)?;
+            schema.check(event, occasion.is_replay, &mut violations, reservation)?;
         }
         Ok(violations)
     }
@@ -148,10 +159,10 @@ impl Rules {
     fn check_time(
         &self,
         event: EventText<'_>,
-        times: &Times,
+        occasion: &Occasion,
         scanner: &mut Scanner,
     ) -> Option<Violation> {
-        if times.earliest.is_none() && times.latest.is_none() {
+        if occasion.earliest.is_none() && occasion.latest.is_none() {
             return None;
         }
         let value = self.timestamp.value(event.text, event.found, scanner)?;
@@ -164,12 +175,12 @@ impl Rules {
                 message: format!("the time is more than {limit} {words}"),
             })
         };
-        if times.latest.is_some_and(|latest| time > latest) {
+        if occasion.latest.is_some_and(|latest| time > latest) {
             let words = "ahead of its arrival (validate.timestamp_max_future)";
             let limit = self.timestamp_max_future;
             return told(ViolationCode::TimestampInFuture, limit, words);
         }
-        if times.earliest.is_some_and(|earliest| time < earliest) {
+        if occasion.earliest.is_some_and(|earliest| time < earliest) {
             let words = "before its arrival (validate.timestamp_max_age)";
             let limit = self.timestamp_max_age;
             return told(ViolationCode::TimestampTooOld, limit, words);

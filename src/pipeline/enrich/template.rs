@@ -102,6 +102,17 @@ fn index_of(children: &mut Vec<(String, Node)>, name: &str) -> usize {
 }
 
 impl Template {
+    /// The path of each field that is added.
+    pub(in crate::pipeline) fn paths(&self) -> Vec<Vec<String>> {
+        let mut paths = Vec::new();
+        for group in &self.groups {
+            group
+                .node
+                .collect_paths(vec![group.name.clone()], &mut paths);
+        }
+        paths
+    }
+
     /// Whether an event's own members can all stay beside what is added.
     pub(in crate::pipeline) fn only_adds(&self, found: &Found) -> bool {
         self.groups.iter().all(|group| {
@@ -147,6 +158,17 @@ impl Node {
         match self {
             Self::Leaf(leaf) => wanted(&leaf.source),
             Self::Object(children) => children.iter().any(|(_, child)| child.has(wanted)),
+        }
+    }
+
+    fn collect_paths(&self, path: Vec<String>, paths: &mut Vec<Vec<String>>) {
+        let Self::Object(children) = self else {
+            paths.push(path);
+            return;
+        };
+        for (name, child) in children {
+            let inside = [&path[..], std::slice::from_ref(name)].concat();
+            child.collect_paths(inside, paths);
         }
     }
 

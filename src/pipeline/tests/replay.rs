@@ -110,3 +110,24 @@ fn a_letter_may_have_become_old_but_not_come_from_the_future() {
     assert_eq!(live, [old]);
     assert_eq!(letters[0]["reason"], "timestamp_in_future");
 }
+
+#[test]
+fn a_schema_speaks_of_a_letter_without_what_was_added_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("schema.json");
+    let schema = r#"{"additionalProperties":false,"properties":{"a":{"type":"number"},"host":{"minLength":20},"event":{"minProperties":1}}}"#;
+    std::fs::write(&path, schema).unwrap();
+    let toml = format!("{GREEDY}\n[validate]\nschema = {path:?}");
+    let added = r#""@timestamp":"2020-01-01T00:00:00.000Z","@version":"1","host":"192.0.2.1","headers":{"a":"b"},"event":{"id":"x"},"Environment":"new""#;
+    let good = format!("{{\"a\":1e400,{added}}}");
+    let bad = format!("{{\"a\":\"text\",{added}}}");
+    let unknown = format!("{{\"b\":1,{added}}}");
+    let (live, letters) = replay(&toml, &[&good, &bad, &unknown]);
+    assert_eq!(live, [good]);
+    let fields: Vec<&Value> = letters
+        .iter()
+        .map(|letter| &letter["errors"][0]["field"])
+        .collect();
+    assert_eq!(fields, [&Value::from("[a]"), &Value::Null]);
+    assert_eq!(letters.len(), 2);
+}
