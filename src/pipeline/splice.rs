@@ -129,11 +129,14 @@ impl<'a> Additions<'a> {
     }
 
     /// Writes a part of `members`; an id in it is a new one.
+    #[inline]
     fn push(&self, part: Range<usize>, out: &mut Vec<u8>) {
-        let id_at = self.id_at.filter(|at| part.contains(at));
-        let id_at = id_at.map(|at| out.len() + (at - part.start));
-        out.extend_from_slice(&self.members[part]);
-        if let (Some(at), Some(ids)) = (id_at, &self.request.ids) {
+        let start = out.len();
+        out.extend_from_slice(&self.members[part.clone()]);
+        if let (Some(at), Some(ids)) = (self.id_at, &self.request.ids)
+            && part.contains(&at)
+        {
+            let at = start + (at - part.start);
             ids.write_next(&mut out[at..at + event_id::LENGTH]);
         }
     }

@@ -18,7 +18,7 @@ pub(super) fn of(text: &[u8], value: Value) -> Option<Timestamp> {
 }
 
 /// What is read in a string, as it is written or as the text that it stands for.
-fn in_string<T>(text: &[u8], value: Value, read: fn(&[u8]) -> Option<T>) -> Option<T> {
+fn in_string<T>(text: &[u8], value: Value, read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
     if value.kind != Kind::String {
         return None;
     }
@@ -57,13 +57,15 @@ fn is_iso_8601(text: &[u8]) -> bool {
 /// The form that nearly every shipper sends, `2026-11-23T08:15:30.123Z`, on a day that every month has. Reading it with
 /// the library took 6 % of the time of an array of a hundred events.
 fn is_plain_utc(text: &[u8]) -> bool {
-    let Some((seconds, fraction)) = text.split_at_checked(19) else {
+    let Some((seconds, fraction)) = text.split_first_chunk::<19>() else {
         return false;
     };
-    let is_form = std::iter::zip(seconds, b"dddd-dd-ddTdd:dd:dd").all(|(byte, form)| match form {
-        b'd' => byte.is_ascii_digit(),
-        _ => byte == form,
-    });
+    let is_separated = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')]
+        .iter()
+        .all(|(at, separator)| seconds[*at] == *separator);
+    // Counting in bytes and to the end takes a few vector instructions.
+    let count = |count: u8, byte: &u8| count + u8::from(byte.is_ascii_digit());
+    let is_form = is_separated && seconds.iter().fold(0, count) == 14;
     let number = |at: usize| 10 * (seconds[at] - b'0') + (seconds[at + 1] - b'0');
     let is_fraction = match fraction {
         [b'Z'] => true,

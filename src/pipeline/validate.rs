@@ -147,7 +147,9 @@ impl Rules {
             violations.push(whole(ViolationCode::TooManyFields, message));
         }
         violations.extend(self.check_message(event, scanner));
-        violations.extend(self.check_time(event, occasion, scanner));
+        if occasion.earliest.is_some() || occasion.latest.is_some() {
+            violations.extend(self.check_time(event, occasion, scanner));
+        }
         // What has too many values would take as much memory.
         if let Some(schema) = self.schema.as_ref().filter(|_| !has_too_many) {
             schema.check(event, occasion.is_replay, &mut violations, reservation)?;
@@ -162,9 +164,6 @@ impl Rules {
         occasion: &Occasion,
         scanner: &mut Scanner,
     ) -> Option<Violation> {
-        if occasion.earliest.is_none() && occasion.latest.is_none() {
-            return None;
-        }
         let value = self.timestamp.value(event.text, event.found, scanner)?;
         let time = timestamp::of(event.text, value)?;
         let told = |code, limit: Option<Duration>, words: &str| {
