@@ -133,7 +133,7 @@ pub struct Violation {
     pub field: Option<FieldReference>,
     /// Which rule.
     pub code: ViolationCode,
-    /// What is wrong and what is allowed, for the client. Never repeats the event.
+    /// What is wrong and what is allowed, for the client. Never repeats a value of the event.
     pub message: String,
 }
 
@@ -152,17 +152,26 @@ pub enum ViolationCode {
     TooManyFields,
     /// The field `message` is longer than `validate.max_message_bytes`.
     MessageTooLarge,
+    /// `@timestamp` lies further ahead than `validate.timestamp_max_future`.
+    TimestampInFuture,
+    /// `@timestamp` is older than `validate.timestamp_max_age`.
+    TimestampTooOld,
+    /// What the file of `validate.schema` says is not so.
+    Schema,
 }
 
 impl ViolationCode {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::NotAnObject,
         Self::Required,
         Self::EventTooLarge,
         Self::TooDeep,
         Self::TooManyFields,
         Self::MessageTooLarge,
+        Self::TimestampInFuture,
+        Self::TimestampTooOld,
+        Self::Schema,
     ];
 
     /// The word in answers, dead letters and metrics.
@@ -174,6 +183,9 @@ impl ViolationCode {
             Self::TooDeep => "too_deep",
             Self::TooManyFields => "too_many_fields",
             Self::MessageTooLarge => "message_too_large",
+            Self::TimestampInFuture => "timestamp_in_future",
+            Self::TimestampTooOld => "timestamp_too_old",
+            Self::Schema => "schema",
         }
     }
 }

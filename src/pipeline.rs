@@ -12,8 +12,10 @@ mod enrich;
 mod fields;
 mod json;
 mod letter;
+mod media_type;
 mod replay;
 pub mod scan;
+mod schema;
 mod source_key;
 mod splice;
 #[cfg(test)]
@@ -22,11 +24,11 @@ mod timestamp;
 mod validate;
 mod violations;
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Version, header};
+use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::budget::{Exhausted, Reservation};
@@ -34,11 +36,13 @@ use crate::config::{Codec, Config};
 use crate::event::{Envelope, Origin, Violation};
 use crate::telemetry::Sources;
 use builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid};
-use charset::Charset;
 pub(crate) use coding::Coding;
 use coding::InflationLimits;
+use enrich::event_id::EventIds;
+use enrich::source::Request;
 use enrich::template::Template;
 use fields::Fields;
+use media_type::MediaType;
 use source_key::SourceKey;
 use splice::{Additions, Slots};
 use validate::Rules;
@@ -54,6 +58,7 @@ pub struct Pipeline {
     templates: Vec<[Template; 2]>,
     /// For what comes without a request.
     bare_template: Template,
+    event_ids: EventIds,
     codec: Codec,
     codecs: Vec<(String, Codec)>,
     drop_headers: Vec<String>,
@@ -73,7 +78,9 @@ pub enum Api {
 
 /// What is known of a request beside its body.
 pub struct Arrival<'a> {
-    /// Time of arrival: ISO 8601, UTC, milliseconds.
+    /// Time of arrival.
+    pub at: Timestamp,
+    /// The same as text: ISO 8601, UTC, milliseconds.
     pub now: &'a str,
     /// The client's address.
     pub client_ip: IpAddr,
@@ -130,7 +137,7 @@ pub struct Rejected {
 impl Rejected {
     /// Bytes that it takes here and in an answer, about.
     pub fn answer_bytes(&self) -> usize {
-        256 * (1 + self.violations.len())
+        256 + 2 * violations::room(&self.violations)
     }
 }
 
@@ -221,11 +228,10 @@ impl Pipeline {
     pub fn new(config: &Config) -> Self {
         let mut fields = Fields::default();
         let slots = Slots::new(&mut fields);
-        let rules = Rules::new(&config.validate, &config.ingest, &mut fields);
         let source_key = SourceKey::new(&config.metrics.source_fields, &mut fields);
         let no_fields = crate::config::StaticFields::default();
         let of_keys = config.auth.keys.iter().map(|key| &key.fields);
-        let templates = std::iter::once(&no_fields)
+        let templates: Vec<[Template; 2]> = std::iter::once(&no_fields)
             .chain(of_keys)
             .map(|forced| {
                 let mut template = |with_headers| {
@@ -235,6 +241,9 @@ impl Pipeline {
             })
             .collect();
         let bare_template = enrich::bare_template(&mut fields);
+        let added = templates.iter().flatten().flat_map(Template::paths);
+        let added = added.collect();
+        let rules = Rules::new(&config.validate, &config.ingest, added, &mut fields);
         Self {
             fields,
             slots,
@@ -242,6 +251,7 @@ impl Pipeline {
             source_key,
             templates,
             bare_template,
+            event_ids: EventIds::default(),
             codec: config.ingest.codec,
             codecs: config.ingest.codecs.clone().into_iter().collect(),
             drop_headers: config.enrich.drop_headers.clone(),
@@ -289,10 +299,15 @@ impl Pipeline {
         };
         let templates = &self.templates[arrival.key.map_or(0, |key| key + 1)];
         let template = &templates[api as usize];
+        let ids = template
+            .has_event_id
+            .then(|| self.event_ids.run(arrival.at));
+        let request = Request { arrival, ids };
         let context = Context {
             fields: &self.fields,
             rules: &self.rules,
-            additions: Additions::new(arrival, template, &self.fields, self.slots),
+            occasion: self.rules.arrival(arrival.at),
+            additions: Additions::new(request, template, &self.fields, self.slots),
             invalid,
             limits: self.limits,
             cut_texts: true,
@@ -359,41 +374,5 @@ fn origin_of(codec: Codec) -> Origin {
         Codec::Json => Origin::Json,
         Codec::JsonLines => Origin::JsonLines,
         Codec::Auto => Origin::Auto,
-    }
-}
-
-/// What matters of a `Content-Type`.
-struct MediaType<'a> {
-    name: Cow<'a, str>,
-    charset: Charset,
-}
-
-impl<'a> MediaType<'a> {
-    fn of(headers: &'a HeaderMap) -> Self {
-        let value = headers
-            .get(header::CONTENT_TYPE)
-            .map_or(&b""[..], http::HeaderValue::as_bytes);
-        let mut parts = value.split(|byte| *byte == b';');
-        let name = parts.next().unwrap_or_default().trim_ascii();
-        let charset = parts
-            .filter_map(|parameter| {
-                let equals = memchr::memchr(b'=', parameter)?;
-                let (name, value) = parameter.split_at(equals);
-                let is_charset = name.trim_ascii().eq_ignore_ascii_case(b"charset");
-                is_charset.then(|| unquoted(value[1..].trim_ascii()))
-            })
-            .map(Charset::from_name)
-            .next();
-        Self {
-            name: String::from_utf8_lossy(name),
-            charset: charset.unwrap_or(Charset::Utf8),
-        }
-    }
-}
-
-fn unquoted(value: &[u8]) -> &[u8] {
-    match value {
-        [b'"', inside @ .., b'"'] => inside,
-        bare => bare,
     }
 }

@@ -8,7 +8,7 @@ use url::Url;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 use crate::config::merge::Merge;
-use crate::config::{Broker, ClientAuth, Compression, Config, OutputType};
+use crate::config::{Broker, ClientAuth, Compression, Config, OutputType, SchemaFile};
 use crate::units::secret::MASK;
 
 /// Notes every value out of its range and every contradiction.
@@ -24,6 +24,8 @@ pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
     check_listeners(config, merge);
     check_server_tls(config, merge);
     check_limits(config, merge);
+    check_added_fields(config, merge);
+    check_schema(config, merge);
     check_broker(config, merge);
     check_auth(config, merge);
     check_labels(config, merge);
@@ -114,6 +116,27 @@ fn check_limits(config: &Config, merge: &mut Merge<'_>) {
     if config.broker.retry_initial > config.broker.retry_max {
         let rule = "the first wait must not be longer than the longest";
         merge.contradiction(&["broker.retry_initial", "broker.retry_max"], rule);
+    }
+}
+
+/// Of two fields of which one is part of the other, only one could be added.
+fn check_added_fields(config: &Config, merge: &mut Merge<'_>) {
+    let fields = config.enrich.named_fields();
+    for (index, (key, field)) in fields.iter().enumerate() {
+        for (other_key, other) in &fields[..index] {
+            let is_within = field.contains(other) || other.contains(field);
+            if is_within && key != other_key {
+                let rule = "each must name a field of its own, none inside another";
+                merge.contradiction(&[other_key, key], rule);
+            }
+        }
+    }
+}
+
+fn check_schema(config: &Config, merge: &mut Merge<'_>) {
+    if config.validate.schema.is_some() && config.ingest.max_depth > SchemaFile::MAX_DEPTH {
+        let rule = "what is checked by a schema must not be nested more than 127 levels deep";
+        merge.contradiction(&["validate.schema", "ingest.max_depth"], rule);
     }
 }
 

@@ -26,6 +26,50 @@ pub struct Enrich {
     pub on_conflict: OnConflict,
     /// Fields added to every event.
     pub fields: StaticFields,
+    /// The field of an id that every event has for itself; `None` (written `""`), here and below: not added.
+    #[serde(with = "unset")]
+    pub id_field: Option<FieldReference>,
+    /// The field of the time of arrival.
+    #[serde(with = "unset")]
+    pub received_at_field: Option<FieldReference>,
+    /// The field of the client's address, beside the one of Logstash.
+    #[serde(with = "unset")]
+    pub client_ip_field: Option<FieldReference>,
+    /// The field of the request's id.
+    #[serde(with = "unset")]
+    pub request_id_field: Option<FieldReference>,
+    /// The field of the id of the trace that the request belongs to.
+    #[serde(with = "unset")]
+    pub trace_id_field: Option<FieldReference>,
+}
+
+impl Enrich {
+    /// The keys that name a field, each with the field; those that are unset apart.
+    pub(super) fn named_fields(&self) -> Vec<(&'static str, &FieldReference)> {
+        let keys = [
+            (
+                "enrich.remote_host_target_field",
+                &self.remote_host_target_field,
+            ),
+            (
+                "enrich.request_headers_target_field",
+                &self.request_headers_target_field,
+            ),
+            ("enrich.id_field", &self.id_field),
+            ("enrich.received_at_field", &self.received_at_field),
+            ("enrich.client_ip_field", &self.client_ip_field),
+            ("enrich.request_id_field", &self.request_id_field),
+            ("enrich.trace_id_field", &self.trace_id_field),
+        ];
+        let set = keys
+            .into_iter()
+            .filter_map(|(key, field)| Some((key, field.as_ref()?)));
+        let fixed = self
+            .fields
+            .iter()
+            .map(|(field, _)| ("enrich.fields", field));
+        set.chain(fixed).collect()
+    }
 }
 
 /// Which fields the request's data goes to, as in Logstash.

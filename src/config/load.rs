@@ -12,7 +12,7 @@ use crate::config::environment::{self, Environment, Setting};
 use crate::config::known::Known;
 use crate::config::merge::Merge;
 use crate::config::problem::{ConfigErrors, Origin, Problem};
-use crate::config::{Config, ProxyProtocol, contradictions, tls_files};
+use crate::config::{Config, ProxyProtocol, SchemaFile, contradictions, tls_files};
 
 /// The file that is read when none is named, seen from the current folder.
 const USUAL_FILE: &str = "config/headgate.toml";
@@ -50,10 +50,14 @@ impl Loaded {
     /// The files that were read for it, or would have been: when one of them changes, it is to be read again. What a key
     /// names and is read with the configuration belongs here.
     pub fn files(&self) -> Vec<PathBuf> {
-        vec![match &self.source {
+        let own = match &self.source {
             Source::File(path) => path.clone(),
             Source::Defaults => Config::file(None),
-        }]
+        };
+        let schema = self.config.validate.schema.as_ref();
+        std::iter::once(own)
+            .chain(schema.map(|schema| schema.path().to_owned()))
+            .collect()
     }
 }
 
@@ -246,11 +250,14 @@ fn merge(
     };
     let environment = environment::read(variables, &known);
     let unknown = overlay_environment(environment, &mut merge);
-    let config = merge.decode();
+    let mut config = merge.decode();
     // Without the file that was meant, what is left may contradict itself for want of it.
     if source.is_some() {
         if named_files == NamedFiles::Checked {
             tls_files::check(&config, &mut merge);
+        }
+        if let Some(Err(problem)) = config.validate.schema.as_mut().map(SchemaFile::read) {
+            merge.refuse("validate.schema", problem.to_string());
         }
         contradictions::check(&config, &mut merge);
     }

@@ -50,10 +50,18 @@ headers = true
 drop_headers = ["cookie", "proxy-authorization", "x-api-key"]
 on_conflict = "keep"
 fields = {}
+id_field = ""
+received_at_field = ""
+client_ip_field = ""
+request_id_field = ""
+trace_id_field = ""
 [validate]
 required = []
 max_fields = 1000
 max_message_bytes = ""
+timestamp_max_future = ""
+timestamp_max_age = ""
+schema = ""
 on_invalid = "dead_letter"
 [auth]
 user = ""

@@ -15,6 +15,34 @@ pub(super) fn serialize<T: Serialize, S: Serializer>(
     }
 }
 
+/// The same for durations, which have no form of their own in the configuration.
+pub(super) mod duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::units;
+
+    #[derive(Deserialize, Serialize)]
+    struct Text(#[serde(with = "units::duration")] Duration);
+
+    /// Writes the duration, or `""` where there is none.
+    pub(in crate::config) fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        super::serialize(&value.map(Text), serializer)
+    }
+
+    /// Reads nothing from `""`, else the duration.
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let text: Option<Text> = super::deserialize(deserializer)?;
+        Ok(text.map(|Text(duration)| duration))
+    }
+}
+
 /// Reads nothing from `""`, else the value.
 pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where

@@ -1,8 +1,10 @@
 //! `[validate]`: what an event must be. Plain data.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::config::{checks, unset};
+use crate::config::{SchemaFile, checks, unset};
 use crate::units::{ByteSize, FieldReference};
 
 /// What an event must be, and what happens to one that is not.
@@ -18,6 +20,17 @@ pub struct Validate {
     #[serde(with = "unset")]
     #[validate(custom(function = checks::size_limit))]
     pub max_message_bytes: Option<ByteSize>,
+    /// How far an event's `@timestamp` may lie after its arrival; `None` (written `""`): as far as it likes.
+    #[serde(with = "unset::duration")]
+    #[validate(custom(function = checks::time_limit))]
+    pub timestamp_max_future: Option<Duration>,
+    /// How far an event's `@timestamp` may lie before its arrival; `None` (written `""`): as far as it likes.
+    #[serde(with = "unset::duration")]
+    #[validate(custom(function = checks::time_limit))]
+    pub timestamp_max_age: Option<Duration>,
+    /// A JSON Schema that every event must fit; `None` (written `""`): none.
+    #[serde(with = "unset")]
+    pub schema: Option<SchemaFile>,
     /// What happens to an invalid event of the Logstash paths.
     pub on_invalid: OnInvalid,
 }

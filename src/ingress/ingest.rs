@@ -164,8 +164,10 @@ impl Gate {
             .uri
             .path_and_query()
             .map_or("/", |target| target.as_str());
+        let at = Timestamp::now();
         let arrival = Arrival {
-            now: &timestamp::to_text(Timestamp::now()),
+            at,
+            now: &timestamp::to_text(at),
             client_ip,
             method: &parts.method,
             target: &policy.auth.without_key(target),

@@ -11,8 +11,7 @@ use super::letter;
 use super::scan::{Kind, Scanned, Scanner};
 use super::source_key::RecentSources;
 use super::splice::{EventText, Marks};
-use super::validate;
-use super::{DecodeError, Rejected};
+use super::{DecodeError, Rejected, validate, violations};
 use crate::budget::Reservation;
 use crate::config::OnInvalid;
 use crate::event::{Envelope, LINE_END, Origin, Violation};
@@ -21,7 +20,7 @@ use buffers::{counts, lines, make_room};
 pub(super) use context::{Context, EnvelopeLimits, Invalid};
 use message::{MESSAGE_ROOM, push_message};
 
-/// Room for what stands around an event in a letter, and for each violation.
+/// Room for what stands around an event in a letter.
 const LETTER_ROOM: usize = 256;
 
 /// An envelope under way.
@@ -115,13 +114,14 @@ impl<'a> EnvelopeBuilder<'a> {
         let start = live.len();
         push_message(&mut live, &text, tags);
         let scanned = self.scan_own(&live, start);
-        let rules = self.context.rules;
-        let violations = rules.check_fields(&live, &scanned, &self.found, &mut self.scanner);
         let event = EventText {
             text: &live,
             scanned: &scanned,
             found: &self.found,
         };
+        let violations = self
+            .context
+            .check(event, &mut self.scanner, self.reservation)?;
         if violations.is_empty() && self.context.additions.only_adds(event) {
             self.note_source(&live);
             live.pop();
@@ -164,7 +164,14 @@ impl<'a> EnvelopeBuilder<'a> {
                 Invalid::Keep(_) => self.keep_text(scanned.span.of(text), &[violation]),
             };
         }
-        let violations = rules.check_fields(text, scanned, &self.found, &mut self.scanner);
+        let event = EventText {
+            text,
+            scanned,
+            found: &self.found,
+        };
+        let violations = self
+            .context
+            .check(event, &mut self.scanner, self.reservation)?;
         if violations.is_empty() {
             return self.write_live(text, scanned, Marks::default());
         }
@@ -190,7 +197,7 @@ impl<'a> EnvelopeBuilder<'a> {
     ) -> Result<(), DecodeError> {
         let added = self.context.additions.size();
         self.guess_size(scanned.span.len(), added);
-        let size = scanned.span.len() + added + LETTER_ROOM * marks.violations.len();
+        let size = scanned.span.len() + added + violations::room(marks.violations);
         make_room(
             &mut self.live,
             size,
@@ -217,7 +224,8 @@ impl<'a> EnvelopeBuilder<'a> {
     ) -> Result<(), DecodeError> {
         let size = scanned.span.len()
             + self.context.additions.size()
-            + LETTER_ROOM * (1 + violations.len());
+            + LETTER_ROOM
+            + violations::room(violations);
         make_room(
             &mut self.dead,
             size,
@@ -246,7 +254,7 @@ impl<'a> EnvelopeBuilder<'a> {
         if self.context.invalid == Invalid::Keep(OnInvalid::Tag) {
             return self.tag_text(cut, text.len(), violations);
         }
-        let size = string_len(cut) + LETTER_ROOM * (1 + violations.len());
+        let size = string_len(cut) + LETTER_ROOM + violations::room(violations);
         make_room(
             &mut self.dead,
             size,

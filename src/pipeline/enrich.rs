@@ -1,11 +1,13 @@
 //! What is added to each event: templates made from the configuration once, rendered once a request, and spliced
 //! into each event. Pure.
 
+pub(super) mod event_id;
 pub(super) mod headers;
-mod source;
+pub(super) mod source;
 pub(super) mod template;
+mod trace;
 
-use crate::config::{Config, EcsCompatibility, OnConflict};
+use crate::config::{Config, EcsCompatibility, Enrich, OnConflict};
 use crate::units::FieldReference;
 use source::Source;
 use template::{Leaf, Template, TemplateBuilder};
@@ -28,6 +30,17 @@ pub(super) fn template<'a>(
     let mut builder = with_what_every_event_has();
     for (reference, source) in request_fields(config, with_headers) {
         builder.add(&reference, leaf(source));
+    }
+    for (reference, source) in fields_of_its_own(enrich) {
+        builder.add(reference, leaf(source));
+    }
+    if let Some(reference) = &enrich.id_field {
+        let leaf = Leaf {
+            source: Source::EventId,
+            // An event that has an id is known by it elsewhere.
+            conflict: OnConflict::Keep,
+        };
+        builder.add(reference, leaf);
     }
     for (reference, value) in enrich.fields.iter() {
         builder.add(reference, leaf(Source::fixed(value)));
@@ -90,6 +103,19 @@ fn request_fields(config: &Config, with_headers: bool) -> Vec<(FieldReference, S
         ]);
     }
     all
+}
+
+/// The fields that tell of the request, and that Logstash does not have.
+fn fields_of_its_own(enrich: &Enrich) -> impl Iterator<Item = (&FieldReference, Source)> {
+    let fields = [
+        (&enrich.received_at_field, Source::Now),
+        (&enrich.client_ip_field, Source::ClientIp),
+        (&enrich.request_id_field, Source::RequestId),
+        (&enrich.trace_id_field, Source::TraceId),
+    ];
+    fields
+        .into_iter()
+        .filter_map(|(field, source)| Some((field.as_ref()?, source)))
 }
 
 fn path(names: &[&str]) -> FieldReference {

@@ -4,15 +4,18 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method, Version};
+use jiff::Timestamp;
 
 use super::builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid};
 use super::charset::Text;
+use super::enrich::source::Request;
 use super::splice::Additions;
 use super::{Arrival, Pipeline, codec};
 use crate::budget::ByteBudget;
 use crate::config::Codec;
 use crate::event::{Envelope, Origin};
 use crate::telemetry::Sources;
+use crate::units::timestamp;
 
 /// Whoever replays bounds what is replayed at once, and what was a letter once is never refused or cut.
 const NO_LIMITS: EnvelopeLimits = EnvelopeLimits {
@@ -26,17 +29,23 @@ impl Pipeline {
     /// is tagged.
     pub fn replay<'a>(
         &self,
-        now: &str,
+        at: Timestamp,
         events: impl Iterator<Item = &'a [u8]>,
         sources: &Sources,
     ) -> Envelope {
         let mut reservation = ByteBudget::new(usize::MAX).reservation();
         let headers = HeaderMap::new();
-        let arrival = no_request(now, &headers);
+        let now = &timestamp::to_text(at);
+        let arrival = no_request(at, now, &headers);
+        let request = Request {
+            arrival: &arrival,
+            ids: None,
+        };
         let context = Context {
             fields: &self.fields,
             rules: &self.rules,
-            additions: Additions::new(&arrival, &self.bare_template, &self.fields, self.slots),
+            occasion: self.rules.arrival(at).of_a_replay(),
+            additions: Additions::new(request, &self.bare_template, &self.fields, self.slots),
             invalid: Invalid::Keep(self.on_invalid),
             limits: NO_LIMITS,
             cut_texts: false,
@@ -78,8 +87,9 @@ fn text_of(event: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Stands for the request that there is not; nothing of it is added but the time.
-fn no_request<'a>(now: &'a str, headers: &'a HeaderMap) -> Arrival<'a> {
+fn no_request<'a>(at: Timestamp, now: &'a str, headers: &'a HeaderMap) -> Arrival<'a> {
     Arrival {
+        at,
         now,
         client_ip: std::net::Ipv4Addr::UNSPECIFIED.into(),
         method: &Method::POST,

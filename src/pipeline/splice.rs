@@ -3,13 +3,16 @@
 
 use std::ops::Range;
 
-use super::Arrival;
+use memchr::memmem;
+
+use super::enrich::event_id::{self, IdRun};
 use super::enrich::headers;
+use super::enrich::source::Request;
 use super::enrich::template::{Group, Meeting, Template, copy_key, copy_member, for_each_member};
-use super::fields::{Fields, Found, Value, is_named, unescape};
+use super::fields::{Fields, Found, Value, is_named};
 use super::json::{Members, push_string};
 use super::scan::{Kind, Member, Scanned, Span};
-use super::timestamp::is_iso_8601;
+use super::timestamp::is_time;
 use super::violations;
 use crate::event::{LINE_END, Violation};
 
@@ -36,7 +39,7 @@ impl Slots {
 
 /// What one request adds to each of its events, rendered.
 pub(super) struct Additions<'a> {
-    arrival: &'a Arrival<'a>,
+    request: Request<'a>,
     template: &'a Template,
     fields: &'a Fields,
     slots: Slots,
@@ -44,6 +47,8 @@ pub(super) struct Additions<'a> {
     members: Vec<u8>,
     /// Where each group of the template stands in `members`; empty for one without a value.
     ranges: Vec<Range<usize>>,
+    /// Where in `members` the id stands, which is another for each event.
+    id_at: Option<usize>,
     headers_cut: bool,
 }
 
@@ -69,11 +74,12 @@ pub(super) struct Marks<'a> {
 
 impl<'a> Additions<'a> {
     pub(super) fn new(
-        arrival: &'a Arrival<'a>,
+        request: Request<'a>,
         template: &'a Template,
         fields: &'a Fields,
         slots: Slots,
     ) -> Self {
+        let first_id = request.ids.as_ref().map(IdRun::peek);
         let mut members = Vec::with_capacity(512);
         let mut ranges = Vec::with_capacity(template.groups.len());
         for group in &template.groups {
@@ -81,7 +87,7 @@ impl<'a> Additions<'a> {
             members.push(b',');
             push_string(&mut members, &group.name);
             members.push(b':');
-            if !group.render(arrival, &mut members) {
+            if !group.render(&request, &mut members) {
                 members.truncate(start);
             }
             ranges.push(start..members.len());
@@ -89,8 +95,10 @@ impl<'a> Additions<'a> {
         Self {
             headers_cut: template.has_headers
                 && members.len() > headers::MAX_BYTES
-                && headers::are_cut(arrival),
-            arrival,
+                && headers::are_cut(request.arrival),
+            // It was drawn by lot just now, so that nothing else reads like it.
+            id_at: first_id.and_then(|id| memmem::find(&members, &id)),
+            request,
             template,
             fields,
             slots,
@@ -120,11 +128,17 @@ impl<'a> Additions<'a> {
         }
     }
 
-    /// A group as `"name":value`; empty when the request has no value for it.
-    fn rendered(&self, group: usize) -> &[u8] {
-        let range = self.ranges[group].clone();
-        // Without the comma in front.
-        self.members[range].get(1..).unwrap_or_default()
+    /// Writes a part of `members`; an id in it is a new one.
+    #[inline]
+    fn push(&self, part: Range<usize>, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&self.members[part.clone()]);
+        if let (Some(at), Some(ids)) = (self.id_at, &self.request.ids)
+            && part.contains(&at)
+        {
+            let at = start + (at - part.start);
+            ids.write_next(&mut out[at..at + event_id::LENGTH]);
+        }
     }
 
     fn timestamp_is_bad(&self, event: EventText<'_>) -> bool {
@@ -142,7 +156,7 @@ impl<'a> Additions<'a> {
         let mut skip_comma = usize::from(!found.any_member);
         let mut copy = |members: &Range<usize>| {
             if !members.is_empty() {
-                out.extend_from_slice(&self.members[members.start + skip_comma..members.end]);
+                self.push(members.start + skip_comma..members.end, out);
                 skip_comma = 0;
             }
         };
@@ -236,7 +250,7 @@ impl Rewrite<'_> {
                     span: member.value,
                     kind: member.kind,
                 };
-                group.merge(text, own, self.additions.arrival, object.out);
+                group.merge(text, own, &self.additions.request, object.out);
             }
         }
     }
@@ -244,7 +258,7 @@ impl Rewrite<'_> {
     fn added_members(&self, object: &mut Members<'_>) {
         let Additions { slots, .. } = self.additions;
         for (index, group) in self.additions.template.groups.iter().enumerate() {
-            let rendered = self.additions.rendered(index);
+            let range = self.additions.ranges[index].clone();
             let is_added = match self.event.found.get(group.slot) {
                 _ if self.is_written_apart(group.slot) => false,
                 _ if group.slot == slots.moved_timestamp && self.moves_timestamp() => false,
@@ -252,8 +266,10 @@ impl Rewrite<'_> {
                 Some(own) if group.meets(own.kind) == Meeting::Replace => true,
                 Some(_) => group.slot == slots.timestamp && self.timestamp_is_bad,
             };
-            if is_added && !rendered.is_empty() {
-                object.next().extend_from_slice(rendered);
+            if is_added && !range.is_empty() {
+                // Without the comma in front.
+                self.additions
+                    .push(range.start + 1..range.end, object.next());
             }
         }
         if !self.tags.is_empty() {
@@ -297,17 +313,17 @@ impl Rewrite<'_> {
             (None, None) => return None,
             (Some(own), None) => base.extend_from_slice(own.span.of(self.event.text)),
             (None, Some(group)) => {
-                if !group.render(self.additions.arrival, &mut base) {
+                if !group.render(&self.additions.request, &mut base) {
                     return None;
                 }
             }
             (Some(own), Some(group)) => match group.meets(own.kind) {
                 Meeting::Keep => base.extend_from_slice(own.span.of(self.event.text)),
                 Meeting::Merge => {
-                    group.merge(self.event.text, own, self.additions.arrival, &mut base);
+                    group.merge(self.event.text, own, &self.additions.request, &mut base);
                 }
                 Meeting::Replace => {
-                    group.render(self.additions.arrival, &mut base);
+                    group.render(&self.additions.request, &mut base);
                 }
             },
         }
@@ -365,21 +381,6 @@ fn push_errors(out: &mut Vec<u8>, base: Option<&[u8]>, violations: &[Violation])
     }
     violations::push_json(object.key("errors"), violations);
     object.close(b'}');
-}
-
-/// Whether a value is an ISO 8601 time in a string, however it is escaped (some writers spell `+` as `\u002B`).
-fn is_time(text: &[u8], value: Value) -> bool {
-    if value.kind != Kind::String {
-        return false;
-    }
-    let inside = Span {
-        start: value.span.start + 1,
-        end: value.span.end - 1,
-    };
-    let raw = inside.of(text);
-    is_iso_8601(raw)
-        || (raw.contains(&b'\\')
-            && unescape(text, inside).is_some_and(|time| is_iso_8601(time.as_bytes())))
 }
 
 /// Inside valid JSON a newline is white space, so it may as well be a space: each event is one line.

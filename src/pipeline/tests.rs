@@ -3,8 +3,11 @@
 mod bodies;
 mod enriched;
 mod limits;
+mod own_fields;
 mod random;
 mod replay;
+mod schema;
+mod times;
 mod violations;
 
 use std::collections::HashMap;
@@ -72,6 +75,7 @@ impl Sent<'_> {
         let mut reservation = budget.reservation();
         reservation.grow(body.len()).unwrap();
         let arrival = Arrival {
+            at: NOW.parse().unwrap(),
             now: NOW,
             client_ip: "192.0.2.7".parse().unwrap(),
             method: &Method::POST,
@@ -179,5 +183,9 @@ fn config(toml: &str) -> Config {
         let known = tree[&section].as_table_mut().unwrap();
         known.extend(values);
     }
-    tree.try_into().unwrap()
+    let mut config: Config = tree.try_into().unwrap();
+    if let Some(schema) = &mut config.validate.schema {
+        schema.read().unwrap();
+    }
+    config
 }

@@ -1,24 +1,71 @@
-//! Whether an event's `@timestamp` is an ISO 8601 time. Pure.
+//! Whether an event's `@timestamp` is an ISO 8601 time, and which. Pure.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use super::fields::{Value, unescape};
+use super::scan::{Kind, Span};
+
+/// Whether a value is an ISO 8601 time in a string, however it is escaped (some writers spell `+` as `\u002B`).
+pub(super) fn is_time(text: &[u8], value: Value) -> bool {
+    in_string(text, value, |raw| is_iso_8601(raw).then_some(())).is_some()
+}
+
+/// The time that a value is, by the same rules.
+pub(super) fn of(text: &[u8], value: Value) -> Option<Timestamp> {
+    in_string(text, value, read)
+}
+
+/// What is read in a string, as it is written or as the text that it stands for.
+fn in_string<T>(text: &[u8], value: Value, read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+    if value.kind != Kind::String {
+        return None;
+    }
+    let inside = Span {
+        start: value.span.start + 1,
+        end: value.span.end - 1,
+    };
+    let raw = inside.of(text);
+    let escaped = || {
+        let is_escaped = raw.contains(&b'\\');
+        let text = is_escaped.then(|| unescape(text, inside))??;
+        read(text.as_bytes())
+    };
+    read(raw).or_else(escaped)
+}
+
+/// The time that a text stands for, if it is an ISO 8601 time; without an offset in UTC.
+fn read(text: &[u8]) -> Option<Timestamp> {
+    if !is_iso_8601(text) {
+        return None;
+    }
+    let text = std::str::from_utf8(text).ok()?;
+    let local = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
+    let with_offset = text.parse().ok();
+    let time = with_offset.or_else(|| local().map(|time| time.timestamp()));
+    // jiff's dates go a day further than its times.
+    Some(time.unwrap_or(Timestamp::MAX))
+}
 
 /// Whether a text is an ISO 8601 time as Logstash reads it: a date, with `T` and a time of day or without, with
 /// an offset or without.
-pub(super) fn is_iso_8601(text: &[u8]) -> bool {
+fn is_iso_8601(text: &[u8]) -> bool {
     is_plain_utc(text) || is_any_iso_8601(text)
 }
 
 /// The form that nearly every shipper sends, `2026-11-23T08:15:30.123Z`, on a day that every month has. Reading it with
 /// the library took 6 % of the time of an array of a hundred events.
 fn is_plain_utc(text: &[u8]) -> bool {
-    let Some((seconds, fraction)) = text.split_at_checked(19) else {
+    let Some((seconds, fraction)) = text.split_first_chunk::<19>() else {
         return false;
     };
-    let is_form = std::iter::zip(seconds, b"dddd-dd-ddTdd:dd:dd").all(|(byte, form)| match form {
-        b'd' => byte.is_ascii_digit(),
-        _ => byte == form,
-    });
+    let is_separated = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')]
+        .iter()
+        .all(|(at, separator)| seconds[*at] == *separator);
+    // Counting in bytes and to the end takes a few vector instructions.
+    let count = |count: u8, byte: &u8| count + u8::from(byte.is_ascii_digit());
+    let is_form = is_separated && seconds.iter().fold(0, count) == 14;
     let number = |at: usize| 10 * (seconds[at] - b'0') + (seconds[at + 1] - b'0');
     let is_fraction = match fraction {
         [b'Z'] => true,
@@ -62,6 +109,26 @@ fn ends_in_zulu(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_read_with_their_offset_or_in_utc() {
+        for (text, expected) in [
+            ("2024-01-02T03:04:05.678Z", Some("2024-01-02T03:04:05.678Z")),
+            (
+                "2024-01-02T05:04:05.678+02:00",
+                Some("2024-01-02T03:04:05.678Z"),
+            ),
+            ("2024-01-02T05:04:05-0030", Some("2024-01-02T05:34:05Z")),
+            ("2024-01-02T03:04:05", Some("2024-01-02T03:04:05Z")),
+            ("2024-01-02", Some("2024-01-02T00:00:00Z")),
+            ("9999-12-31", Some("9999-12-30T22:00:00.999999999Z")),
+            ("2024-01-02T03:04:05Z[UTC]", None),
+            ("1700000000", None),
+        ] {
+            let expected = expected.map(|time| time.parse().unwrap());
+            assert_eq!(read(text.as_bytes()), expected, "{text}");
+        }
+    }
 
     #[test]
     fn iso_8601_and_nothing_else_is_a_time() {

@@ -1,7 +1,20 @@
 //! Violations as JSON: in answers, in dead letters and in `[headgate][errors]`. Pure.
 
-use super::json::{Members, push_string};
+use super::json::{Members, push_string, string_len};
 use crate::event::Violation;
+
+/// Room for the names, the code and the brackets of one.
+const FRAME: usize = 96;
+
+/// Bytes that [`push_json`] writes, at most.
+pub(super) fn room(violations: &[Violation]) -> usize {
+    let one = |violation: &Violation| {
+        let field = violation.field.as_ref();
+        let field = field.map_or(0, |field| string_len(&field.to_string()));
+        FRAME + field + string_len(&violation.message)
+    };
+    2 + violations.iter().map(one).sum::<usize>()
+}
 
 /// Writes `[{"field":…,"code":…,"message":…}]`; an event as a whole has no field.
 pub fn push_json(out: &mut Vec<u8>, violations: &[Violation]) {
@@ -16,4 +29,28 @@ pub fn push_json(out: &mut Vec<u8>, violations: &[Violation]) {
         object.close(b'}');
     }
     array.close(b']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::ViolationCode;
+
+    #[test]
+    fn there_is_room_for_every_code_and_every_text() {
+        for code in ViolationCode::ALL {
+            for text in ["", "plain", "\u{1}\"\\é"] {
+                let violation = Violation {
+                    field: format!("[{text}x]").parse().ok(),
+                    code,
+                    message: text.to_owned(),
+                };
+                let violations = vec![violation; 3];
+                let mut out = Vec::new();
+                push_json(&mut out, &violations);
+                assert!(out.len() <= room(&violations), "{}", out.len());
+                assert!(room(&violations[..0]) >= 2);
+            }
+        }
+    }
 }

@@ -14,7 +14,6 @@ use crate::event::Envelope;
 use crate::lifecycle::blocking;
 use crate::spool::AppendError;
 use crate::telemetry::events::{ReplayEnded, RequestWaits};
-use crate::units::timestamp;
 
 /// The most that becomes one envelope; a single larger letter is one all the same.
 const MAX_LETTERS: usize = 1000;
@@ -151,9 +150,9 @@ impl Course {
         blocking(move || {
             let batch = shared.dead_letters.read(file, from, &request, limits)?;
             let events = batch.letters.iter().map(|letter| event_of(letter));
-            let now = timestamp::to_text(Timestamp::now());
             let sources = &shared.telemetry.sources;
-            let envelope = shared.pipeline.load().replay(&now, events, sources);
+            let pipeline = shared.pipeline.load();
+            let envelope = pipeline.replay(Timestamp::now(), events, sources);
             Ok((batch, envelope))
         })
         .await

@@ -38,6 +38,11 @@ impl FieldReference {
     pub fn path(&self) -> &[String] {
         &self.0
     }
+
+    /// Whether the other field is this one, or inside it.
+    pub fn contains(&self, other: &Self) -> bool {
+        other.0.starts_with(&self.0)
+    }
 }
 
 impl FromStr for FieldReference {
@@ -107,6 +112,22 @@ mod tests {
             assert_eq!(reference.path(), path, "{text}");
             assert_eq!(reference.to_string(), shown);
             assert_eq!(shown.parse(), Ok(reference));
+        }
+    }
+
+    #[test]
+    fn a_field_contains_itself_and_what_is_inside() {
+        for (outer, inner, expected) in [
+            ("a", "[a]", true),
+            ("a", "[a][b]", true),
+            ("[a][b]", "[a][b][c]", true),
+            ("[a][b]", "a", false),
+            ("[a][b]", "[a][c]", false),
+            ("a", "ab", false),
+        ] {
+            let (outer, inner): (FieldReference, FieldReference) =
+                (outer.parse().unwrap(), inner.parse().unwrap());
+            assert_eq!(outer.contains(&inner), expected, "{outer} {inner}");
         }
     }
 

@@ -426,3 +426,23 @@ fn end(server: Program) -> String {
     assert_eq!(status, Some(0), "{log:#?}");
     log.join("\n")
 }
+
+#[tokio::test]
+async fn a_letter_keeps_its_id() {
+    let toml = format!("{MEMORY}[enrich]\nid_field = '[event][id]'");
+    let broker = FakeBroker::start();
+    broker.script([Reply::status(422)]);
+    let app = TestApp::start_with(&broker, &toml).await;
+    assert_eq!(app.post("/", &[JSON], r#"{"a":1}"#).await.status, 200);
+    app.until_book("dead_lettered", 1).await;
+    let id = app.dead_letters()[0]["event"]["event"]["id"].clone();
+    assert!(id.is_string());
+    command(&app, &["replay"]).expect("all 1 dead letter");
+    app.until_book("delivered", 1).await;
+    until_fulfilled(&folder_of(&app)).await;
+    app.finish().await;
+    assert_eq!(
+        broker.requests().last().unwrap().events()[0]["event"]["id"],
+        id
+    );
+}

@@ -180,3 +180,43 @@ async fn long_headers_are_cut_and_the_event_says_so() {
     assert_eq!(bytes.sum::<usize>(), 16 * 1024);
     assert_eq!(headers["request_path"], "/a/b?c=d&e");
 }
+
+#[tokio::test]
+async fn events_tell_of_their_request_on_both_apis() {
+    let toml = "[enrich]\nheaders = false\nid_field = '[event][id]'\nreceived_at_field = '[event][ingested]'\n\
+        client_ip_field = '[client][ip]'\nrequest_id_field = '[request][id]'\ntrace_id_field = '[trace][id]'";
+    let root = "1-5759e988-bd862e3fe1be46a994272793";
+    let amazon = format!("Self=1-67891234-12456789abcdef012345678;Root={root}");
+    let headers = [
+        JSON,
+        ("X-Amzn-Trace-Id", amazon.as_str()),
+        ("X-Request-Id", "mine-7"),
+    ];
+    for target in ["/", "/v1/events"] {
+        let broker = FakeBroker::start();
+        let app = TestApp::start_with(&broker, toml).await;
+        let body = r#"[{"a":1},{"a":2,"event":{"id":"own","kind":"x"}},{"a":3}]"#;
+        let answer = app.post(target, &headers, body).await;
+        assert_eq!(answer.header("x-request-id"), Some("mine-7"));
+        let made = app.post(target, &[JSON], "{}").await;
+        let made = made.header("x-request-id").unwrap().to_owned();
+        app.finish().await;
+        let mut events = broker.delivered();
+        assert_eq!(events.len(), 4);
+        let mut ids = Vec::new();
+        for event in &mut events {
+            assert!(is_now(&event["event"]["ingested"]));
+            assert_eq!(event["client"], json!({"ip": "127.0.0.1"}));
+            ids.push(event["event"]["id"].as_str().unwrap().to_owned());
+        }
+        assert_eq!(events[0]["request"]["id"], "mine-7");
+        assert_eq!(events[2]["trace"]["id"], root);
+        assert_eq!(events[3]["request"]["id"], made);
+        assert_eq!(events[3].get("trace"), None);
+        assert_eq!(
+            (ids[1].as_str(), &events[1]["event"]["kind"]),
+            ("own", &json!("x"))
+        );
+        assert!(ids[0] < ids[2] && ids[2] < ids[3], "{ids:?}");
+    }
+}

@@ -48,4 +48,5 @@ mod status_page;
 mod time_limits;
 mod tls;
 mod tls_files;
+mod validation;
 mod withdrawal;

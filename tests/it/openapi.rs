@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use headgate::event::ViolationCode;
 use headgate::ingress::problem_codes;
 use serde_json::Value;
 
@@ -56,6 +57,14 @@ async fn the_file_is_what_is_served() {
     assert_eq!((answer.status, answer.text()), (200, FILE));
     assert_eq!(answer.header("content-type"), Some("application/yaml"));
     app.finish().await;
+}
+
+#[test]
+fn the_codes_of_rejected_events_are_those_of_the_rules() {
+    let description = description();
+    let code = &description["components"]["schemas"]["FieldError"]["properties"]["code"];
+    let told: Vec<&Value> = code["enum"].as_array().unwrap().iter().collect();
+    assert_eq!(told, ViolationCode::ALL.map(ViolationCode::as_str));
 }
 
 #[test]

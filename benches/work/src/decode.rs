@@ -10,6 +10,7 @@ use headgate::event::Envelope;
 use headgate::pipeline::{Api, Arrival, Pipeline};
 use headgate::telemetry::{Output, Telemetry};
 use http::{HeaderMap, HeaderValue, Method, Version, header};
+use jiff::Timestamp;
 
 /// The configuration as it comes.
 ///
@@ -68,6 +69,7 @@ impl Decode {
         let mut reservation = self.budget.reservation();
         reservation.grow(self.body.len())?;
         let arrival = Arrival {
+            at: Timestamp::UNIX_EPOCH,
             now: "2026-03-01T12:00:00.000Z",
             client_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             method: &Method::POST,

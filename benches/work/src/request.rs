@@ -82,7 +82,7 @@ async fn serve_and_connect() -> Result<(Spool, TcpStream)> {
     let max_sources = config.metrics.max_sources;
     let telemetry = Arc::new(Telemetry::new(labels, max_sources, Output::File));
     let spool = Spool::in_memory(SPOOL_BYTES, Acknowledge::Queued, Arc::clone(&telemetry));
-    let ingress = Ingress::new(&config, spool.clone(), telemetry, Lifecycle::new());
+    let ingress = Ingress::new(&config, spool.clone(), telemetry, Lifecycle::new())?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     // Ends with the runtime.

@@ -1,6 +1,7 @@
 //! Loading as a whole: what right files and environments come to.
 
 mod problems;
+mod schema;
 
 use super::*;
 use crate::config::{Codec, EcsCompatibility, OutputType};

@@ -1,10 +1,13 @@
 //! What an envelope is built by: rules, additions and limits that do not change within a request. Plain data.
 
+use crate::budget::{Exhausted, Reservation};
 use crate::config::OnInvalid;
+use crate::event::Violation;
 use crate::pipeline::fields::Fields;
+use crate::pipeline::scan::Scanner;
 use crate::pipeline::source_key::SourceKey;
-use crate::pipeline::splice::Additions;
-use crate::pipeline::validate::Rules;
+use crate::pipeline::splice::{Additions, EventText};
+use crate::pipeline::validate::{Occasion, Rules};
 use crate::telemetry::Sources;
 
 /// What becomes of an event that breaks a rule.
@@ -27,6 +30,7 @@ pub(in crate::pipeline) struct EnvelopeLimits {
 pub(in crate::pipeline) struct Context<'a> {
     pub(in crate::pipeline) fields: &'a Fields,
     pub(in crate::pipeline) rules: &'a Rules,
+    pub(in crate::pipeline) occasion: Occasion,
     pub(in crate::pipeline) additions: Additions<'a>,
     pub(in crate::pipeline) invalid: Invalid,
     pub(in crate::pipeline) limits: EnvelopeLimits,
@@ -41,6 +45,17 @@ pub(in crate::pipeline) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Every rule on fields that the event breaks.
+    pub(in crate::pipeline) fn check(
+        &self,
+        event: EventText<'_>,
+        scanner: &mut Scanner,
+        reservation: &mut Reservation,
+    ) -> Result<Vec<Violation>, Exhausted> {
+        self.rules
+            .check_fields(event, &self.occasion, scanner, reservation)
+    }
+
     /// Bytes of an event that is kept as text, at most.
     pub(in crate::pipeline) fn longest_text(&self) -> usize {
         if self.cut_texts {

@@ -2,7 +2,8 @@
 
 use http::header;
 
-use super::headers;
+use super::event_id::{self, IdRun};
+use super::{headers, trace};
 use crate::pipeline::Arrival;
 use crate::pipeline::json::push_string;
 
@@ -22,6 +23,16 @@ pub(super) enum Source {
     UrlPort,
     BodyBytes,
     MimeType,
+    RequestId,
+    TraceId,
+    EventId,
+}
+
+/// What sources take their values from.
+pub(in crate::pipeline) struct Request<'a> {
+    pub(in crate::pipeline) arrival: &'a Arrival<'a>,
+    /// Where events get ids.
+    pub(in crate::pipeline) ids: Option<IdRun>,
 }
 
 impl Source {
@@ -35,7 +46,8 @@ impl Source {
     }
 
     /// Writes the value as JSON; false, and nothing written, when the request has none.
-    pub(super) fn render(&self, arrival: &Arrival<'_>, out: &mut Vec<u8>) -> bool {
+    pub(super) fn render(&self, request: &Request<'_>, out: &mut Vec<u8>) -> bool {
+        let arrival = request.arrival;
         let header = |name| arrival.headers.get(name).map(headers::text);
         match self {
             Self::Fixed(json) => out.extend_from_slice(json),
@@ -48,6 +60,12 @@ impl Source {
             Self::BodyBytes => push_string(out, &arrival.body_bytes.to_string()),
             Self::UserAgent => return push_some(out, header(header::USER_AGENT).as_deref()),
             Self::MimeType => return push_some(out, header(header::CONTENT_TYPE).as_deref()),
+            Self::RequestId => push_string(out, arrival.request_id),
+            Self::TraceId => return push_some(out, trace::id(arrival.headers)),
+            Self::EventId => match &request.ids {
+                Some(ids) => push_id(out, ids),
+                None => return false,
+            },
             Self::UrlDomain => {
                 return push_some(out, arrival.host.map(|host| domain_and_port(host).0));
             }
@@ -65,6 +83,15 @@ fn push_some(out: &mut Vec<u8>, text: Option<&str>) -> bool {
         push_string(out, text);
     }
     text.is_some()
+}
+
+/// Writes the next id.
+fn push_id(out: &mut Vec<u8>, ids: &IdRun) {
+    out.push(b'"');
+    let start = out.len();
+    out.resize(start + event_id::LENGTH, 0);
+    ids.write_next(&mut out[start..]);
+    out.push(b'"');
 }
 
 /// `logs.example:8080` and `[2001:db8::1]:8080` taken apart; the brackets are not part of the domain.

@@ -1,9 +1,8 @@
 //! The shape of what is added to an event: its top members, some of them objects that are merged into the event's
 //! own. Pure.
 
-use super::source::Source;
+use super::source::{Request, Source};
 use crate::config::OnConflict;
-use crate::pipeline::Arrival;
 use crate::pipeline::fields::{Fields, Found, Value, is_named};
 use crate::pipeline::json::Members;
 use crate::pipeline::scan::{Kind, Member, Scanner};
@@ -14,6 +13,8 @@ pub(in crate::pipeline) struct Template {
     pub(in crate::pipeline) groups: Vec<Group>,
     /// Whether the request's headers are among it.
     pub(in crate::pipeline) has_headers: bool,
+    /// Whether an id of the event's own is among it.
+    pub(in crate::pipeline) has_event_id: bool,
 }
 
 /// One top member that is added.
@@ -81,9 +82,14 @@ impl TemplateBuilder {
             node,
         };
         Template {
-            has_headers: self.top.iter().any(|(_, node)| node.has_headers()),
+            has_headers: self.has(|source| matches!(source, Source::Headers)),
+            has_event_id: self.has(|source| matches!(source, Source::EventId)),
             groups: self.top.into_iter().map(group).collect(),
         }
+    }
+
+    fn has(&self, wanted: fn(&Source) -> bool) -> bool {
+        self.top.iter().any(|(_, node)| node.has(wanted))
     }
 }
 
@@ -96,6 +102,17 @@ fn index_of(children: &mut Vec<(String, Node)>, name: &str) -> usize {
 }
 
 impl Template {
+    /// The path of each field that is added.
+    pub(in crate::pipeline) fn paths(&self) -> Vec<Vec<String>> {
+        let mut paths = Vec::new();
+        for group in &self.groups {
+            group
+                .node
+                .collect_paths(vec![group.name.clone()], &mut paths);
+        }
+        paths
+    }
+
     /// Whether an event's own members can all stay beside what is added.
     pub(in crate::pipeline) fn only_adds(&self, found: &Found) -> bool {
         self.groups.iter().all(|group| {
@@ -112,8 +129,8 @@ impl Group {
     }
 
     /// Writes the group's value; false, and nothing written, when the request has none.
-    pub(in crate::pipeline) fn render(&self, arrival: &Arrival<'_>, out: &mut Vec<u8>) -> bool {
-        self.node.render(arrival, out)
+    pub(in crate::pipeline) fn render(&self, request: &Request<'_>, out: &mut Vec<u8>) -> bool {
+        self.node.render(request, out)
     }
 
     /// Writes the event's own object with what the group adds to it.
@@ -121,10 +138,10 @@ impl Group {
         &self,
         text: &[u8],
         own: Value,
-        arrival: &Arrival<'_>,
+        request: &Request<'_>,
         out: &mut Vec<u8>,
     ) {
-        self.node.merge(text, own, arrival, out);
+        self.node.merge(text, own, request, out);
     }
 }
 
@@ -137,10 +154,21 @@ impl Node {
         }
     }
 
-    fn has_headers(&self) -> bool {
+    fn has(&self, wanted: fn(&Source) -> bool) -> bool {
         match self {
-            Self::Leaf(leaf) => matches!(leaf.source, Source::Headers),
-            Self::Object(children) => children.iter().any(|(_, child)| child.has_headers()),
+            Self::Leaf(leaf) => wanted(&leaf.source),
+            Self::Object(children) => children.iter().any(|(_, child)| child.has(wanted)),
+        }
+    }
+
+    fn collect_paths(&self, path: Vec<String>, paths: &mut Vec<Vec<String>>) {
+        let Self::Object(children) = self else {
+            paths.push(path);
+            return;
+        };
+        for (name, child) in children {
+            let inside = [&path[..], std::slice::from_ref(name)].concat();
+            child.collect_paths(inside, paths);
         }
     }
 
@@ -151,15 +179,15 @@ impl Node {
         }
     }
 
-    fn render(&self, arrival: &Arrival<'_>, out: &mut Vec<u8>) -> bool {
+    fn render(&self, request: &Request<'_>, out: &mut Vec<u8>) -> bool {
         let children = match self {
-            Self::Leaf(leaf) => return leaf.source.render(arrival, out),
+            Self::Leaf(leaf) => return leaf.source.render(request, out),
             Self::Object(children) => children,
         };
         let start = out.len();
         let mut object = Members::open(out, b'{');
         for (name, child) in children {
-            add(&mut object, name, child, arrival);
+            add(&mut object, name, child, request);
         }
         object.close(b'}');
         let is_empty = out.len() == start + 2;
@@ -169,7 +197,7 @@ impl Node {
         !is_empty
     }
 
-    fn merge(&self, text: &[u8], own: Value, arrival: &Arrival<'_>, out: &mut Vec<u8>) {
+    fn merge(&self, text: &[u8], own: Value, request: &Request<'_>, out: &mut Vec<u8>) {
         let Self::Object(children) = self else {
             out.extend_from_slice(own.span.of(text));
             return;
@@ -193,7 +221,7 @@ impl Node {
                         span: member.value,
                         kind: member.kind,
                     };
-                    children[child].1.merge(text, own, arrival, object.out);
+                    children[child].1.merge(text, own, request, object.out);
                 }
                 // Replaced, or a doubled name of which the last counts.
                 Meeting::Replace | Meeting::Merge => {}
@@ -201,7 +229,7 @@ impl Node {
         });
         for ((name, child), last) in std::iter::zip(children, last) {
             if last.is_none_or(|own| child.meets(own.kind) == Meeting::Replace) {
-                add(&mut object, name, child, arrival);
+                add(&mut object, name, child, request);
             }
         }
         object.close(b'}');
@@ -226,9 +254,9 @@ fn last_members(text: &[u8], object: Value, children: &[(String, Node)]) -> Vec<
 }
 
 /// Adds a member if the request has a value for it.
-fn add(object: &mut Members<'_>, name: &str, node: &Node, arrival: &Arrival<'_>) {
+fn add(object: &mut Members<'_>, name: &str, node: &Node, request: &Request<'_>) {
     let mut value = Vec::new();
-    if node.render(arrival, &mut value) {
+    if node.render(request, &mut value) {
         object.key(name).extend_from_slice(&value);
     }
 }

@@ -7,7 +7,7 @@ fn replay(toml: &str, events: &[&str]) -> (Vec<String>, Vec<Value>) {
     let ready = ready(toml);
     let events = events.iter().map(|event| event.as_bytes());
     let sources = &ready.telemetry.sources;
-    let envelope = ready.pipeline.replay(NOW, events, sources);
+    let envelope = ready.pipeline.replay(NOW.parse().unwrap(), events, sources);
     assert_eq!(envelope.origin, Origin::Replay);
     let by_source: u64 = envelope.sources.iter().map(|count| count.events).sum();
     assert_eq!(by_source, envelope.events() as u64);
@@ -23,12 +23,14 @@ fn live(toml: &str, events: &[&str]) -> Vec<String> {
 }
 
 /// A configuration that would add and overwrite all that one can.
-const GREEDY: &str = "[enrich]\non_conflict = 'overwrite'\nfields = { Environment = 'new' }";
+const GREEDY: &str = "[enrich]\non_conflict = 'overwrite'\nfields = { Environment = 'new' }\nid_field = '[event][id]'\n\
+    received_at_field = 'received'\nclient_ip_field = 'client'\nrequest_id_field = 'request'\ntrace_id_field = 'trace'";
 
 #[test]
 fn an_enriched_event_stays_as_it_was_byte_for_byte() {
     for event in [
         r#"{"n":1e400,"d":12345678901234567890.10,"m":"\ud800 \u00e9","@timestamp":"2020-01-01T00:00:00.000Z","@version":"1","host":"192.0.2.1","headers":{"a":"b"}}"#,
+        r#"{"event":{"id":"01980f1e-7b0c-7c3a-9d52-3f6f0c2f8a11"},"@timestamp":"2020-01-01T00:00:00.000Z","@version":"1"}"#,
         r#"{ "\u0068ost" : [ 1 ] , "Environment":"old", "@version":2,"@timestamp":"2020-01-01T00:00:00+01:00" }"#,
     ] {
         assert_eq!(live(GREEDY, &[event]), [event]);
@@ -97,4 +99,35 @@ fn what_breaks_a_rule_is_tagged_where_that_is_configured() {
     let events = live(toml, &[r#"{"b":1}"#]);
     let event = value(&events[0]);
     assert_eq!(event["tags"], serde_json::json!(["_validationfailure"]));
+}
+
+#[test]
+fn a_letter_may_have_become_old_but_not_come_from_the_future() {
+    let toml = "[validate]\ntimestamp_max_age = '1h'\ntimestamp_max_future = '1h'";
+    let old = r#"{"@timestamp":"2020-01-01T00:00:00Z","@version":"1"}"#;
+    let future = r#"{"@timestamp":"2030-01-01T00:00:00Z"}"#;
+    let (live, letters) = replay(toml, &[old, future]);
+    assert_eq!(live, [old]);
+    assert_eq!(letters[0]["reason"], "timestamp_in_future");
+}
+
+#[test]
+fn a_schema_speaks_of_a_letter_without_what_was_added_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("schema.json");
+    let schema = r#"{"additionalProperties":false,"properties":{"a":{"type":"number"},"host":{"minLength":20},"event":{"minProperties":1}}}"#;
+    std::fs::write(&path, schema).unwrap();
+    let toml = format!("{GREEDY}\n[validate]\nschema = {path:?}");
+    let added = r#""@timestamp":"2020-01-01T00:00:00.000Z","@version":"1","host":"192.0.2.1","headers":{"a":"b"},"event":{"id":"x"},"Environment":"new""#;
+    let good = format!("{{\"a\":1e400,{added}}}");
+    let bad = format!("{{\"a\":\"text\",{added}}}");
+    let unknown = format!("{{\"b\":1,{added}}}");
+    let (live, letters) = replay(&toml, &[&good, &bad, &unknown]);
+    assert_eq!(live, [good]);
+    let fields: Vec<&Value> = letters
+        .iter()
+        .map(|letter| &letter["errors"][0]["field"])
+        .collect();
+    assert_eq!(fields, [&Value::from("[a]"), &Value::Null]);
+    assert_eq!(letters.len(), 2);
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// What the configuration is told to be wrong with, a line each.
-fn wrong(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+pub(super) fn wrong(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
     match load(text, variables) {
         Ok(_) => panic!("taken as right: {text} {variables:?}"),
         Err(errors) => {
@@ -55,6 +55,8 @@ enrich.ecs_compatibility = 'v2' => v2 | disabled | v1 | v8
 enrich.fields = { a = inf } => inf | not a finite number
 enrich.fields = { '[a' = 1 } => [a | [outer][inner]
 enrich.remote_host_target_field = '[a' => [a | or ""
+enrich.id_field = '[a' => [a | or ""
+enrich.trace_id_field = 5 => = 5: | or ""
 enrich.drop_headers = [1] => [1] | each value a text in quotes
 validate.required = [''] => [outer][inner]
 validate.max_message_bytes = 5 => = 5: | a size | or ""
@@ -65,6 +67,11 @@ limits.bytes_per_second_per_client = 1.5 => = 1.5: | 64KiB | number of bytes | 0
 limits.bytes_per_second_per_client = '2TiB' => 2TiB | up to 1TiB
 cors.allowed_origins = ['https://app.example.com/'] => https://app.example.com/ | as browsers send them | without a path
 cors.allowed_origins = 'https://app.example.com' => a list
+validate.timestamp_max_age = 'long' => long | a duration | or ""
+validate.timestamp_max_age = 5 => = 5: | a duration | or ""
+validate.timestamp_max_future = '0s' => 0s | 1ms to 8760h
+validate.schema = 5 => = 5: | or ""
+validate.schema = '/no/such/file.json' => /no/such/file.json | the path of a JSON Schema file | cannot be read
 spool.dir = '' => the path of a folder
 output.type = 'kafka' => kafka | http | file | stdout | or ""
 output.type = 5 => = 5: | http | file | stdout
@@ -201,6 +208,18 @@ fn values_that_contradict_each_other_are_told_together() {
         (
             "[broker]\nretry_initial = '5m'",
             "broker.retry_initial|5m|broker.retry_max|30s",
+        ),
+        (
+            "[enrich]\nid_field = 'event'\ntrace_id_field = '[event][trace]'",
+            "enrich.id_field|event|enrich.trace_id_field|[event][trace]|a field of its own",
+        ),
+        (
+            "[enrich]\nclient_ip_field = '[a]'\nremote_host_target_field = 'a'",
+            "enrich.client_ip_field|enrich.remote_host_target_field|a field of its own",
+        ),
+        (
+            "[enrich]\nreceived_at_field = '[a][b][c]'\nfields = { '[a][b]' = 1, c = 2 }",
+            "enrich.received_at_field|enrich.fields|a field of its own",
         ),
         (
             "[metrics]\nsource_fields = ['A', 'a']",

@@ -1,0 +1,43 @@
+//! The media type of a body. Pure.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, header};
+
+use super::charset::Charset;
+
+/// What matters of a `Content-Type`.
+pub(super) struct MediaType<'a> {
+    pub(super) name: Cow<'a, str>,
+    pub(super) charset: Charset,
+}
+
+impl<'a> MediaType<'a> {
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+        let value = headers
+            .get(header::CONTENT_TYPE)
+            .map_or(&b""[..], http::HeaderValue::as_bytes);
+        let mut parts = value.split(|byte| *byte == b';');
+        let name = parts.next().unwrap_or_default().trim_ascii();
+        let charset = parts
+            .filter_map(|parameter| {
+                let equals = memchr::memchr(b'=', parameter)?;
+                let (name, value) = parameter.split_at(equals);
+                let is_charset = name.trim_ascii().eq_ignore_ascii_case(b"charset");
+                is_charset.then(|| unquoted(value[1..].trim_ascii()))
+            })
+            .map(Charset::from_name)
+            .next();
+        Self {
+            name: String::from_utf8_lossy(name),
+            charset: charset.unwrap_or(Charset::Utf8),
+        }
+    }
+}
+
+fn unquoted(value: &[u8]) -> &[u8] {
+    match value {
+        [b'"', inside @ .., b'"'] => inside,
+        bare => bare,
+    }
+}
