@@ -23,12 +23,17 @@ impl Numbers {
     }
 
     fn note_one(&mut self, text: &[u8]) {
-        let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
-        let number = digits.fold(None, |number: Option<usize>, digit| {
-            let number = number.unwrap_or_default().checked_mul(10)?;
-            number.checked_add(usize::from(digit - b'0'))
+        let mut digits = text
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .peekable();
+        let has_digits = digits.peek().is_some();
+        let number = digits.try_fold(0_usize, |number, digit| {
+            number
+                .checked_mul(10)?
+                .checked_add(usize::from(digit - b'0'))
         });
-        let Some(number) = number.filter(|number| *number < MAX_NUMBER) else {
+        let Some(number) = number.filter(|number| has_digits && *number < MAX_NUMBER) else {
             self.strange += 1;
             return;
         };
