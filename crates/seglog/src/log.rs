@@ -156,8 +156,9 @@ impl Log {
         self.sealed.iter().chain(active).cloned().collect()
     }
 
-    /// Gives back the space of sealed segments whose events are all below `position`, which must be durably so. Some
-    /// files are kept for new segments, as many as were of use lately.
+    /// Gives back the space of sealed segments whose events are all below `position`, which must be durably so. Their
+    /// files are kept for new segments. Of those that are of no use, one is removed each time: removing 64 MiB takes 20 ms,
+    /// in which nothing can be appended.
     ///
     /// # Errors
     /// The system's; what could be given back was.
@@ -174,7 +175,7 @@ impl Log {
                 break;
             }
             let (name, bytes) = (oldest.name(), oldest.file_bytes);
-            if self.spares.want_more() && bytes == self.options.segment_bytes {
+            if bytes == self.options.segment_bytes {
                 let spare = spare_name(oldest.generation);
                 self.folder.rename(&name, &spare)?;
                 self.spares.keep(Entry { name: spare, bytes });
@@ -184,7 +185,10 @@ impl Log {
             }
             self.sealed.pop_front();
         }
-        self.remove_spares_while(|log| log.spares.are_too_many())
+        if self.spares.are_too_many() {
+            self.remove_spare()?;
+        }
+        Ok(())
     }
 
     /// Whether a purge would give back the space of files that were kept for new segments and are of no use.
@@ -252,9 +256,14 @@ impl Log {
     }
 
     fn remove_spares_while(&mut self, is_needed: impl Fn(&Self) -> bool) -> io::Result<()> {
-        while is_needed(self)
-            && let Some(spare) = self.spares.next()
-        {
+        while is_needed(self) && self.spares.next().is_some() {
+            self.remove_spare()?;
+        }
+        Ok(())
+    }
+
+    fn remove_spare(&mut self) -> io::Result<()> {
+        if let Some(spare) = self.spares.next() {
             self.folder.remove(&spare.name)?;
             self.room.replace(spare.bytes, 0);
             self.spares.take();

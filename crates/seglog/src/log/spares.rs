@@ -47,11 +47,6 @@ impl Spares {
         self.begun += 1;
     }
 
-    /// Whether there are fewer than are of use.
-    pub(super) fn want_more(&self) -> bool {
-        self.files.len() < self.wanted
-    }
-
     /// Whether there are more than are of use.
     pub(super) fn are_too_many(&self) -> bool {
         self.files.len() > self.wanted
@@ -68,10 +63,10 @@ impl Spares {
         self.begun = 0;
     }
 
-    /// As many as were begun since the last time, and at least half as many as were of use then. At full speed several
-    /// segments are filled between two checkpoints, and as many are purged at the second one.
+    /// As many as were begun since the last time, and at least three of four that were of use then. At full speed several
+    /// segments are filled between two checkpoints, and as many are purged at the second one, or at the third.
     fn reckoned(&self) -> usize {
-        self.begun.max(self.wanted / 2).max(1)
+        self.begun.max(self.wanted * 3 / 4).max(1)
     }
 
     /// Takes away those that have another length; their names.
@@ -95,17 +90,13 @@ mod tests {
     #[test]
     fn as_many_are_of_use_as_were_begun_lately() {
         let mut spares = Spares::new(&[]);
-        assert!(spares.want_more());
         spares.keep(file(1));
-        assert!(!spares.want_more() && !spares.will_be_too_many());
+        assert!(!spares.will_be_too_many());
         (0..5).for_each(|_| spares.note_begun());
         spares.reckon();
-        for number in 2..=5 {
-            assert!(spares.want_more());
-            spares.keep(file(number));
-        }
-        assert!(!spares.want_more());
-        for left in [2, 1] {
+        (2..=5).for_each(|number| spares.keep(file(number)));
+        assert!(!spares.are_too_many());
+        for left in [3, 2, 1] {
             assert!(spares.will_be_too_many() && !spares.are_too_many());
             spares.reckon();
             while spares.are_too_many() {

@@ -120,6 +120,11 @@ fn as_many_files_are_kept_as_are_filled_between_two_purges() {
     }
     folder.kill();
     let mut opened = open(&folder);
+    while opened.log.has_surplus() {
+        let before = spares();
+        opened.log.purge(opened.log.synced()).unwrap();
+        assert!(spares() >= before - 1, "one at a time");
+    }
     assert_eq!(spares(), 1, "of no use to one that has just begun");
     fill(&mut opened);
     fill(&mut opened);
