@@ -175,7 +175,7 @@ impl Log {
                 break;
             }
             let (name, bytes) = (oldest.name(), oldest.file_bytes);
-            if bytes == self.options.segment_bytes {
+            if Spares::are_of_use(bytes, self.options.segment_bytes) {
                 let spare = spare_name(oldest.generation);
                 self.folder.rename(&name, &spare)?;
                 self.spares.keep(Entry { name: spare, bytes });

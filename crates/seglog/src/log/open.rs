@@ -106,7 +106,7 @@ impl Log {
 
     /// The length of segments may be configured anew.
     fn keep_useful_spares(&mut self) -> io::Result<()> {
-        for name in self.spares.unlike(self.options.segment_bytes) {
+        for name in self.spares.drain_useless(self.options.segment_bytes) {
             self.folder.remove(&name)?;
         }
         Ok(())

@@ -69,10 +69,17 @@ impl Spares {
         self.begun.max(self.wanted * 3 / 4).max(1)
     }
 
-    /// Takes away those that have another length; their names.
-    pub(super) fn unlike(&mut self, bytes: u64) -> Vec<String> {
-        let others = self.files.extract_if(.., |file| file.bytes != bytes);
-        others.map(|file| file.name).collect()
+    /// Whether files of this length are of use for segments of that one: large writes leave the end of a segment unwritten,
+    /// and it may have been configured anew.
+    pub(super) fn are_of_use(bytes: u64, segment_bytes: u64) -> bool {
+        (segment_bytes / 2..=segment_bytes).contains(&bytes)
+    }
+
+    /// Takes away those that are of no use for segments of this length; their names.
+    pub(super) fn drain_useless(&mut self, segment_bytes: u64) -> Vec<String> {
+        let is_useless = |file: &mut Entry| !Self::are_of_use(file.bytes, segment_bytes);
+        let useless = self.files.extract_if(.., is_useless);
+        useless.map(|file| file.name).collect()
     }
 }
 
@@ -108,16 +115,13 @@ mod tests {
     }
 
     #[test]
-    fn files_of_another_length_are_of_no_use() {
-        let mut spares = Spares::new(&[
-            file(1),
-            Entry {
-                bytes: 65,
-                ..file(2)
-            },
-            file(3),
-        ]);
-        assert_eq!(spares.unlike(64), ["2"]);
-        assert_eq!(spares.take(), Some(file(3)));
+    fn files_that_are_too_long_or_much_too_short_are_of_no_use() {
+        let of = |bytes| Entry {
+            bytes,
+            ..file(bytes)
+        };
+        let mut spares = Spares::new(&[of(31), of(32), of(65), of(64)]);
+        assert_eq!(spares.drain_useless(64), ["31", "65"]);
+        assert_eq!(spares.bytes(), 32 + 64);
     }
 }
