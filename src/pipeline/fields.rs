@@ -70,7 +70,7 @@ impl Fields {
     }
 
     /// The slot of a member's name, if anything asks for it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn slot_of(&self, text: &[u8], member: &Member) -> Option<usize> {
         if member.key_escaped {
             return self.slot_of_escaped(text, member.key);
@@ -95,7 +95,7 @@ impl Fields {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn beginning(text: &[u8], name: Span) -> Beginning {
     const BYTES: usize = size_of::<Beginning>();
     let length = name.len().min(BYTES);
@@ -135,7 +135,7 @@ impl Found {
     }
 
     /// Notes a member. Of doubled names the last counts.
-    #[inline]
+    #[inline(always)]
     pub(super) fn note(&mut self, fields: &Fields, text: &[u8], member: &Member) {
         self.any_member = true;
         if let Some(slot) = fields.slot_of(text, member) {
