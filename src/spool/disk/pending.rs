@@ -108,6 +108,12 @@ impl Pending {
         let mut state = self.lock();
         loop {
             if !state.requests.is_empty() {
+                // Where cores are short, those who were just answered get to send their next requests before the group is
+                // taken: with 64 connections 25 requests share a sync instead of 16, which takes 20 % off the CPU of a single
+                // event (medians of pairs on two cores). Once is enough: two and three times are no cheaper.
+                drop(state);
+                std::thread::yield_now();
+                state = self.lock();
                 let requests = std::mem::take(&mut state.requests);
                 return Taken::Group(requests.into_iter().map(|(_, request)| request).collect());
             }

@@ -73,10 +73,6 @@ impl Writer {
             let until = self
                 .sync_at
                 .map_or(self.checkpoint_at, |at| at.min(self.checkpoint_at));
-            // Where cores are short, those who were just answered get to send their next requests before the next group is
-            // taken: with 64 connections 27 requests share a sync instead of 16, which takes 20 to 25 % off the CPU of a
-            // single event (medians of five pairs on two cores: 20.8 µs without it, 15.4 with it).
-            std::thread::yield_now();
             match self.shared.pending.take(until) {
                 Taken::Group(group) => self.commit(group),
                 Taken::Closed => break,
