@@ -188,10 +188,14 @@ mod tests {
             ("for=203.0.113.9", None),
             ("ü", None),
         ] {
-            assert_eq!(address(element.as_bytes()), expected.map(ip), "{element:?}");
+            assert_eq!(
+                named_address(element.as_bytes()),
+                expected.map(ip),
+                "{element:?}"
+            );
         }
-        assert_eq!(address(&[0xff; 4]), None);
-        assert_eq!(address(&[b'1'; MAX_ADDRESS_BYTES + 1]), None);
+        assert_eq!(named_address(&[0xff; 4]), None);
+        assert_eq!(named_address(&[b'1'; MAX_ADDRESS_BYTES + 1]), None);
     }
 
     #[test]
@@ -253,7 +257,12 @@ mod tests {
         fn told(networks: &[IpNet], peer: IpAddr, elements: &[String]) -> IpAddr {
             let is_trusted = |address: &IpAddr| networks.iter().any(|net| net.contains(address));
             let mut chain = vec![Some(peer)];
-            chain.extend(elements.iter().rev().map(|text| address(text.as_bytes())));
+            chain.extend(
+                elements
+                    .iter()
+                    .rev()
+                    .map(|text| named_address(text.as_bytes())),
+            );
             let known = chain.iter().map_while(|address| *address);
             let known: Vec<IpAddr> = known.collect();
             let client = known.iter().find(|address| !is_trusted(address));
