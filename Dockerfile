@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 
-# The compiler's image brings gcc and the headers of the C library, which the zstd and ring crates need; nothing else is missing.
+# The compiler's image brings gcc and the headers of the C library, which the zstd and ring crates need; nothing else is
+# missing.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 COPY . .

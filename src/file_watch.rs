@@ -89,6 +89,7 @@ mod tests {
         std::fs::remove_file(&first).unwrap();
         watch.changed().await;
     }
+
     #[tokio::test(start_paused = true)]
     async fn what_it_follows_may_change_without_a_change_being_missed() {
         let folder = tempfile::tempdir().unwrap();

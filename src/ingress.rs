@@ -98,10 +98,8 @@ impl Ingress {
         })
     }
 
-    /// Takes all further requests by what is configured now: `[auth]`, `[limits]`, `[cors]`, `[enrich]`, `[validate]`, and the
-    /// codecs, answers and limits on events of `[ingest]`. Everything else stays as it was at the start; `Config::change_to` knows which is
-    /// which.
-    /// Open connections go on with the address that their PROXY header named.
+    /// Takes all further requests by what is configured now, as far as that needs no restart; `Config::change_to` knows
+    /// which keys do. Open connections keep the address that their PROXY header named.
     pub fn reload(&self, config: &Config) {
         self.gate.reload(config);
     }

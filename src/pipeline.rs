@@ -58,6 +58,8 @@ pub struct Pipeline {
     templates: Vec<[Template; 2]>,
     /// For what comes without a request.
     bare_template: Template,
+    /// Whether a key forces fields on its events.
+    forces_fields: bool,
     event_ids: EventIds,
     codec: Codec,
     codecs: Vec<(String, Codec)>,
@@ -244,6 +246,11 @@ impl Pipeline {
         let added = templates.iter().flatten().flat_map(Template::paths);
         let added = added.collect();
         let rules = Rules::new(&config.validate, &config.ingest, added, &mut fields);
+        let forces_fields = config
+            .auth
+            .keys
+            .iter()
+            .any(|key| key.fields.iter().next().is_some());
         Self {
             fields,
             slots,
@@ -251,10 +258,11 @@ impl Pipeline {
             source_key,
             templates,
             bare_template,
+            forces_fields,
             event_ids: EventIds::default(),
             codec: config.ingest.codec,
             codecs: config.ingest.codecs.clone().into_iter().collect(),
-            drop_headers: config.enrich.drop_headers.clone(),
+            drop_headers: drop_headers(config),
             inflation: InflationLimits::new(&config.ingest),
             limits: EnvelopeLimits {
                 max_events: config.ingest.max_events_per_request,
@@ -349,6 +357,16 @@ impl Pipeline {
             .find(|(name, _)| name.eq_ignore_ascii_case(media_type))
             .map_or(self.codec, |(_, codec)| *codec)
     }
+}
+
+/// The headers that never reach an event; a key is a secret whatever list is configured.
+fn drop_headers(config: &Config) -> Vec<String> {
+    const API_KEY: &str = "x-api-key";
+    let mut names = config.enrich.drop_headers.clone();
+    if !config.auth.keys.is_empty() && !names.iter().any(|name| name == API_KEY) {
+        names.push(API_KEY.to_owned());
+    }
+    names
 }
 
 /// The content codings of a request, in the order in which they were applied.

@@ -6,6 +6,7 @@
 
 mod broker;
 pub mod events;
+mod labels;
 pub mod logging;
 pub mod names;
 mod proxy_headers;
@@ -13,12 +14,12 @@ mod recorder;
 mod reloads;
 mod senders;
 mod sources;
+mod spool;
 #[cfg(test)]
 mod tests;
 mod tls;
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Label};
@@ -26,93 +27,14 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 
 use crate::event::{Origin, SourceCount, ViolationCode};
 pub use broker::BrokerMetrics;
+pub use labels::{DeathReason, Output, Route};
 pub use proxy_headers::{ProxyHeaderFault, ProxyHeaders};
 use recorder::{Family, counter, describe, gauge, histogram, recorder};
 pub use reloads::Reloads;
 pub use senders::{KeyMetrics, RateLimit};
 pub use sources::Sources;
+use spool::SpoolMetrics;
 pub use tls::{HandshakeFailure, TlsMetrics};
-
-/// The rows of `headgate_requests_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// The Logstash paths.
-    Logstash,
-    /// The application API.
-    Events,
-    /// Health, readiness, liveness.
-    Health,
-    /// All others.
-    Other,
-}
-
-impl Route {
-    const ALL: [Self; 4] = [Self::Logstash, Self::Events, Self::Health, Self::Other];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Logstash => "logstash",
-            Self::Events => "events",
-            Self::Health => "health",
-            Self::Other => "other",
-        }
-    }
-}
-
-/// Which output took events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// A Broker.
-    Http,
-    /// The hourly files.
-    File,
-    /// Standard output.
-    Stdout,
-}
-
-impl Output {
-    /// The word in metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::File => "file",
-            Self::Stdout => "stdout",
-        }
-    }
-}
-
-/// Why an event became a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeathReason {
-    /// It broke a rule on arrival; the first one that it broke.
-    Violation(ViolationCode),
-    /// A Broker rejected it with one of `broker.rejected_codes`.
-    RejectedByBroker,
-    /// It failed again and again while its Broker took others.
-    Poison,
-}
-
-impl DeathReason {
-    /// The reasons of those that a Broker did not take.
-    const AT_BROKER: [Self; 2] = [Self::RejectedByBroker, Self::Poison];
-
-    /// The word in dead letters and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Violation(code) => code.as_str(),
-            Self::RejectedByBroker => "rejected_by_broker",
-            Self::Poison => "poison",
-        }
-    }
-
-    /// The reason that has this word.
-    pub fn from_word(word: &[u8]) -> Option<Self> {
-        let violations = ViolationCode::ALL.into_iter().map(Self::Violation);
-        violations
-            .chain(Self::AT_BROKER)
-            .find(|reason| reason.as_str().as_bytes() == word)
-    }
-}
 
 /// Counts since the start: the books of `/status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -179,14 +101,6 @@ struct RouteMetrics {
     body_bytes: Counter,
 }
 
-struct SpoolMetrics {
-    at_start: AtomicU64,
-    at_start_gauge: Gauge,
-    sync_duration: Histogram,
-    corrupt_records: Counter,
-    lost: Family,
-}
-
 struct GaugeHandles {
     spool_bytes: Gauge,
     spool_events: Gauge,
@@ -233,13 +147,7 @@ impl Telemetry {
             letters_dropped: counter(&recorder, &names::DEAD_LETTERS_DROPPED, vec![]),
             output_events_removed: counter(&recorder, &names::OUTPUT_EVENTS_REMOVED, vec![]),
             output_bytes_removed: counter(&recorder, &names::OUTPUT_BYTES_REMOVED, vec![]),
-            spool: SpoolMetrics {
-                at_start: AtomicU64::new(0),
-                at_start_gauge: gauge(&recorder, &names::SPOOL_EVENTS_AT_START, vec![]),
-                sync_duration: histogram(&recorder, &names::SPOOL_SYNC_DURATION, vec![]),
-                corrupt_records: counter(&recorder, &names::SPOOL_CORRUPT_RECORDS, vec![]),
-                lost: Family::unlabelled(&recorder, &names::SPOOL_LOST_EVENTS),
-            },
+            spool: SpoolMetrics::new(&recorder),
             gauges: GaugeHandles {
                 spool_bytes: gauge(&recorder, &names::SPOOL_BYTES, vec![]),
                 spool_events: gauge(&recorder, &names::SPOOL_EVENTS, vec![]),
@@ -323,23 +231,6 @@ impl Telemetry {
         self.delivered.add(0, events);
     }
 
-    /// So many events lay in the spool at the start.
-    pub fn spool_opened(&self, events: u64) {
-        self.spool.at_start.store(events, Ordering::Relaxed);
-        self.spool.at_start_gauge.set(events as f64);
-    }
-
-    /// The spool was synced.
-    pub fn spool_synced(&self, took: Duration) {
-        self.spool.sync_duration.record(took.as_secs_f64());
-    }
-
-    /// A stretch of the spool cannot be read; so many events that were not delivered yet were in it.
-    pub fn spool_lost(&self, events: u64) {
-        self.spool.corrupt_records.increment(1);
-        self.spool.lost.add(0, events);
-    }
-
     /// The counts since the start.
     pub fn books(&self) -> Books {
         Books {
@@ -348,8 +239,8 @@ impl Telemetry {
             rejected: self.rejected.sum(),
             delivered: self.delivered.sum(),
             dead_lettered: self.dead_lettered.sum(),
-            spooled_at_start: self.spool.at_start.load(Ordering::Relaxed),
-            lost: self.spool.lost.sum(),
+            spooled_at_start: self.spool.events_at_start(),
+            lost: self.spool.events_lost(),
         }
     }
 

@@ -255,9 +255,9 @@ fn merge(
     if source.is_some() {
         if named_files == NamedFiles::Checked {
             tls_files::check(&config, &mut merge);
-        }
-        if let Some(Err(problem)) = config.validate.schema.as_mut().map(SchemaFile::read) {
-            merge.refuse("validate.schema", problem.to_string());
+            if let Some(Err(problem)) = config.validate.schema.as_mut().map(SchemaFile::read) {
+                merge.refuse("validate.schema", problem.to_string());
+            }
         }
         contradictions::check(&config, &mut merge);
     }

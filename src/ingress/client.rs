@@ -8,8 +8,8 @@ use super::activity::{Activity, TimeLimits};
 
 /// What requests need to know of their client.
 pub(super) struct Client {
-    /// Its address: that of the peer, or the one that the PROXY header in front of the connection names. A request may have
-    /// come from further away.
+    /// Its address: that of the peer, or the one that the PROXY header in front of the connection names. The client of a
+    /// request may be further away (`TrustedProxies::client_ip`).
     pub(super) address: IpAddr,
     /// Whether its connection is one of the few beyond `server.max_connections`, kept for health checks.
     pub(super) is_reserve: bool,

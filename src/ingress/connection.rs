@@ -89,7 +89,7 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
         registration: &registration,
     };
     let mode = protocols.proxy_protocol;
-    let identified = proxied::identify(stream, peer, mode, &gate, waiting).await;
+    let identified = Box::pin(proxied::identify(stream, peer, mode, &gate, waiting)).await;
     let Some((stream, address)) = identified else {
         return;
     };
@@ -125,7 +125,10 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     });
     match protocol {
         Protocol::Http1 => serve_http1(io, client, &protocols, &registration, gate).await,
-        Protocol::Http2 => serve_http2(io, client, &protocols, &registration, gate).await,
+        // In a box, like all that most connections have no use for.
+        Protocol::Http2 => {
+            Box::pin(serve_http2(io, client, &protocols, &registration, gate)).await;
+        }
     }
 }
 
@@ -192,7 +195,7 @@ async fn serve_http1(
     .await;
     let stream = conn.into_parts().io.into_inner().into_inner();
     let leaves_bytes = client.leaves_bytes_unread.load(Ordering::Relaxed);
-    let close = close(stream, end, leaves_bytes);
+    let close = Box::pin(close(stream, end, leaves_bytes));
     protocols.lifecycle.unless_stopped(close).await;
 }
 

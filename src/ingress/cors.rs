@@ -28,6 +28,14 @@ const VARY_OF_PREFLIGHT: HeaderValue = HeaderValue::from_static(
     "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
 );
 
+/// Whether a list of headers has `Origin` in it, or all of them.
+fn names_origin(list: &HeaderValue) -> bool {
+    list.as_bytes().split(|byte| *byte == b',').any(|name| {
+        let name = name.trim_ascii();
+        name == b"*" || name.eq_ignore_ascii_case(b"origin")
+    })
+}
+
 /// Origins of web pages, for looking them up.
 pub(super) struct Origins {
     is_any: bool,
@@ -96,7 +104,9 @@ impl Permission {
     /// Says it, in any answer.
     pub(super) fn say(self, headers: &mut HeaderMap) {
         // Also where nothing is allowed: an answer that was kept for one origin must not be given to another.
-        headers.entry(header::VARY).or_insert(VARY);
+        if !headers.get_all(header::VARY).iter().any(names_origin) {
+            headers.append(header::VARY, VARY);
+        }
         let origin = match self {
             Self::None => return,
             Self::Any => HeaderValue::from_static("*"),
@@ -129,4 +139,27 @@ pub(super) fn preflight() -> Response {
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().extend(ANSWER);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_vary_by_origin_beside_what_else_they_vary_by() {
+        for (configured, expected) in [
+            (None, vec!["Origin"]),
+            (Some("Accept"), vec!["Accept", "Origin"]),
+            (Some("accept, origin"), vec!["accept, origin"]),
+            (Some("*"), vec!["*"]),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(list) = configured {
+                headers.insert(header::VARY, HeaderValue::from_static(list));
+            }
+            Permission::None.say(&mut headers);
+            let said: Vec<_> = headers.get_all(header::VARY).iter().collect();
+            assert_eq!(said, expected);
+        }
+    }
 }

@@ -102,12 +102,12 @@ impl Gate {
         }
     }
 
-    /// The rules in force at this moment.
+    /// The policy in force at this moment.
     pub(super) fn policy(&self) -> Arc<Policy> {
         self.policy.load_full()
     }
 
-    /// Takes all further requests by these rules.
+    /// Takes all further requests by what is configured now.
     pub(super) fn reload(&self, config: &Config) {
         let previous = self.policy.load();
         let policy = Policy::new(config, &self.telemetry, Some(&previous));
@@ -124,53 +124,43 @@ impl Gate {
         let began = Instant::now();
         let id = self.ids.of(request.headers());
         let asked = route(request.method(), request.uri().path());
-        // What a client sends ahead into a tunnel that it does not get is no request.
-        let is_tunnel = *request.method() == Method::CONNECT;
         let (parts, incoming) = request.into_parts();
         let version = parts.version;
+        // What a client sends ahead into a tunnel that it does not get is no request.
+        let is_tunnel = parts.method == Method::CONNECT;
         let policy = self.policy();
-        let cors = policy.cors.as_ref();
-        let permission = cors.map(|cors| cors.permission(&parts.headers));
+        let permission = policy.permission(&parts.headers);
         let mut body = RequestBody::new(incoming, parts.headers.contains_key(header::EXPECT));
         let outcome = match self.admit(client, &asked, &parts) {
             Err(refusal) => Err(refusal),
             Ok(()) => match asked {
                 Asked::Ingest(api) => {
-                    let proxies = &policy.trusted_proxies;
-                    let request = Head {
-                        api,
-                        client_ip: proxies.client_of(client.address, &parts.headers),
-                        id: id.clone(),
-                        parts,
-                    };
-                    self.ingest(Arc::clone(&policy), request, &mut body).await
+                    let head = Head::new(api, &policy, client, &id, parts);
+                    // In a box, for an idle connection keeps the room for its next request: 10,000 of them take 30 MiB less.
+                    Box::pin(self.ingest(policy, head, &mut body)).await
                 }
                 Asked::IngestOptions if permission.is_some() && is_preflight(&parts.headers) => {
                     Ok(preflight())
                 }
-                Asked::IngestOptions | Asked::Rare(_) => Ok(self.rare(parts).await),
+                Asked::IngestOptions | Asked::Rare(_) => Ok(Box::pin(self.rare(parts)).await),
             },
         };
         let ends_connection =
             is_tunnel || outcome.as_ref().err().is_some_and(Refusal::ends_connection);
+        if ends_connection || !body.is_taken() {
+            client.leaves_bytes_unread.store(true, Ordering::Relaxed);
+        }
         let mut response = self.word(outcome, &id);
         response.headers_mut().insert(X_REQUEST_ID, id);
         if let Some(permission) = permission {
             permission.say(response.headers_mut());
         }
-        if ends_connection || !body.is_taken() {
-            client.leaves_bytes_unread.store(true, Ordering::Relaxed);
-        }
         self.say_if_closing(client, version, &mut response);
         let status = response.status().as_u16();
-        let took = began.elapsed();
+        let (took, wire_bytes) = (began.elapsed(), body.bytes as u64);
         self.telemetry
-            .request(asked.counted_as(), status, took, body.bytes as u64);
-        let is_large = response.body().size_hint().lower() > SMALL_ANSWER;
-        if is_large && version == Version::HTTP_2 {
-            return response.map(|body| guarded_body(body, client.activity.answer()));
-        }
-        response
+            .request(asked.counted_as(), status, took, wire_bytes);
+        guarded(client, version, response)
     }
 
     /// Refuses what no route is to see.
@@ -247,6 +237,16 @@ impl Gate {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
+    }
+}
+
+/// The answer, watched until the client has taken it where HTTP/2 could hold it for long.
+fn guarded(client: &Client, version: Version, response: Response) -> Response {
+    let is_large = response.body().size_hint().lower() > SMALL_ANSWER;
+    if is_large && version == Version::HTTP_2 {
+        response.map(|body| guarded_body(body, client.activity.answer()))
+    } else {
+        response
     }
 }
 

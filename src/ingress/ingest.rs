@@ -14,6 +14,7 @@ use super::api_key::ApiKey;
 use super::auth::Sender;
 use super::body::RequestBody;
 use super::buckets::Cost;
+use super::client::Client;
 use super::gate::Gate;
 use super::limits::{Allowance, RateLimited};
 use super::policy::Policy;
@@ -33,12 +34,30 @@ const SMALL_HEAD: usize = 4 * 1024;
 
 /// What is known of a request before its body.
 pub(super) struct Head {
-    pub(super) api: Api,
+    api: Api,
     /// The client's address, through all proxies that are trusted.
-    pub(super) client_ip: IpAddr,
+    client_ip: IpAddr,
     /// What the answer bears as `X-Request-Id`.
-    pub(super) id: HeaderValue,
-    pub(super) parts: Parts,
+    id: HeaderValue,
+    parts: Parts,
+}
+
+impl Head {
+    pub(super) fn new(
+        api: Api,
+        policy: &Policy,
+        client: &Client,
+        id: &HeaderValue,
+        parts: Parts,
+    ) -> Self {
+        let proxies = &policy.trusted_proxies;
+        Self {
+            api,
+            client_ip: proxies.client_ip(client.address, &parts.headers),
+            id: id.clone(),
+            parts,
+        }
+    }
 }
 
 impl Gate {
@@ -68,28 +87,19 @@ impl Gate {
         let key = policy.auth.key_of(sender);
         let allowance = policy.limits.allowance(key, head.client_ip);
         self.check_unread(key, &allowance, &head, body)?;
-        let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
-        let mut reservation = self.budget.reservation();
-        let head_bytes = head_bytes(&head.parts);
-        if head_bytes > SMALL_HEAD {
-            reservation.grow(head_bytes).map_err(DecodeError::from)?;
-        }
-        let bytes = body.read(&self.body_limits, &mut reservation).await?;
+        let request = self.read(sender, policy, head, body).await?;
         let deadline = Instant::now() + self.request_timeout;
-        let request = IngestRequest {
-            policy: Arc::clone(policy),
-            head,
-            key: sender.key,
-            bytes,
-            reservation,
+        let decoded = self.decode(request, deadline).await;
+        let cost = Cost {
+            events: decoded
+                .as_ref()
+                .map_or(0, |(decoded, _)| decoded.envelope.events() as u64),
+            bytes: body.bytes as u64,
         };
-        // How large a packed body is inside nobody knows: a hundred bytes can be a hundred megabytes.
-        let (decoded, reservation) = if is_packed || request.bytes.len() > LARGE_BODY {
-            self.decode_beside(request, deadline).await?
-        } else {
-            self.decode(request)?
-        };
-        let Decoded { envelope, rejected } = decoded;
+        // Also where it is refused for what it is: who sends nonsense without end is above a limit too.
+        let charged = allowance.charge(cost);
+        charged.map_err(|limited| self.count_limited(limited))?;
+        let (Decoded { envelope, rejected }, reservation) = decoded?;
         let accepted = envelope.events();
         let reservation = Arc::new(reservation);
         if accepted == 0 && !rejected.is_empty() {
@@ -97,12 +107,6 @@ impl Gate {
             let held = for_answer(reservation, &rejected);
             return Err(Refusal::invalid_events(rejected, held));
         }
-        let cost = Cost {
-            events: accepted as u64,
-            bytes: body.bytes as u64,
-        };
-        let charged = allowance.charge(cost);
-        charged.map_err(|limited| self.count_limited(limited))?;
         let held = Some(Arc::clone(&reservation));
         let appended = self.spool.append_held(envelope, held, deadline).await;
         appended.inspect_err(|_| allowance.give_back(cost))?;
@@ -140,19 +144,59 @@ impl Gate {
         }
     }
 
+    /// Reads the body of a request that nothing has refused yet.
+    async fn read(
+        &self,
+        sender: Sender,
+        policy: &Arc<Policy>,
+        head: Head,
+        body: &mut RequestBody,
+    ) -> Result<IngestRequest, Refusal> {
+        let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
+        let mut reservation = self.budget.reservation();
+        let head_bytes = head_bytes(&head.parts);
+        if head_bytes > SMALL_HEAD {
+            reservation.grow(head_bytes).map_err(DecodeError::from)?;
+        }
+        let bytes = body.read(&self.body_limits, &mut reservation).await?;
+        Ok(IngestRequest {
+            policy: Arc::clone(policy),
+            head,
+            key: sender.key,
+            is_packed,
+            bytes,
+            reservation,
+        })
+    }
+
     /// The refusal, counted.
     fn count_limited(&self, limited: RateLimited) -> Refusal {
         self.telemetry.rate_limited(limited.limit);
         limited.refusal
     }
 
-    fn decode(&self, request: IngestRequest) -> Result<(Decoded, Reservation), DecodeError> {
+    /// Makes an envelope of a request, here or beside the runtime.
+    async fn decode(
+        self: &Arc<Self>,
+        request: IngestRequest,
+        deadline: Instant,
+    ) -> Result<(Decoded, Reservation), Refusal> {
+        // How large a packed body is inside nobody knows: a hundred bytes can be a hundred megabytes.
+        if request.is_packed || request.bytes.len() > LARGE_BODY {
+            self.decode_beside(request, deadline).await
+        } else {
+            Ok(self.decode_here(request)?)
+        }
+    }
+
+    fn decode_here(&self, request: IngestRequest) -> Result<(Decoded, Reservation), DecodeError> {
         let IngestRequest {
             policy,
             head,
             key,
             bytes,
             mut reservation,
+            is_packed: _,
         } = request;
         let Head {
             api,
@@ -205,7 +249,7 @@ impl Gate {
         let decoded = blocking(move || {
             // Held here, so that a client that goes away does not make room for more work than there are cores.
             let _turn = turn;
-            gate.decode(request)
+            gate.decode_here(request)
         });
         Ok(decoded.await?)
     }
@@ -222,7 +266,10 @@ impl Gate {
 struct IngestRequest {
     policy: Arc<Policy>,
     head: Head,
+    /// Index of the API key that it bears.
     key: Option<usize>,
+    /// Whether its body has a content coding.
+    is_packed: bool,
     bytes: Bytes,
     reservation: Reservation,
 }

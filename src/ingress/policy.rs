@@ -1,9 +1,11 @@
-//! The rules that requests are taken by, as far as they can be changed while the server runs. A request keeps the
-//! ones that it began with to its end.
+//! The policy that requests are taken by: all of the configuration that they ask for and that can be changed while the
+//! server runs. A request keeps the one that it began with to its end.
+
+use http::HeaderMap;
 
 use super::answers::Answers;
 use super::auth::Auth;
-use super::cors::Cors;
+use super::cors::{Cors, Permission};
 use super::limits::Limits;
 use super::trusted_proxies::TrustedProxies;
 use crate::config::Config;
@@ -15,7 +17,7 @@ pub(super) struct Policy {
     pub(super) auth: Auth,
     pub(super) limits: Limits,
     /// None where no page may send: then browsers are told nothing.
-    pub(super) cors: Option<Cors>,
+    cors: Option<Cors>,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) pipeline: Pipeline,
     pub(super) answers: Answers,
@@ -32,6 +34,11 @@ impl Policy {
             pipeline: Pipeline::new(config),
             answers: Answers::new(&config.ingest),
         }
+    }
+
+    /// What an answer says to the browser that asked; none where no page may send.
+    pub(super) fn permission(&self, headers: &HeaderMap) -> Option<Permission> {
+        self.cors.as_ref().map(|cors| cors.permission(headers))
     }
 }
 

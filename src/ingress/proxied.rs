@@ -19,7 +19,7 @@ use crate::telemetry::ProxyHeaderFault;
 const HEADER_ROOM: usize = 256;
 
 /// The stream behind the PROXY header of a connection, or behind nothing, and the client's address. None where the
-/// connection is to be closed. The header has the time of a head, and must be one that the rules of this moment believe.
+/// connection is to be closed. The header has the time of a head, and must be one that the policy of this moment believes.
 pub(super) async fn identify(
     mut stream: TcpStream,
     peer: IpAddr,
@@ -38,10 +38,10 @@ pub(super) async fn identify(
     }
     let policy = gate.policy();
     let trusted = &policy.trusted_proxies;
-    let reading = client_of(&mut stream, &mut read, peer, is_required, trusted);
+    let reading = address_of(&mut stream, &mut read, peer, is_required, trusted);
     let reading = tokio::time::timeout(waiting.limits.head(), reading);
-    let client = waiting.lifecycle.unless_closing(reading).await?;
-    match client.unwrap_or(Err(ProxyHeaderFault::Incomplete)) {
+    let address = waiting.lifecycle.unless_closing(reading).await?;
+    match address.unwrap_or(Err(ProxyHeaderFault::Incomplete)) {
         Ok(address) => Some((Prefixed::new(read.freeze(), stream), address)),
         Err(fault) => {
             gate.telemetry.proxy_headers.refused(peer, fault);
@@ -52,7 +52,7 @@ pub(super) async fn identify(
 
 /// Reads a header, if there is one, from the bytes that were read of a connection and from the stream behind them. Gives
 /// back the client's address: the one that the header names, else the peer's. Afterwards `read` begins behind the header.
-async fn client_of(
+async fn address_of(
     stream: &mut (impl AsyncRead + Unpin),
     read: &mut BytesMut,
     peer: IpAddr,
@@ -127,7 +127,7 @@ mod tests {
         let reading = async {
             let mut read = BytesMut::with_capacity(64);
             let peer = PEER.parse().unwrap();
-            let client = client_of(&mut near, &mut read, peer, is_required, &trusted).await;
+            let client = address_of(&mut near, &mut read, peer, is_required, &trusted).await;
             assert!(read.capacity() <= 1024, "a long header is not kept");
             let mut left = read.to_vec();
             near.read_to_end(&mut left).await.unwrap();

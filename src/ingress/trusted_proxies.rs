@@ -38,22 +38,22 @@ impl TrustedProxies {
         begun > 0 && address <= self.ranges[begun - 1].1
     }
 
-    /// The client of a request that came from this address.
+    /// The address of a request's client, on a connection of this address.
     ///
     /// Each proxy appends the address that it was reached from, so the header is read from its right end as long as the
     /// one who wrote an address is trusted. The last one so vouched for is the client.
-    pub fn client_of(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let mut client = peer;
+    pub fn client_ip(&self, address: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = address;
         if !self.contains(client) {
             return client;
         }
         let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
         for element in lines.flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b',')) {
             // Also an empty element: a proxy that did not know its client may have left it so.
-            let Some(address) = address(element) else {
+            let Some(named) = named_address(element) else {
                 break;
             };
-            client = address;
+            client = named;
             if !self.contains(client) {
                 break;
             }
@@ -63,7 +63,7 @@ impl TrustedProxies {
 }
 
 /// The canonical address that an element names: `ip`, `ip:port`, `[v6]` or `[v6]:port`, in quotes or not.
-fn address(element: &[u8]) -> Option<IpAddr> {
+fn named_address(element: &[u8]) -> Option<IpAddr> {
     let element = element.trim_ascii();
     let element = element
         .strip_prefix(b"\"")
@@ -188,10 +188,14 @@ mod tests {
             ("for=203.0.113.9", None),
             ("ü", None),
         ] {
-            assert_eq!(address(element.as_bytes()), expected.map(ip), "{element:?}");
+            assert_eq!(
+                named_address(element.as_bytes()),
+                expected.map(ip),
+                "{element:?}"
+            );
         }
-        assert_eq!(address(&[0xff; 4]), None);
-        assert_eq!(address(&[b'1'; MAX_ADDRESS_BYTES + 1]), None);
+        assert_eq!(named_address(&[0xff; 4]), None);
+        assert_eq!(named_address(&[b'1'; MAX_ADDRESS_BYTES + 1]), None);
     }
 
     #[test]
@@ -220,7 +224,7 @@ mod tests {
             (&["6.6.6.6, , 10.7.7.7"], "10.7.7.7"),
             (&["6.6.6.6; 10.7.7.7"], "10.0.0.1"),
         ] {
-            let found = proxies.client_of(ip("10.0.0.1"), &forwarded(lines));
+            let found = proxies.client_ip(ip("10.0.0.1"), &forwarded(lines));
             assert_eq!(found, ip(client), "{lines:?}");
         }
     }
@@ -230,7 +234,7 @@ mod tests {
         let headers = forwarded(&["203.0.113.9"]);
         for networks in [&[][..], &["10.0.0.0/8"]] {
             let peer = ip("192.0.2.1");
-            assert_eq!(trusting(networks).client_of(peer, &headers), peer);
+            assert_eq!(trusting(networks).client_ip(peer, &headers), peer);
         }
     }
 
@@ -253,7 +257,12 @@ mod tests {
         fn told(networks: &[IpNet], peer: IpAddr, elements: &[String]) -> IpAddr {
             let is_trusted = |address: &IpAddr| networks.iter().any(|net| net.contains(address));
             let mut chain = vec![Some(peer)];
-            chain.extend(elements.iter().rev().map(|text| address(text.as_bytes())));
+            chain.extend(
+                elements
+                    .iter()
+                    .rev()
+                    .map(|text| named_address(text.as_bytes())),
+            );
             let known = chain.iter().map_while(|address| *address);
             let known: Vec<IpAddr> = known.collect();
             let client = known.iter().find(|address| !is_trusted(address));
@@ -273,7 +282,7 @@ mod tests {
                     .collect();
                 let joined: Vec<String> = lines.iter().map(|line| line.join(",")).collect();
                 let joined: Vec<&str> = joined.iter().map(String::as_str).collect();
-                let found = TrustedProxies::new(&networks).client_of(ip("1.0.0.1"), &forwarded(&joined));
+                let found = TrustedProxies::new(&networks).client_ip(ip("1.0.0.1"), &forwarded(&joined));
                 prop_assert_eq!(found, told(&networks, ip("1.0.0.1"), &lines.concat()));
             }
         }

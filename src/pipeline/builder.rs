@@ -4,9 +4,9 @@
 mod buffers;
 mod context;
 mod message;
+mod text;
 
 use super::fields::Found;
-use super::json::{Members, push_string, string_len};
 use super::letter;
 use super::scan::{Kind, Scanned, Scanner};
 use super::source_key::RecentSources;
@@ -18,7 +18,6 @@ use crate::event::{Envelope, LINE_END, Origin, Violation};
 
 use buffers::{counts, lines, make_room};
 pub(super) use context::{Context, EnvelopeLimits, Invalid};
-use message::{MESSAGE_ROOM, push_message};
 
 /// Room for what stands around an event in a letter.
 const LETTER_ROOM: usize = 256;
@@ -88,61 +87,6 @@ impl<'a> EnvelopeBuilder<'a> {
             Invalid::Reject => self.reject(vec![validate::not_an_object()]),
             Invalid::Keep(_) => self.unparsable(scanned.span.of(text)),
         }
-    }
-
-    /// One event that is no JSON: its text as `message`, tagged.
-    pub(super) fn unparsable(&mut self, text: &[u8]) -> Result<(), DecodeError> {
-        self.message(text, &["_jsonparsefailure"])
-    }
-
-    /// One event of plain text. It is written where it is to stay: a body of text would else be in memory three
-    /// times.
-    pub(super) fn message(&mut self, text: &[u8], tags: &[&str]) -> Result<(), DecodeError> {
-        if let Some(violation) = self.context.rules.check_size(text.len()) {
-            return self.keep_text(text, &[violation]);
-        }
-        self.check_count()?;
-        let text = String::from_utf8_lossy(text);
-        let size = string_len(&text) + MESSAGE_ROOM + self.context.additions.size();
-        make_room(
-            &mut self.live,
-            size,
-            self.context.limits.max_bytes,
-            self.reservation,
-        )?;
-        let mut live = std::mem::take(&mut self.live);
-        let start = live.len();
-        push_message(&mut live, &text, tags);
-        let scanned = self.scan_own(&live, start);
-        let event = EventText {
-            text: &live,
-            scanned: &scanned,
-            found: &self.found,
-        };
-        let violations = self
-            .context
-            .check(event, &mut self.scanner, self.reservation)?;
-        if violations.is_empty() && self.context.additions.only_adds(event) {
-            self.note_source(&live);
-            live.pop();
-            self.context.additions.add_members(&self.found, &mut live);
-            live.extend_from_slice(LINE_END);
-            self.live = live;
-            self.live_count += 1;
-            return Ok(());
-        }
-        let event = live.split_off(start);
-        self.live = live;
-        self.own_object(&event, text.len())
-    }
-
-    /// An event that was written here, and takes the slower way.
-    fn own_object(&mut self, event: &[u8], bytes: usize) -> Result<(), DecodeError> {
-        self.reserve_scratch(event.len())?;
-        let scanned = self.scan_own(event, 0);
-        let outcome = self.object(event, &scanned, bytes);
-        self.reservation.shrink(event.len());
-        outcome
     }
 
     fn scan_own(&mut self, text: &[u8], from: usize) -> Scanned {
@@ -244,59 +188,6 @@ impl<'a> EnvelopeBuilder<'a> {
         self.dead_count += 1;
         self.note_source(text);
         Ok(())
-    }
-
-    /// Keeps an event that is too long or too deep as text.
-    fn keep_text(&mut self, text: &[u8], violations: &[Violation]) -> Result<(), DecodeError> {
-        self.check_count()?;
-        let whole = String::from_utf8_lossy(text);
-        let cut = &whole[..whole.floor_char_boundary(self.context.longest_text())];
-        if self.context.invalid == Invalid::Keep(OnInvalid::Tag) {
-            return self.tag_text(cut, text.len(), violations);
-        }
-        let size = string_len(cut) + LETTER_ROOM + violations::room(violations);
-        make_room(
-            &mut self.dead,
-            size,
-            self.context.limits.max_bytes,
-            self.reservation,
-        )?;
-        letter::push_text(
-            &mut self.dead,
-            self.context.now,
-            violations,
-            cut,
-            text.len(),
-        );
-        self.dead_count += 1;
-        self.sources
-            .push(self.context.source_key.none(self.context.sources));
-        Ok(())
-    }
-
-    fn tag_text(
-        &mut self,
-        cut: &str,
-        original_bytes: usize,
-        violations: &[Violation],
-    ) -> Result<(), DecodeError> {
-        let scratch = string_len(cut) + MESSAGE_ROOM;
-        self.reserve_scratch(scratch)?;
-        let mut event = Vec::with_capacity(scratch);
-        let mut object = Members::open(&mut event, b'{');
-        push_string(object.key("message"), cut);
-        object
-            .key("original_bytes")
-            .extend_from_slice(original_bytes.to_string().as_bytes());
-        object.close(b'}');
-        let scanned = self.scan_own(&event, 0);
-        let marks = Marks {
-            tags: &["_validationfailure"],
-            violations,
-        };
-        let outcome = self.write_live(&event, &scanned, marks);
-        self.reservation.shrink(scratch);
-        outcome
     }
 
     fn reject(&mut self, violations: Vec<Violation>) -> Result<(), DecodeError> {

@@ -2,6 +2,7 @@
 //! that no bomb grows beyond its limit. Pure.
 
 mod brotli_reader;
+mod limit;
 
 use std::io::Read;
 
@@ -9,8 +10,8 @@ use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
 use super::DecodeError;
 use crate::budget::Reservation;
-use crate::config::Ingest;
 use brotli_reader::BrotliReader;
+pub(super) use limit::{InflationLimit, InflationLimits};
 
 /// Log2 of the largest zstd window that is decoded: 8 MiB, what RFC 8878 asks every decoder to take. A frame
 /// may ask for 2 GiB.
@@ -54,71 +55,6 @@ pub(crate) fn parse<'a>(
         return Err(DecodeError::UnsupportedCoding);
     }
     Ok(codings)
-}
-
-/// How long bodies may become.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct InflationLimits {
-    max_bytes: usize,
-    max_ratio: usize,
-}
-
-/// How long one body may become, whatever codings it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum InflationLimit {
-    /// As long as any.
-    Bytes(usize),
-    /// Less, because it came so short.
-    Ratio {
-        /// What that comes to.
-        max_bytes: usize,
-        /// The limit.
-        max_ratio: usize,
-    },
-}
-
-impl InflationLimits {
-    pub(super) fn new(ingest: &Ingest) -> Self {
-        Self {
-            max_bytes: ingest.max_content_length.as_usize(),
-            max_ratio: ingest.max_inflation_ratio,
-        }
-    }
-
-    /// Those of a body that came in so many bytes.
-    pub(super) fn of(self, wire_bytes: usize) -> InflationLimit {
-        let Self {
-            max_bytes,
-            max_ratio,
-        } = self;
-        let by_ratio = wire_bytes
-            .saturating_mul(max_ratio)
-            .max(Ingest::FREE_INFLATION);
-        if by_ratio < max_bytes {
-            InflationLimit::Ratio {
-                max_bytes: by_ratio,
-                max_ratio,
-            }
-        } else {
-            InflationLimit::Bytes(max_bytes)
-        }
-    }
-}
-
-impl InflationLimit {
-    /// Fails when a body has become longer.
-    fn check(self, bytes: usize) -> Result<(), DecodeError> {
-        match self {
-            Self::Bytes(max_bytes) if bytes > max_bytes => {
-                Err(DecodeError::BodyTooLarge { max_bytes })
-            }
-            Self::Ratio {
-                max_bytes,
-                max_ratio,
-            } if bytes > max_bytes => Err(DecodeError::InflatesTooMuch { max_ratio }),
-            Self::Bytes(_) | Self::Ratio { .. } => Ok(()),
-        }
-    }
 }
 
 /// Undoes one coding. The result's capacity is reserved in `reservation`.
@@ -297,28 +233,6 @@ mod tests {
                 Err(DecodeError::NeverRoom)
             );
         }
-    }
-
-    #[test]
-    fn a_short_body_becomes_as_long_as_its_ratio_allows() {
-        let limits = InflationLimits {
-            max_bytes: 100 << 20,
-            max_ratio: 250,
-        };
-        let ratio = |max_bytes| InflationLimit::Ratio {
-            max_bytes,
-            max_ratio: 250,
-        };
-        assert_eq!(limits.of(0), ratio(8 << 20));
-        assert_eq!(limits.of(1000), ratio(8 << 20));
-        assert_eq!(limits.of(100_000), ratio(25_000_000));
-        assert_eq!(limits.of(1 << 20), InflationLimit::Bytes(100 << 20));
-        assert_eq!(limits.of(usize::MAX), InflationLimit::Bytes(100 << 20));
-        let small = InflationLimits {
-            max_bytes: 1000,
-            ..limits
-        };
-        assert_eq!(small.of(1), InflationLimit::Bytes(1000));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, Method, Version};
 use jiff::Timestamp;
 
+use super::DecodeError;
 use super::builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid};
 use super::charset::Text;
 use super::enrich::source::Request;
@@ -56,25 +57,33 @@ impl Pipeline {
         };
         let mut builder = EnvelopeBuilder::new(context, &mut reservation);
         for event in events {
-            replay_event(event, &mut builder);
+            match text_of(event) {
+                // A text does not tell which key it came with, so no field of it may count: a client whose event is kept as
+                // text would else get rid of the fields that its key forces.
+                Cow::Owned(text) if self.forces_fields => builder.message(&text, &[]),
+                text => replay_event(text, &mut builder),
+            }
+            .expect("there is no limit that it could break");
         }
         builder.finish(Origin::Replay).0
     }
 }
 
-fn replay_event(event: &[u8], builder: &mut EnvelopeBuilder<'_>) {
+fn replay_event(
+    event: Cow<'_, [u8]>,
+    builder: &mut EnvelopeBuilder<'_>,
+) -> Result<(), DecodeError> {
     let text = Text {
-        bytes: text_of(event),
+        bytes: event,
         is_valid: true,
     };
     let before = builder.count();
-    codec::decode(Codec::Json, &text, builder).expect("there is no limit that it could break");
+    codec::decode(Codec::Json, &text, builder)?;
     if builder.count() == before {
         // A blank body is no event, but a letter is one.
-        builder
-            .unparsable(&text.bytes)
-            .expect("there is no limit that it could break");
+        builder.unparsable(&text.bytes)?;
     }
+    Ok(())
 }
 
 /// The text that a letter's event stands for.

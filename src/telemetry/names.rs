@@ -1,5 +1,7 @@
 //! Every metric: name, type, labels and help in one place. docs/METRICS.md is generated from this table.
 
+use MetricKind::{Counter, Gauge, Histogram};
+
 /// What a metric counts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {
@@ -35,40 +37,15 @@ pub struct Metric {
     pub help: &'static str,
 }
 
-const fn counter(
+const fn metric(
+    kind: MetricKind,
     name: &'static str,
     labels: &'static [(&'static str, &'static str)],
     help: &'static str,
 ) -> Metric {
     Metric {
         name,
-        kind: MetricKind::Counter,
-        labels,
-        help,
-    }
-}
-
-const fn gauge(
-    name: &'static str,
-    labels: &'static [(&'static str, &'static str)],
-    help: &'static str,
-) -> Metric {
-    Metric {
-        name,
-        kind: MetricKind::Gauge,
-        labels,
-        help,
-    }
-}
-
-const fn histogram(
-    name: &'static str,
-    labels: &'static [(&'static str, &'static str)],
-    help: &'static str,
-) -> Metric {
-    Metric {
-        name,
-        kind: MetricKind::Histogram,
+        kind,
         labels,
         help,
     }
@@ -78,22 +55,26 @@ const ROUTE: (&str, &str) = ("route", "logstash, events, health, other");
 const KEY: (&str, &str) = ("key", "the key's name");
 const BROKER: (&str, &str) = ("broker", "the Broker's address");
 
-pub(super) const REQUESTS: Metric = counter(
+pub(super) const REQUESTS: Metric = metric(
+    Counter,
     "headgate_requests_total",
     &[ROUTE, ("status", "the HTTP status of the answer")],
     "Requests answered on the public listener.",
 );
-pub(super) const REQUEST_DURATION: Metric = histogram(
+pub(super) const REQUEST_DURATION: Metric = metric(
+    Histogram,
     "headgate_request_duration_seconds",
     &[ROUTE],
     "Time from the head of a request to its answer.",
 );
-pub(super) const REQUEST_BODY_BYTES: Metric = counter(
+pub(super) const REQUEST_BODY_BYTES: Metric = metric(
+    Counter,
     "headgate_request_body_bytes_total",
     &[ROUTE],
     "Bytes of request bodies as they came, before inflating.",
 );
-pub(super) const REQUESTS_RATE_LIMITED: Metric = counter(
+pub(super) const REQUESTS_RATE_LIMITED: Metric = metric(
+    Counter,
     "headgate_requests_rate_limited_total",
     &[(
         "limit",
@@ -101,17 +82,20 @@ pub(super) const REQUESTS_RATE_LIMITED: Metric = counter(
     )],
     "Requests refused because a limit of [[auth.keys]] or [limits] was reached.",
 );
-pub(super) const KEY_EVENTS: Metric = counter(
+pub(super) const KEY_EVENTS: Metric = metric(
+    Counter,
     "headgate_key_events_total",
     &[KEY],
     "Events taken from requests that bear this API key.",
 );
-pub(super) const KEY_REQUESTS_REFUSED: Metric = counter(
+pub(super) const KEY_REQUESTS_REFUSED: Metric = metric(
+    Counter,
     "headgate_key_requests_refused_total",
     &[KEY],
     "Requests that bear this API key and were refused, for whatever reason.",
 );
-pub(super) const EVENTS_RECEIVED: Metric = counter(
+pub(super) const EVENTS_RECEIVED: Metric = metric(
+    Counter,
     "headgate_events_received_total",
     &[(
         "codec",
@@ -119,12 +103,14 @@ pub(super) const EVENTS_RECEIVED: Metric = counter(
     )],
     "Events decoded from bodies that were not refused as a whole: accepted or rejected.",
 );
-pub(super) const EVENTS_ACCEPTED: Metric = counter(
+pub(super) const EVENTS_ACCEPTED: Metric = metric(
+    Counter,
     "headgate_events_accepted_total",
     &[],
     "Events that Headgate has taken responsibility for, those that died on arrival included.",
 );
-pub(super) const EVENTS_REJECTED: Metric = counter(
+pub(super) const EVENTS_REJECTED: Metric = metric(
+    Counter,
     "headgate_events_rejected_total",
     &[(
         "reason",
@@ -132,7 +118,8 @@ pub(super) const EVENTS_REJECTED: Metric = counter(
     )],
     "Events that the client was told are not taken.",
 );
-pub(super) const EVENTS_DEAD_LETTERED: Metric = counter(
+pub(super) const EVENTS_DEAD_LETTERED: Metric = metric(
+    Counter,
     "headgate_events_dead_lettered_total",
     &[(
         "reason",
@@ -140,13 +127,15 @@ pub(super) const EVENTS_DEAD_LETTERED: Metric = counter(
     )],
     "Events that were kept as dead letters.",
 );
-pub(super) const EVENTS_DELIVERED: Metric = counter(
+pub(super) const EVENTS_DELIVERED: Metric = metric(
+    Counter,
     "headgate_events_delivered_total",
     &[("output", "http, file, stdout")],
     "Events that the output has taken.",
 );
 pub(super) const SOURCE_EVENTS: &str = "headgate_source_events_total";
-pub(super) const SOURCE_EVENTS_METRIC: Metric = counter(
+pub(super) const SOURCE_EVENTS_METRIC: Metric = metric(
+    Counter,
     SOURCE_EVENTS,
     &[(
         "one for each of metrics.source_fields, in lower case",
@@ -154,82 +143,98 @@ pub(super) const SOURCE_EVENTS_METRIC: Metric = counter(
     )],
     "Events accepted, by the application that sent them.",
 );
-pub(super) const DEAD_LETTERS_DROPPED: Metric = counter(
+pub(super) const DEAD_LETTERS_DROPPED: Metric = metric(
+    Counter,
     "headgate_dead_letters_dropped_total",
     &[],
     "Dead letters removed because dead_letters.max_bytes was reached.",
 );
-pub(super) const OUTPUT_EVENTS_REMOVED: Metric = counter(
+pub(super) const OUTPUT_EVENTS_REMOVED: Metric = metric(
+    Counter,
     "headgate_output_events_removed_total",
     &[],
     "Events in files of the file output that were removed because output.file.max_bytes was reached. They were delivered before.",
 );
-pub(super) const OUTPUT_BYTES_REMOVED: Metric = counter(
+pub(super) const OUTPUT_BYTES_REMOVED: Metric = metric(
+    Counter,
     "headgate_output_bytes_removed_total",
     &[],
     "Bytes of these files.",
 );
-pub(super) const SPOOL_BYTES: Metric = gauge(
+pub(super) const SPOOL_BYTES: Metric = metric(
+    Gauge,
     "headgate_spool_bytes",
     &[],
     "Bytes of events that wait for delivery or are under way.",
 );
-pub(super) const SPOOL_EVENTS: Metric = gauge(
+pub(super) const SPOOL_EVENTS: Metric = metric(
+    Gauge,
     "headgate_spool_events",
     &[],
     "Events that wait for delivery or are under way.",
 );
-pub(super) const SPOOL_OLDEST_AGE: Metric = gauge(
+pub(super) const SPOOL_OLDEST_AGE: Metric = metric(
+    Gauge,
     "headgate_spool_oldest_event_age_seconds",
     &[],
     "Age of the oldest event in the spool; 0 when it is empty.",
 );
-pub(super) const SPOOL_EVENTS_AT_START: Metric = gauge(
+pub(super) const SPOOL_EVENTS_AT_START: Metric = metric(
+    Gauge,
     "headgate_spool_events_at_start",
     &[],
     "Events that lay in the spool on disk when the program started.",
 );
-pub(super) const SPOOL_SYNC_DURATION: Metric = histogram(
+pub(super) const SPOOL_SYNC_DURATION: Metric = metric(
+    Histogram,
     "headgate_spool_sync_duration_seconds",
     &[],
     "Time that a sync of the spool on disk took.",
 );
-pub(super) const SPOOL_CORRUPT_RECORDS: Metric = counter(
+pub(super) const SPOOL_CORRUPT_RECORDS: Metric = metric(
+    Counter,
     "headgate_spool_corrupt_records_total",
     &[],
     "Stretches of the spool on disk that could not be read, and held events that were not delivered yet.",
 );
-pub(super) const SPOOL_LOST_EVENTS: Metric = counter(
+pub(super) const SPOOL_LOST_EVENTS: Metric = metric(
+    Counter,
     "headgate_spool_lost_events_total",
     &[],
     "Events that were in these stretches.",
 );
-pub(super) const BROKER_REQUESTS: Metric = counter(
+pub(super) const BROKER_REQUESTS: Metric = metric(
+    Counter,
     "headgate_broker_requests_total",
     &[BROKER, ("outcome", "delivered, errored, rejected")],
     "Requests to a Broker, by what came of them.",
 );
-pub(super) const BROKER_REQUEST_DURATION: Metric = histogram(
+pub(super) const BROKER_REQUEST_DURATION: Metric = metric(
+    Histogram,
     "headgate_broker_request_duration_seconds",
     &[BROKER],
     "Time from sending a batch to the Broker's answer or the error.",
 );
-pub(super) const BROKER_UP: Metric = gauge(
+pub(super) const BROKER_UP: Metric = metric(
+    Gauge,
     "headgate_broker_up",
     &[BROKER],
     "1 while the Broker is sent to, 0 while it is left alone after failures until one request succeeds.",
 );
-pub(super) const CONNECTIONS: Metric = gauge(
+pub(super) const CONNECTIONS: Metric = metric(
+    Gauge,
     "headgate_connections",
     &[],
     "Open connections on the public listener.",
 );
-pub(super) const PROXY_HEADERS_REFUSED: Metric = counter(
+pub(super) const PROXY_HEADERS_REFUSED: Metric = metric(
+    Counter,
     "headgate_proxy_headers_refused_total",
     &[("reason", "missing, malformed, untrusted, incomplete")],
     "Connections closed for their PROXY header, or for the want of one; see server.proxy_protocol.",
 );
-pub(super) const TLS_HANDSHAKE_FAILURES: Metric = counter(
+pub(super) const TLS_HANDSHAKE_FAILURES: Metric = metric(
+    Counter,
     "headgate_tls_handshake_failures_total",
     &[(
         "reason",
@@ -237,12 +242,14 @@ pub(super) const TLS_HANDSHAKE_FAILURES: Metric = counter(
     )],
     "Connections of the public listener that ended before TLS was agreed upon, by why.",
 );
-pub(super) const IN_FLIGHT_BYTES: Metric = gauge(
+pub(super) const IN_FLIGHT_BYTES: Metric = metric(
+    Gauge,
     "headgate_in_flight_bytes",
     &[],
     "Bytes of bodies and rendered envelopes in memory; at most ingest.max_in_flight_bytes.",
 );
-pub(super) const CONFIG_RELOADS: Metric = counter(
+pub(super) const CONFIG_RELOADS: Metric = metric(
+    Counter,
     "headgate_config_reloads_total",
     &[(
         "outcome",
@@ -250,17 +257,20 @@ pub(super) const CONFIG_RELOADS: Metric = counter(
     )],
     "Times that the configuration was read again. One that is wrong is refused, and the old one stays.",
 );
-pub(super) const CONFIG_LAST_RELOAD_SUCCESSFUL: Metric = gauge(
+pub(super) const CONFIG_LAST_RELOAD_SUCCESSFUL: Metric = metric(
+    Gauge,
     "headgate_config_last_reload_successful",
     &[],
     "0 from when a changed configuration was refused until one is taken; else 1.",
 );
-pub(super) const CONFIG_LOADED: Metric = gauge(
+pub(super) const CONFIG_LOADED: Metric = metric(
+    Gauge,
     "headgate_config_loaded_timestamp_seconds",
     &[],
     "When the configuration in force was read, in seconds since 1970.",
 );
-pub(super) const BUILD_INFO: Metric = gauge(
+pub(super) const BUILD_INFO: Metric = metric(
+    Gauge,
     "headgate_build_info",
     &[("version", "this program's version")],
     "Always 1; the version is the label.",

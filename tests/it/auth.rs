@@ -29,7 +29,9 @@ fn basic(credentials: &str) -> String {
 #[tokio::test]
 async fn right_credentials_are_let_in_by_every_way_and_reach_no_event() {
     let broker = FakeBroker::start();
-    let app = TestApp::start_with(&broker, &config()).await;
+    // Whatever list of headers is configured.
+    let toml = "[enrich]\ndrop_headers = []\n".to_owned() + &config();
+    let app = TestApp::start_with(&broker, &toml).await;
     for (name, value, application) in [
         ("Authorization", basic("logstash:pass:word"), None),
         ("Authorization", "Bearer web-key".into(), Some("web")),

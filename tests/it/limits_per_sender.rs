@@ -102,16 +102,33 @@ async fn bytes_above_the_rate_are_refused_before_they_are_sent() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_for_another_reason_costs_nothing() {
+async fn a_request_that_is_refused_for_another_reason_costs_no_events() {
     let broker = FakeBroker::start();
-    let limits = "events_per_second = 1\nbytes_per_second = 1";
-    let app = TestApp::start_with(&broker, &config(limits)).await;
-    for (body, status) in [("[{},{},{}", 400), ("[1,2,3]", 422), ("[]", 200)] {
+    let app = TestApp::start_with(&broker, &config("events_per_second = 1")).await;
+    for (body, status) in [
+        ("[{},{},{}", 400),
+        ("[1,2,3]", 422),
+        ("[]", 200),
+        ("{}", 200),
+    ] {
         let answer = app.post("/v1/events", &[JSON, NOISY], body).await;
-        // The empty array has bytes, and a bucket for them that was full until now.
         assert_eq!(answer.status, status, "{answer:?}");
     }
     app.finish().await;
+    assert_eq!(broker.delivered().len(), 1);
+}
+
+#[tokio::test]
+async fn nonsense_is_charged_by_its_bytes() {
+    let broker = FakeBroker::start();
+    for (nonsense, status) in [("[{},{},{}", 400), ("[1,2,3]", 422)] {
+        let app = TestApp::start_with(&broker, &config("bytes_per_second = 1")).await;
+        for status in [status, 429] {
+            let answer = app.post("/v1/events", &[JSON, NOISY], nonsense).await;
+            assert_eq!(answer.status, status, "{answer:?}");
+        }
+        app.finish().await;
+    }
     assert!(broker.delivered().is_empty());
 }
 

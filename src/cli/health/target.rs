@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use url::{Host, Url};
 
-use crate::config::{ClientAuth, Config};
+use crate::config::{ClientAuth, Config, ProxyProtocol};
 
 /// Whom to ask.
 pub(super) struct Target {
@@ -40,17 +40,20 @@ impl Target {
     pub(super) fn configured(config: &Config) -> anyhow::Result<Self> {
         let tls = &config.server.tls;
         let public = config.server.listen;
-        let (scheme, key, address) = match (tls.is_on(), tls.client_auth) {
-            (false, _) => ("http", "server.listen", public),
-            (true, ClientAuth::None | ClientAuth::Optional) => ("https", "server.listen", public),
-            (true, ClientAuth::Required) => {
-                let Some(admin) = config.admin.listen else {
-                    bail!(
-                        "server.tls.client_auth is \"required\" and this command has no certificate to show: set admin.listen, which is asked then"
-                    );
-                };
-                ("http", "admin.listen", admin)
-            }
+        let obstacle = if tls.is_on() && tls.client_auth == ClientAuth::Required {
+            Some(
+                "server.tls.client_auth is \"required\" and this command has no certificate to show",
+            )
+        } else if config.server.proxy_protocol == ProxyProtocol::Required {
+            Some("server.proxy_protocol is \"required\" and this command is no load balancer")
+        } else {
+            None
+        };
+        let (scheme, key, address) = match (obstacle, config.admin.listen) {
+            (None, _) if tls.is_on() => ("https", "server.listen", public),
+            (None, _) => ("http", "server.listen", public),
+            (Some(_), Some(admin)) => ("http", "admin.listen", admin),
+            (Some(obstacle), None) => bail!("{obstacle}: set admin.listen, which is asked then"),
         };
         ensure!(
             address.port() != 0,

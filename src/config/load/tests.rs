@@ -8,18 +8,45 @@ use crate::config::{Codec, EcsCompatibility, OutputType};
 
 /// Loads a file with this text and these variables.
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigErrors> {
+    load_with(text, variables, NamedFiles::Checked)
+}
+
+fn load_with(
+    text: &str,
+    variables: &[(&str, &str)],
+    named_files: NamedFiles,
+) -> Result<Loaded, ConfigErrors> {
     let path = Path::new("c.toml");
     let read = parse(text, path).map(|tree| (tree, Source::File(path.to_owned())));
     let variables = variables
         .iter()
         .map(|(name, text)| (OsString::from(name), OsString::from(text)));
-    merge(read, variables, NamedFiles::Checked)
+    merge(read, variables, named_files)
 }
 
 fn right(text: &str) -> Config {
     load(text, &[])
         .unwrap_or_else(|errors| panic!("{text}\n{errors}"))
         .config
+}
+
+#[test]
+fn commands_that_need_no_named_file_look_at_none() {
+    let gone = "/nowhere/at/all";
+    let text = format!(
+        "[server.tls]\ncertificate = '{gone}'\nkey = '{gone}'\n[broker.tls]\nca = '{gone}'\n\
+         [validate]\nschema = '{gone}'\n"
+    );
+    let told = load(&text, &[]).unwrap_err().to_string();
+    for key in [
+        "server.tls.certificate",
+        "server.tls.key",
+        "broker.tls.ca",
+        "validate.schema",
+    ] {
+        assert!(told.contains(key), "no {key} in {told}");
+    }
+    load_with(&text, &[], NamedFiles::Unseen).unwrap();
 }
 
 const HASH: &str = "sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f";

@@ -56,6 +56,18 @@ fn forced_fields_of_keys_are_not_added() {
 }
 
 #[test]
+fn a_text_is_a_message_where_keys_force_fields() {
+    let hash = format!("sha256:{}", "0".repeat(64));
+    let toml =
+        format!("[[auth.keys]]\nname = 'k'\nhash = '{hash}'\nfields = {{ Application = 'k' }}");
+    let forged = r#"{"Application":"own"}{"Application":"own"}"#;
+    let events = live(&toml, &[&Value::from(forged).to_string()]);
+    assert_eq!(events.len(), 1);
+    assert_eq!(value(&events[0])["message"], forged);
+    assert_eq!(value(&events[0]).get("Application"), None);
+}
+
+#[test]
 fn a_text_is_read_like_a_body_of_json() {
     let deep = r#""{\"a\":{\"b\":{\"c\":\"\\ud800\"}},\"n\":1e400}""#;
     let (events, letters) = replay("", &[deep]);

@@ -9,7 +9,7 @@ use crate::telemetry::HandshakeFailure;
 
 /// A handshake failed. Not a line for every log: any scanner could fill it.
 pub struct HandshakeFailed<'a> {
-    /// The other side.
+    /// The client of the connection.
     pub client_ip: IpAddr,
     /// The kind of failure, as it is counted.
     pub failure: HandshakeFailure,

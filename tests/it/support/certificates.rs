@@ -34,6 +34,13 @@ impl Authority {
         self.issuer.pem()
     }
 
+    /// What believes this authority and no other.
+    pub(crate) fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        roots
+    }
+
     /// A certificate for this name or address.
     pub(crate) fn identity(&self, name: &str) -> Identity {
         let key = KeyPair::generate().unwrap();
@@ -62,10 +69,9 @@ impl Authority {
     /// How a Broker speaks TLS that demands a certificate of this authority's from its clients.
     pub(crate) fn demanding_server(&self) -> ServerConfig {
         let identity = self.identity("127.0.0.1");
-        let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let roots = Arc::new(self.roots());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
         let builder = builder().with_client_cert_verifier(verifier.build().unwrap());
         builder
             .with_single_cert(identity.chain(), identity.private_key())

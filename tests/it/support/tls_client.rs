@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use rustls::pki_types::pem::PemObject;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, SupportedProtocolVersion};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -47,15 +46,11 @@ impl Default for Wants<'_> {
 impl TlsClient {
     /// One that believes this authority.
     pub(crate) fn new(authority: &Authority, wants: &Wants<'_>) -> Self {
-        let mut roots = RootCertStore::empty();
-        let pem = authority.pem();
-        let root = rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes());
-        roots.add(root.unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(wants.versions)
             .unwrap()
-            .with_root_certificates(roots);
+            .with_root_certificates(authority.roots());
         let mut config = match wants.certificate {
             None => builder.with_no_client_auth(),
             Some(identity) => builder
