@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use seglog::testing::MemoryFolder;
 use seglog::{
     Acked, Checkpoint, Checksum, Folder, Found, HEAD_BYTES, HEADER_BYTES, Log, Opened, Options,
-    Reader, Record, Walk, survey,
+    Reader, Record, Walk, set_aside, survey,
 };
 
 const OPTIONS: Options = Options {
@@ -155,7 +155,7 @@ fn read(folder: &Arc<dyn Folder>, opened: &Opened) -> Option<u64> {
                 reader.payload(&record, 0..to).expect("it was checked");
                 last = Some(record.first);
             }
-            Found::Damage(damage) => drop(reader.set_aside(&damage)),
+            Found::Damage(damage) => drop(set_aside(&**folder, &damage)),
             Found::End => return last,
         }
     }
