@@ -36,6 +36,21 @@ impl Prefixed {
     }
 }
 
+/// Reads from what was read already; false when nothing of it is left.
+pub(super) fn read_again(read: &mut Bytes, buf: &mut ReadBuf<'_>) -> bool {
+    if read.is_empty() {
+        return false;
+    }
+    let length = read.len().min(buf.remaining());
+    buf.put_slice(&read[..length]);
+    read.advance(length);
+    if read.is_empty() {
+        // An empty piece would keep the memory of the whole as long as the connection lives.
+        *read = Bytes::new();
+    }
+    true
+}
+
 impl AsyncRead for Prefixed {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -43,17 +58,10 @@ impl AsyncRead for Prefixed {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.read.is_empty() {
-            return Pin::new(&mut this.stream).poll_read(cx, buf);
+        if read_again(&mut this.read, buf) {
+            return Poll::Ready(Ok(()));
         }
-        let length = this.read.len().min(buf.remaining());
-        buf.put_slice(&this.read[..length]);
-        this.read.advance(length);
-        if this.read.is_empty() {
-            // Its memory is given back now, and not at the end of the connection.
-            this.read = Bytes::new();
-        }
-        Poll::Ready(Ok(()))
+        Pin::new(&mut this.stream).poll_read(cx, buf)
     }
 }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::activity::Activity;
+use super::prefixed::read_again;
 use super::transport::Transport;
 
 /// What every HTTP/2 connection begins with (RFC 9113, 3.4).
@@ -114,14 +115,7 @@ impl AsyncRead for ClientStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.sniffed.is_empty() {
-            let length = this.sniffed.len().min(buf.remaining());
-            buf.put_slice(&this.sniffed[..length]);
-            this.sniffed.advance(length);
-            if this.sniffed.is_empty() {
-                // An empty piece would keep the memory of the whole as long as the connection lives.
-                this.sniffed = Bytes::new();
-            }
+        if read_again(&mut this.sniffed, buf) {
             return Poll::Ready(Ok(()));
         }
         let filled = buf.filled().len();

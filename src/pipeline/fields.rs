@@ -252,23 +252,25 @@ pub(super) fn unescaped_len(inside: &[u8]) -> usize {
 
 /// UTF-8 length and text length of the `\uXXXX` that `text` begins with, a surrogate pair together.
 fn escaped_code_unit(text: &[u8]) -> (usize, usize) {
-    let unit = |text: &[u8]| {
-        let digits = text.strip_prefix(b"\\u")?.get(..4)?;
-        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-    };
-    match unit(text) {
+    match code_unit(text) {
         Some(0..0x80) => (1, 6),
         Some(0x80..0x800) => (2, 6),
         Some(0xd800..0xdc00)
             if text
                 .get(6..)
-                .and_then(unit)
+                .and_then(code_unit)
                 .is_some_and(|low| (0xdc00..0xe000).contains(&low)) =>
         {
             (4, 12)
         }
         _ => (3, 6),
     }
+}
+
+/// The UTF-16 code unit of the escape that a text begins with, where it begins with one.
+pub(super) fn code_unit(text: &[u8]) -> Option<u16> {
+    let digits = text.strip_prefix(b"\\u")?.get(..4)?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::paths::Location;
 use serde_json::{Map, Value};
 
+use super::fields::code_unit;
 use super::scan::Scanned;
 use super::splice::EventText;
 use crate::budget::{Exhausted, Reservation};
@@ -176,12 +177,6 @@ fn push_without_half_pairs(string: &[u8], out: &mut Vec<u8>) {
         rest = &escape[length..];
     }
     out.extend_from_slice(rest);
-}
-
-/// The code unit of the `\uXXXX` that the text begins with.
-fn code_unit(text: &[u8]) -> Option<u16> {
-    let digits = text.strip_prefix(b"\\u")?.get(..4)?;
-    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 fn violation(error: &ValidationError<'_>) -> Violation {
