@@ -24,8 +24,6 @@ mod timestamp;
 mod validate;
 mod violations;
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use http::{HeaderMap, Method, Version, header};
 use jiff::Timestamp;
@@ -85,7 +83,7 @@ pub struct Arrival<'a> {
     /// The same as text: ISO 8601, UTC, milliseconds.
     pub now: &'a str,
     /// The client's address.
-    pub client_ip: IpAddr,
+    pub client_ip: &'a str,
     /// The request's method.
     pub method: &'a Method,
     /// Path and query, as sent.

@@ -82,6 +82,13 @@ pub struct Part {
     pub lines: Lines,
 }
 
+impl Part {
+    /// The position behind the last event.
+    fn end(&self) -> Position {
+        self.first + self.lines.count as Position
+    }
+}
+
 /// How much one lease may take.
 #[derive(Clone, Copy, Debug)]
 pub struct LeaseLimits {
@@ -217,11 +224,9 @@ impl Spool {
 
     /// The output has these events (or they are dead letters): they are done.
     pub fn ack(&self, parts: &[Part]) {
-        for part in parts {
-            match &self.store {
-                Store::Memory(memory) => memory.ack(part.first, part.lines.count),
-                Store::Disk(disk) => disk.ack(part.first, part.lines.count),
-            }
+        match &self.store {
+            Store::Memory(memory) => memory.ack(parts),
+            Store::Disk(disk) => disk.ack(parts),
         }
     }
 

@@ -6,11 +6,36 @@ use std::sync::atomic::AtomicBool;
 
 use super::activity::{Activity, TimeLimits};
 
+/// An address, and how it is written: it is written into each event, and a connection's is the same for all its requests.
+#[derive(Clone)]
+pub(super) struct ClientIp {
+    pub(super) address: IpAddr,
+    pub(super) text: Arc<str>,
+}
+
+impl ClientIp {
+    pub(super) fn new(address: IpAddr) -> Self {
+        Self {
+            text: address.to_string().into(),
+            address,
+        }
+    }
+
+    /// The same, unless the client is another one.
+    pub(super) fn or(&self, address: IpAddr) -> Self {
+        if address == self.address {
+            self.clone()
+        } else {
+            Self::new(address)
+        }
+    }
+}
+
 /// What requests need to know of their client.
 pub(super) struct Client {
     /// Its address: that of the peer, or the one that the PROXY header in front of the connection names. The client of a
     /// request may be further away (`TrustedProxies::client_ip`).
-    pub(super) address: IpAddr,
+    pub(super) ip: ClientIp,
     /// Whether its connection is one of the few beyond `server.max_connections`, kept for health checks.
     pub(super) is_reserve: bool,
     /// Its connection's time limits: those of the reserve are short, or silence would use it up.

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::activity::{Activity, Doing, TimeLimits};
-use super::client::Client;
+use super::client::{Client, ClientIp};
 use super::gate::Gate;
 use super::handshake::secure;
 use super::proxied;
@@ -117,7 +117,7 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     let activity = Arc::new(Activity::new(first, protocol == Protocol::Http2));
     let io = ClientStream::new(stream, sniffed.freeze(), Arc::clone(&activity));
     let client = Arc::new(Client {
-        address,
+        ip: ClientIp::new(address),
         is_reserve,
         limits,
         activity,

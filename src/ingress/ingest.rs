@@ -1,6 +1,5 @@
 //! The ingest paths: a request with events, from its head to its answer.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::response::Response;
@@ -14,7 +13,7 @@ use super::api_key::ApiKey;
 use super::auth::Sender;
 use super::body::RequestBody;
 use super::buckets::Cost;
-use super::client::Client;
+use super::client::{Client, ClientIp};
 use super::gate::Gate;
 use super::limits::{Allowance, RateLimited};
 use super::policy::Policy;
@@ -36,7 +35,7 @@ const SMALL_HEAD: usize = 4 * 1024;
 pub(super) struct Head {
     api: Api,
     /// The client's address, through all proxies that are trusted.
-    client_ip: IpAddr,
+    client_ip: ClientIp,
     /// What the answer bears as `X-Request-Id`.
     id: HeaderValue,
     parts: Parts,
@@ -51,9 +50,10 @@ impl Head {
         parts: Parts,
     ) -> Self {
         let proxies = &policy.trusted_proxies;
+        let address = proxies.client_ip(client.ip.address, &parts.headers);
         Self {
             api,
-            client_ip: proxies.client_ip(client.address, &parts.headers),
+            client_ip: client.ip.or(address),
             id: id.clone(),
             parts,
         }
@@ -85,7 +85,7 @@ impl Gate {
     ) -> Result<Response, Refusal> {
         let api = head.api;
         let key = policy.auth.key_of(sender);
-        let allowance = policy.limits.allowance(key, head.client_ip);
+        let allowance = policy.limits.allowance(key, head.client_ip.address);
         self.check_unread(key, &allowance, &head, body)?;
         let request = self.read(sender, policy, head, body).await?;
         let deadline = Instant::now() + self.request_timeout;
@@ -212,7 +212,7 @@ impl Gate {
         let arrival = Arrival {
             at,
             now: &timestamp::to_text(at),
-            client_ip,
+            client_ip: &client_ip.text,
             method: &parts.method,
             target: &policy.auth.without_key(target),
             version: parts.version,

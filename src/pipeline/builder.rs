@@ -4,6 +4,7 @@
 mod buffers;
 mod context;
 mod message;
+mod source_counts;
 mod text;
 
 use super::fields::Found;
@@ -16,8 +17,9 @@ use crate::budget::Reservation;
 use crate::config::OnInvalid;
 use crate::event::{Envelope, LINE_END, Origin, Violation};
 
-use buffers::{counts, lines, make_room};
+use buffers::{lines, make_room};
 pub(super) use context::{Context, EnvelopeLimits, Invalid};
+use source_counts::{CountsMark, SourceCounts};
 
 /// Room for what stands around an event in a letter.
 const LETTER_ROOM: usize = 256;
@@ -34,7 +36,7 @@ pub(super) struct EnvelopeBuilder<'a> {
     dead_count: usize,
     rejected: Vec<Rejected>,
     /// The source of each event that is not rejected.
-    sources: Vec<usize>,
+    sources: SourceCounts,
     recent_sources: RecentSources,
 }
 
@@ -46,7 +48,7 @@ pub(super) struct Mark {
     dead: usize,
     dead_count: usize,
     rejected: usize,
-    sources: usize,
+    sources: CountsMark,
 }
 
 impl<'a> EnvelopeBuilder<'a> {
@@ -61,7 +63,7 @@ impl<'a> EnvelopeBuilder<'a> {
             dead: Vec::new(),
             dead_count: 0,
             rejected: Vec::new(),
-            sources: Vec::new(),
+            sources: SourceCounts::default(),
             recent_sources: RecentSources::default(),
         }
     }
@@ -228,7 +230,7 @@ impl<'a> EnvelopeBuilder<'a> {
             &mut self.recent_sources,
             sources,
         );
-        self.sources.push(source);
+        self.sources.note(source);
     }
 
     /// Reserves, at the first event, what the whole envelope will take if the others are like it: growing by
@@ -264,7 +266,7 @@ impl<'a> EnvelopeBuilder<'a> {
             dead: self.dead.len(),
             dead_count: self.dead_count,
             rejected: self.rejected.len(),
-            sources: self.sources.len(),
+            sources: self.sources.mark(),
         }
     }
 
@@ -275,7 +277,7 @@ impl<'a> EnvelopeBuilder<'a> {
         self.dead.truncate(mark.dead);
         self.dead_count = mark.dead_count;
         self.rejected.truncate(mark.rejected);
-        self.sources.truncate(mark.sources);
+        self.sources.roll_back(mark.sources);
     }
 
     pub(super) fn finish(self, origin: Origin) -> (Envelope, Vec<Rejected>) {
@@ -283,7 +285,7 @@ impl<'a> EnvelopeBuilder<'a> {
             origin,
             live: lines(self.live, self.live_count),
             dead: lines(self.dead, self.dead_count),
-            sources: counts(&self.sources),
+            sources: self.sources.finish(),
         };
         (envelope, self.rejected)
     }

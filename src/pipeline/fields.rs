@@ -19,7 +19,7 @@ struct Candidate {
 }
 
 /// The first bytes of a name, the rest zero: they are compared at once, and most names have no more.
-type Beginning = u128;
+pub(super) type Beginning = u128;
 
 /// Where the last member of each name stands in one event.
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ impl Fields {
 }
 
 #[inline(always)]
-fn beginning(text: &[u8], name: Span) -> Beginning {
+pub(super) fn beginning(text: &[u8], name: Span) -> Beginning {
     const BYTES: usize = size_of::<Beginning>();
     let length = name.len().min(BYTES);
     if let Some(bytes) = text[name.start..].first_chunk() {

@@ -1,12 +1,11 @@
 //! Writing JSON text by hand where no tree is wanted. Pure.
 
+use super::scan::is_plain;
+
 /// Writes a string with its quotes.
 pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
     // Most of what is written needs no escape: names, addresses, header values.
-    if text
-        .bytes()
-        .all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
-    {
+    if is_plain(text.as_bytes()) {
         out.reserve(text.len() + 2);
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
@@ -50,6 +49,15 @@ impl<'a> Members<'a> {
         }
         self.is_first = false;
         self.out
+    }
+
+    /// The next member, unless `value` says that it has written none.
+    pub(super) fn member_if(&mut self, name: &str, value: impl FnOnce(&mut Vec<u8>) -> bool) {
+        let (start, is_first) = (self.out.len(), self.is_first);
+        if !value(self.key(name)) {
+            self.out.truncate(start);
+            self.is_first = is_first;
+        }
     }
 
     /// The next member's key; its value is to be written behind it.

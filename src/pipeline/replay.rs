@@ -100,7 +100,7 @@ fn no_request<'a>(at: Timestamp, now: &'a str, headers: &'a HeaderMap) -> Arriva
     Arrival {
         at,
         now,
-        client_ip: std::net::Ipv4Addr::UNSPECIFIED.into(),
+        client_ip: "",
         method: &Method::POST,
         target: "",
         version: Version::HTTP_11,

@@ -12,7 +12,6 @@ use super::enrich::headers;
 use super::enrich::source::Request;
 use super::enrich::template::Template;
 use super::fields::{Fields, Found};
-use super::json::push_string;
 use super::scan::Scanned;
 use super::timestamp::is_time;
 use crate::event::{LINE_END, Violation};
@@ -89,9 +88,7 @@ impl<'a> Additions<'a> {
         let mut ranges = Vec::with_capacity(template.groups.len());
         for group in &template.groups {
             let start = members.len();
-            members.push(b',');
-            push_string(&mut members, &group.name);
-            members.push(b':');
+            members.extend_from_slice(&group.lead);
             if !group.render(&request, &mut members) {
                 members.truncate(start);
             }
@@ -207,8 +204,12 @@ impl<'a> Additions<'a> {
 /// Inside valid JSON a newline is white space, so it may as well be a space: each event is one line.
 fn blank_newlines(text: &mut [u8]) {
     for byte in text {
-        if matches!(byte, b'\n' | b'\r') {
-            *byte = b' ';
-        }
+        // Written always, for a loop without a branch is made of vector instructions: blanking took a fifth of the time
+        // of pretty-printed events.
+        *byte = if matches!(byte, b'\n' | b'\r') {
+            b' '
+        } else {
+            *byte
+        };
     }
 }

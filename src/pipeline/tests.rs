@@ -77,7 +77,7 @@ impl Sent<'_> {
         let arrival = Arrival {
             at: NOW.parse().unwrap(),
             now: NOW,
-            client_ip: "192.0.2.7".parse().unwrap(),
+            client_ip: "192.0.2.7",
             method: &Method::POST,
             target: "/in?x=1",
             version: Version::HTTP_11,

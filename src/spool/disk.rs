@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::side::Side;
 use super::{AppendError, LeaseLimits, Part, SpoolStatus};
 use crate::budget::Reservation;
-use crate::event::{Envelope, Position};
+use crate::event::Envelope;
 use crate::lifecycle::blocking;
 use crate::telemetry::events::{SpoolDamaged, SpoolUnreadable};
 pub use opening::{OpenedSpool, SpoolOptions};
@@ -212,8 +212,12 @@ impl DiskSpool {
         self.shared.lanes().can_lease(Side::Live)
     }
 
-    pub(super) fn ack(&self, first: Position, events: usize) {
-        self.shared.ack(first..first + events as Position);
+    pub(super) fn ack(&self, parts: &[Part]) {
+        // Envelopes of one event come by the hundred, one behind the other.
+        for neighbours in parts.chunk_by(|one, next| one.end() == next.first) {
+            let (first, last) = (&neighbours[0], &neighbours[neighbours.len() - 1]);
+            self.shared.ack(first.first..last.end());
+        }
     }
 
     pub(super) fn status(&self) -> SpoolStatus {

@@ -82,8 +82,10 @@ impl MemorySpool {
         self.queue.lease_letters(limits).await
     }
 
-    pub(super) fn ack(&self, first: Position, events: usize) {
-        self.queue.ack(first, events);
+    pub(super) fn ack(&self, parts: &[Part]) {
+        for part in parts {
+            self.queue.ack(part.first, part.lines.count);
+        }
     }
 
     pub(super) fn status(&self) -> SpoolStatus {

@@ -1,10 +1,12 @@
 //! Times as text. Pure: the clock is the caller's.
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
 
 /// ISO 8601, UTC, milliseconds: `2026-11-23T08:15:30.123Z`.
 pub fn to_text(time: Timestamp) -> String {
-    format!("{time:.3}")
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+    PRINTER.timestamp_to_string(&time)
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! A body to an envelope: codec, scan, rules, enrichment, as the pipeline does it by default.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use anyhow::Result;
 use bytes::Bytes;
 use headgate::budget::ByteBudget;
@@ -71,7 +69,7 @@ impl Decode {
         let arrival = Arrival {
             at: Timestamp::UNIX_EPOCH,
             now: "2026-03-01T12:00:00.000Z",
-            client_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            client_ip: "127.0.0.1",
             method: &Method::POST,
             target: "/",
             version: Version::HTTP_11,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::budget::Reservation;
-use crate::event::{Lines, SourceCount};
+use crate::event::Lines;
 use crate::pipeline::DecodeError;
 
 /// The events of a full buffer.
@@ -16,17 +16,6 @@ pub(super) fn lines(mut bytes: Vec<u8>, count: usize) -> Lines {
         count,
         bytes: Bytes::from(bytes),
     }
-}
-
-/// How often each number occurs, by runs: events of one source mostly come together.
-pub(super) fn counts(numbers: &[usize]) -> Vec<SourceCount> {
-    numbers
-        .chunk_by(|one, other| one == other)
-        .map(|run| SourceCount {
-            source: run[0],
-            events: run.len() as u64,
-        })
-        .collect()
 }
 
 /// Makes sure that `more` bytes fit without growing, and that what the buffer holds is reserved.

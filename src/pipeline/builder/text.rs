@@ -96,8 +96,8 @@ impl EnvelopeBuilder<'_> {
             text.len(),
         );
         self.dead_count += 1;
-        self.sources
-            .push(self.context.source_key.none(self.context.sources));
+        let none = self.context.source_key.none(self.context.sources);
+        self.sources.note(none);
         Ok(())
     }
 

@@ -48,14 +48,14 @@ pub(super) fn render(arrival: &Arrival<'_>, out: &mut Vec<u8>) {
         bytes_left: MAX_BYTES,
     };
     object.out.push(b'{');
-    object.member("request_method", arrival.method.as_str());
-    object.member("request_path", arrival.target);
-    object.member("http_version", arrival.http_version());
+    object.member(FieldName::plain("request_method"), arrival.method.as_str());
+    object.member(FieldName::plain("request_path"), arrival.target);
+    object.member(FieldName::plain("http_version"), arrival.http_version());
     if let Some(host) = arrival.host {
-        object.member("http_host", host);
+        object.member(FieldName::plain("http_host"), host);
     }
     for (name, value) in shown(arrival) {
-        object.member(&name, &text(value));
+        object.member(name, &text(value));
     }
     if object.out.last() == Some(&b',') {
         object.out.pop();
@@ -70,17 +70,21 @@ fn request_line_len(arrival: &Arrival<'_>) -> usize {
 
 /// The headers that are shown, under the names that they get. Of a repeated header the last value counts, as
 /// in Logstash.
-fn shown<'a>(arrival: &'a Arrival<'_>) -> impl Iterator<Item = (Cow<'a, str>, &'a HeaderValue)> {
+fn shown<'a>(arrival: &'a Arrival<'_>) -> impl Iterator<Item = (FieldName<'a>, &'a HeaderValue)> {
     let headers = arrival.headers;
-    headers
-        .keys()
-        .filter(move |name| *name != http::header::HOST && !is_dropped(name, arrival.drop_headers))
-        .filter_map(move |name| {
-            let field = field_name(name)?;
-            let is_shadowed = name.as_str().contains('_') && has_twin(name, headers);
-            let value = headers.get_all(name).iter().next_back()?;
-            (!is_shadowed).then_some((field, value))
-        })
+    let mut all = headers.iter().peekable();
+    std::iter::from_fn(move || {
+        let (name, mut value) = all.next()?;
+        // A map gives all values of a name together.
+        while let Some((_, later)) = all.next_if(|(other, _)| *other == name) {
+            value = later;
+        }
+        Some((name, value))
+    })
+    .filter(|(name, _)| *name != http::header::HOST && !is_dropped(name, arrival.drop_headers))
+    .filter(|(name, _)| !(name.as_str().contains('_') && has_twin(name, headers)))
+    .map(|(name, value)| (FieldName::of(name), value))
+    .filter(|(name, _)| !name.is_reserved())
 }
 
 fn is_dropped(name: &HeaderName, drop_headers: &[String]) -> bool {
@@ -97,14 +101,53 @@ fn has_twin(name: &HeaderName, headers: &HeaderMap) -> bool {
     })
 }
 
-fn field_name(name: &HeaderName) -> Option<Cow<'_, str>> {
-    let field = match name.as_str() {
-        "accept" => return Some("http_accept".into()),
-        "user-agent" => return Some("http_user_agent".into()),
-        plain if !plain.contains('-') => Cow::Borrowed(plain),
-        dashed => Cow::Owned(dashed.replace('-', "_")),
-    };
-    (!RESERVED.contains(&field.as_ref())).then_some(field)
+/// The name of a field, written when it is known that it is wanted.
+#[derive(Clone, Copy)]
+struct FieldName<'a> {
+    prefix: &'static str,
+    /// With a `-` for a `_`.
+    dashed: &'a str,
+}
+
+impl<'a> FieldName<'a> {
+    fn plain(name: &'static str) -> Self {
+        Self {
+            prefix: "",
+            dashed: name,
+        }
+    }
+
+    fn of(header: &'a HeaderName) -> Self {
+        let is_renamed = *header == http::header::ACCEPT || *header == http::header::USER_AGENT;
+        Self {
+            prefix: if is_renamed { "http_" } else { "" },
+            dashed: header.as_str(),
+        }
+    }
+
+    fn len(self) -> usize {
+        self.prefix.len() + self.dashed.len()
+    }
+
+    /// Whether it tells of the request itself though it is a header of the client's.
+    fn is_reserved(self) -> bool {
+        let is_same = |reserved: &&str| {
+            reserved.len() == self.dashed.len()
+                && std::iter::zip(reserved.bytes(), self.dashed.bytes())
+                    .all(|(wanted, byte)| wanted == undashed(byte))
+        };
+        self.prefix.is_empty() && RESERVED.iter().any(is_same)
+    }
+
+    /// Writes it as it is: the name of a header has no byte that JSON would escape (RFC 9110, 5.6.2).
+    fn push(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.prefix.as_bytes());
+        out.extend(self.dashed.bytes().map(undashed));
+    }
+}
+
+fn undashed(byte: u8) -> u8 {
+    if byte == b'-' { b'_' } else { byte }
 }
 
 /// An object that takes members until the room is used up; the one that does not fit is cut, the rest left out.
@@ -114,7 +157,7 @@ struct Cut<'a> {
 }
 
 impl Cut<'_> {
-    fn member(&mut self, name: &str, value: &str) {
+    fn member(&mut self, name: FieldName<'_>, value: &str) {
         let Some(room) = self
             .bytes_left
             .checked_sub(name.len())
@@ -125,8 +168,9 @@ impl Cut<'_> {
         };
         let value = &value[..value.floor_char_boundary(room)];
         self.bytes_left = room - value.len();
-        push_string(self.out, name);
-        self.out.push(b':');
+        self.out.push(b'"');
+        name.push(self.out);
+        self.out.extend_from_slice(b"\":");
         push_string(self.out, value);
         self.out.push(b',');
     }

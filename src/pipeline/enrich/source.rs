@@ -52,7 +52,7 @@ impl Source {
         match self {
             Self::Fixed(json) => out.extend_from_slice(json),
             Self::Now => push_string(out, arrival.now),
-            Self::ClientIp => push_string(out, &arrival.client_ip.to_string()),
+            Self::ClientIp => push_string(out, arrival.client_ip),
             Self::Headers => headers::render(arrival, out),
             Self::HttpVersion => push_string(out, arrival.http_version()),
             Self::Method => push_string(out, arrival.method.as_str()),

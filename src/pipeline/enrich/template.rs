@@ -4,7 +4,7 @@
 use super::source::{Request, Source};
 use crate::config::OnConflict;
 use crate::pipeline::fields::{Fields, Found, Value, is_named};
-use crate::pipeline::json::Members;
+use crate::pipeline::json::{Members, push_string};
 use crate::pipeline::scan::{Kind, Member, Scanner};
 use crate::units::FieldReference;
 
@@ -19,7 +19,9 @@ pub(in crate::pipeline) struct Template {
 
 /// One top member that is added.
 pub(in crate::pipeline) struct Group {
-    pub(in crate::pipeline) name: String,
+    name: String,
+    /// What stands before its value: `,"name":`.
+    pub(in crate::pipeline) lead: Vec<u8>,
     /// Where a scan notes the event's own member of this name.
     pub(in crate::pipeline) slot: usize,
     node: Node,
@@ -78,6 +80,7 @@ impl TemplateBuilder {
     pub(super) fn build(self, fields: &mut Fields) -> Template {
         let group = |(name, node): (String, Node)| Group {
             slot: fields.register(&name),
+            lead: lead(&name),
             name,
             node,
         };
@@ -91,6 +94,13 @@ impl TemplateBuilder {
     fn has(&self, wanted: fn(&Source) -> bool) -> bool {
         self.top.iter().any(|(_, node)| node.has(wanted))
     }
+}
+
+fn lead(name: &str) -> Vec<u8> {
+    let mut lead = vec![b','];
+    push_string(&mut lead, name);
+    lead.push(b':');
+    lead
 }
 
 fn index_of(children: &mut Vec<(String, Node)>, name: &str) -> usize {
@@ -255,10 +265,7 @@ fn last_members(text: &[u8], object: Value, children: &[(String, Node)]) -> Vec<
 
 /// Adds a member if the request has a value for it.
 fn add(object: &mut Members<'_>, name: &str, node: &Node, request: &Request<'_>) {
-    let mut value = Vec::new();
-    if node.render(request, &mut value) {
-        object.key(name).extend_from_slice(&value);
-    }
+    object.member_if(name, |out| node.render(request, out));
 }
 
 /// Scans an object once more, for its members in order: an event can have a million, so they are not collected.

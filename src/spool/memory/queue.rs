@@ -79,9 +79,9 @@ impl Queue {
     }
 
     /// Appends, and counts the events as accepted.
-    pub(super) fn append(&self, envelope: Envelope) -> Result<Position, AppendError> {
+    pub(super) fn append(&self, mut envelope: Envelope) -> Result<Position, AppendError> {
         let (origin, events) = (envelope.origin, envelope.events());
-        let sources = envelope.sources.clone();
+        let sources = std::mem::take(&mut envelope.sources);
         let first = self.push(envelope, None)?;
         self.count_accepted(origin, events, &sources);
         Ok(first)
