@@ -344,7 +344,10 @@ async fn supervise(
 
 /// Whether a deadline has passed; if not, the timer wakes the task in time.
 fn is_overdue(mut timer: Pin<&mut Sleep>, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
-    let deadline = deadline.unwrap_or_else(|| Instant::now() + FAR);
+    let Some(deadline) = deadline else {
+        // Should the timer wake the task meanwhile, there is nothing to do.
+        return false;
+    };
     if deadline < timer.deadline() {
         timer.as_mut().reset(deadline);
     }

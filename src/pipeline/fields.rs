@@ -150,7 +150,7 @@ impl Found {
     }
 
     /// The value in a slot.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&self, slot: usize) -> Option<Value> {
         let Slot { event, value } = self.slots[slot];
         (event == self.event).then_some(value)
@@ -176,7 +176,7 @@ impl FieldPath {
     }
 
     /// The field's value in an event, looked up inside objects where the path goes on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn value(&self, text: &[u8], found: &Found, scanner: &mut Scanner) -> Option<Value> {
         let value = found.get(self.slot)?;
         if self.is_nested {

@@ -13,10 +13,11 @@ pub(super) struct SourceKey {
 /// The sources of the last events: those of one request mostly have one source, or a few.
 #[derive(Debug, Default)]
 pub(super) struct RecentSources {
+    known: usize,
+    hashes: [u64; MAX_RECENT],
+    numbers: [usize; MAX_RECENT],
     /// Of each source as many as there are fields, one source behind the other.
     spellings: Vec<Spelling>,
-    numbers: [usize; MAX_RECENT],
-    known: usize,
 }
 
 /// A value as it is written, or as much of a long one as is compared at once.
@@ -55,29 +56,46 @@ impl SourceKey {
         recent: &mut RecentSources,
         sources: &Sources,
     ) -> usize {
-        let spelled = recent.spellings.len();
+        let mut hash = 0;
         for field in &self.fields {
-            let value = field.value(text, found, scanner);
-            let spelling = value.map_or(Spelling::NONE, |value| Spelling::of(text, value.span));
-            recent.spellings.push(spelling);
+            let spelling = Spelling::of(text, field.value(text, found, scanner));
+            hash = spelling.hashed_into(hash);
         }
-        let (known, own) = recent.spellings.split_at(spelled);
-        let is_whole = own.iter().all(|spelling| spelling.is_whole());
-        let same = known
-            .chunks_exact(own.len().max(1))
-            .position(|known| known == own);
-        if let Some(known) = same {
-            recent.spellings.truncate(spelled);
-            return recent.numbers[known];
+        if let Some(known) = recent.find(hash) {
+            let spellings = &recent.spellings[known * self.fields.len()..];
+            let is_same = |(field, known): (&FieldPath, &Spelling)| {
+                *known == Spelling::of(text, field.value(text, found, scanner))
+            };
+            if std::iter::zip(&self.fields, spellings).all(is_same) {
+                return recent.numbers[known];
+            }
         }
         let number = self.shared_number(text, found, scanner, sources);
-        if is_whole && recent.known < MAX_RECENT {
+        self.remember(hash, number, text, found, scanner, recent);
+        number
+    }
+
+    #[inline(never)]
+    fn remember(
+        &self,
+        hash: u64,
+        number: usize,
+        text: &[u8],
+        found: &Found,
+        scanner: &mut Scanner,
+        recent: &mut RecentSources,
+    ) {
+        let before = recent.spellings.len();
+        let spelling = |field: &FieldPath| Spelling::of(text, field.value(text, found, scanner));
+        recent.spellings.extend(self.fields.iter().map(spelling));
+        let are_whole = recent.spellings[before..].iter().all(Spelling::is_whole);
+        if are_whole && recent.known < MAX_RECENT {
+            recent.hashes[recent.known] = hash;
             recent.numbers[recent.known] = number;
             recent.known += 1;
         } else {
-            recent.spellings.truncate(spelled);
+            recent.spellings.truncate(before);
         }
-        number
     }
 
     /// The same from the shared memo.
@@ -111,6 +129,17 @@ impl SourceKey {
     }
 }
 
+impl RecentSources {
+    /// The source of this hash, perhaps. All are looked at, for which one it is nobody can foretell.
+    #[inline(always)]
+    fn find(&self, hash: u64) -> Option<usize> {
+        let is_same = |(number, known)| u32::from(known == hash) << number;
+        let same = self.hashes.into_iter().enumerate().map(is_same);
+        let first = same.fold(0, |all, one| all | one).trailing_zeros() as usize;
+        (first < self.known).then_some(first)
+    }
+}
+
 impl Spelling {
     /// That of a field that is not there; no value is empty.
     const NONE: Self = Self {
@@ -119,23 +148,38 @@ impl Spelling {
         end: 0,
     };
 
-    fn of(text: &[u8], value: Span) -> Self {
+    #[inline(always)]
+    fn of(text: &[u8], value: Option<Value>) -> Self {
+        let Some(Value { span, .. }) = value else {
+            return Self::NONE;
+        };
+        let end = Span {
+            start: span.end.saturating_sub(PART),
+            end: span.end,
+        };
         Self {
-            length: value.len(),
-            beginning: beginning(text, value),
-            end: beginning(
-                text,
-                Span {
-                    start: value.start.max(value.end.saturating_sub(PART)),
-                    end: value.end,
-                },
-            ),
+            length: span.len(),
+            beginning: beginning(text, span),
+            end: if span.len() > PART {
+                beginning(text, end)
+            } else {
+                0
+            },
         }
     }
 
     /// Whether all of the value is compared.
-    fn is_whole(self) -> bool {
+    fn is_whole(&self) -> bool {
         self.length <= 2 * PART
+    }
+
+    /// A hash of what came before and this; not one that withstands bad will, for it only says where to look first.
+    #[inline(always)]
+    fn hashed_into(self, hash: u64) -> u64 {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let both = self.beginning ^ self.end.rotate_left(8);
+        let mixed = hash ^ both as u64 ^ (both >> 64) as u64 ^ (self.length as u64) << 56;
+        mixed.wrapping_mul(ODD).rotate_left(29)
     }
 }
 
