@@ -49,6 +49,11 @@ impl Request {
     }
 }
 
+/// A group has no further request when it has so many bytes. Without a limit, large requests of all clients end up in one
+/// group, and all wait for all of it: with arrays of 100 from 64 clients p99 was 15 to 20 ms, and is 10 to 12 so, for 5 % less
+/// CPU, for what was just written is still in the cache when it is copied. With 300 KB the syncs cost more than that gains.
+const GROUP_BYTES: usize = 768 * 1024;
+
 /// The queue in front of the writer.
 #[derive(Default)]
 pub(super) struct Pending {
@@ -63,6 +68,20 @@ struct State {
     is_writer_waiting: bool,
     is_writer_called: bool,
     is_closed: bool,
+}
+
+impl State {
+    fn take_group(&mut self) -> Vec<Request> {
+        let mut bytes = 0;
+        let fits = |(_, request): &&(u64, Request)| {
+            let is_full = bytes >= GROUP_BYTES;
+            bytes += request.envelope.size();
+            !is_full
+        };
+        let requests = self.requests.iter().take_while(fits).count();
+        let group = self.requests.drain(..requests);
+        group.map(|(_, request)| request).collect()
+    }
 }
 
 /// What the writer finds when it looks.
@@ -114,8 +133,7 @@ impl Pending {
                 drop(state);
                 std::thread::yield_now();
                 state = self.lock();
-                let requests = std::mem::take(&mut state.requests);
-                return Taken::Group(requests.into_iter().map(|(_, request)| request).collect());
+                return Taken::Group(state.take_group());
             }
             if state.is_closed {
                 return Taken::Closed;
