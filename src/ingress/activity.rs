@@ -143,7 +143,10 @@ impl Activity {
     /// A request's head is complete; it is served as long as the guard lives.
     pub(super) fn request(&self) -> RequestGuard<'_> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.begin(Doing::Serving);
+        // Serving has no limit of its own, so nobody asks since when: the clock is left alone.
+        let since = self.state.load(Ordering::Relaxed) >> 2;
+        self.state
+            .store(since << 2 | Doing::Serving as u64, Ordering::Relaxed);
         RequestGuard(self)
     }
 

@@ -136,7 +136,8 @@ impl<'a> FieldName<'a> {
                 && std::iter::zip(reserved.bytes(), self.dashed.bytes())
                     .all(|(wanted, byte)| wanted == undashed(byte))
         };
-        self.prefix.is_empty() && RESERVED.iter().any(is_same)
+        let can_be = self.dashed.starts_with("http") || self.dashed.starts_with("request");
+        can_be && self.prefix.is_empty() && RESERVED.iter().any(is_same)
     }
 
     /// Writes it as it is: the name of a header has no byte that JSON would escape (RFC 9110, 5.6.2).
