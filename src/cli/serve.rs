@@ -17,11 +17,7 @@ use crate::telemetry::logging;
 /// Open files beside the client connections: listeners, Brokers, files, the runtime.
 const OTHER_FILES: u64 = 256;
 
-/// The buffers of nearly all requests are smaller.
-const REUSED_BLOCK: usize = 1024 * 1024;
-
 pub(super) fn run(file: &ConfigFile) -> ExitCode {
-    reuse_freed_blocks();
     let watch = FileWatch::new(vec![Config::file(file.config.as_deref())]);
     let loaded = match load(file) {
         Ok(loaded) => loaded,
@@ -61,14 +57,6 @@ pub(super) fn run(file: &ConfigFile) -> ExitCode {
             ExitCode::from(FAULT)
         }
     }
-}
-
-/// Makes glibc keep freed blocks of this size for the next ones, instead of giving them back to the system and faulting them
-/// in again for each request, which took 5 to 8 % of the CPU of arrays: its thresholds follow the largest block that was
-/// mapped and freed (mallopt(3), `M_MMAP_THRESHOLD`). Nothing is touched, and elsewhere nothing happens.
-fn reuse_freed_blocks() {
-    let block = Vec::<u8>::with_capacity(REUSED_BLOCK);
-    drop(std::hint::black_box(block));
 }
 
 /// How a server ended.

@@ -34,6 +34,9 @@ pub(super) struct RequestBody {
     pub(super) bytes: usize,
 }
 
+/// What a connection of HTTP/1 may have read and not passed on. A head must fit in whole.
+pub(super) const READ_AHEAD_BYTES: usize = 96 * 1024;
+
 /// A buffer is not made larger than this on the word of a `Content-Length` alone.
 const MAX_TRUSTED_LENGTH: usize = 1024 * 1024;
 
@@ -90,6 +93,7 @@ impl RequestBody {
         };
         let declared = usize::try_from(self.incoming.size_hint().lower()).unwrap_or(usize::MAX);
         let expected = (self.bytes + declared).min(MAX_TRUSTED_LENGTH);
+        let ahead = reserve_read_ahead(reservation)?;
         let mut body = Vec::with_capacity(expected);
         body.extend_from_slice(&first);
         body.extend_from_slice(&second);
@@ -97,6 +101,7 @@ impl RequestBody {
         while let Some(piece) = self.next(limits, &mut whole, reservation).await? {
             body.extend_from_slice(&piece);
         }
+        reservation.shrink(ahead);
         Ok(Bytes::from(body))
     }
 
@@ -145,12 +150,7 @@ impl RequestBody {
         if self.bytes > limits.max_bytes {
             return Err(too_large(limits));
         }
-        reservation
-            .grow(bytes)
-            .map_err(|exhausted| match exhausted {
-                Exhausted::ByOthers => overloaded(),
-                Exhausted::Alone => DecodeError::NeverRoom.into(),
-            })
+        reservation.grow(bytes).map_err(exhausted)
     }
 
     /// Whether the whole body was taken; a small rest that has come already is taken now, so that a refusal does
@@ -170,6 +170,23 @@ impl RequestBody {
             self.has_ended |= self.incoming.is_end_stream();
         }
         self.has_ended
+    }
+}
+
+/// Counts what the connection reads ahead while a body comes, and says how much that is: nothing where the whole budget is
+/// hardly larger than a request.
+fn reserve_read_ahead(reservation: &mut Reservation) -> Result<usize, Refusal> {
+    match reservation.grow(READ_AHEAD_BYTES) {
+        Ok(()) => Ok(READ_AHEAD_BYTES),
+        Err(Exhausted::Alone) => Ok(0),
+        Err(by_others) => Err(exhausted(by_others)),
+    }
+}
+
+fn exhausted(exhausted: Exhausted) -> Refusal {
+    match exhausted {
+        Exhausted::ByOthers => overloaded(),
+        Exhausted::Alone => DecodeError::NeverRoom.into(),
     }
 }
 
