@@ -1,8 +1,9 @@
 # syntax=docker/dockerfile:1
 
-# The compiler's image brings gcc and the headers of the C library, which the zstd and ring crates need; nothing else is
-# missing.
+# The compiler's image brings gcc and the headers of the C library, which the zstd and ring crates need. The allocator's is
+# built with make.
 FROM rust:1.95-slim-bookworm AS build
+RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 RUN cargo build --release --locked --package headgate --bin headgate \
