@@ -32,6 +32,8 @@ pub(super) struct RequestBody {
     is_awaited: bool,
     /// Bytes read so far.
     pub(super) bytes: usize,
+    /// Bytes counted that the connection may have read ahead.
+    ahead: usize,
 }
 
 /// What a connection of HTTP/1 may have read and not passed on. A head must fit in whole.
@@ -47,6 +49,7 @@ impl RequestBody {
             is_awaited,
             incoming,
             bytes: 0,
+            ahead: 0,
         }
     }
 
@@ -93,7 +96,6 @@ impl RequestBody {
         };
         let declared = usize::try_from(self.incoming.size_hint().lower()).unwrap_or(usize::MAX);
         let expected = (self.bytes + declared).min(MAX_TRUSTED_LENGTH);
-        let ahead = reserve_read_ahead(reservation)?;
         let mut body = Vec::with_capacity(expected);
         body.extend_from_slice(&first);
         body.extend_from_slice(&second);
@@ -101,7 +103,6 @@ impl RequestBody {
         while let Some(piece) = self.next(limits, &mut whole, reservation).await? {
             body.extend_from_slice(&piece);
         }
-        reservation.shrink(ahead);
         Ok(Bytes::from(body))
     }
 
@@ -126,7 +127,10 @@ impl RequestBody {
                 }
             };
             match frame {
-                None => self.has_ended = true,
+                None => {
+                    self.has_ended = true;
+                    reservation.shrink(std::mem::take(&mut self.ahead));
+                }
                 Some(Err(_)) => return Err(cut_short()),
                 Some(Ok(frame)) => {
                     // Trailers say nothing that matters here.
@@ -150,7 +154,26 @@ impl RequestBody {
         if self.bytes > limits.max_bytes {
             return Err(too_large(limits));
         }
-        reservation.grow(bytes).map_err(exhausted)
+        // What comes next is counted already, as far as it was to be read ahead.
+        let ahead = self.read_ahead();
+        let counted = std::mem::replace(&mut self.ahead, ahead);
+        match reserve(bytes + ahead, counted, reservation) {
+            Err(Exhausted::Alone) => {
+                self.ahead = 0;
+                reserve(bytes, counted, reservation).map_err(exhausted)
+            }
+            outcome => outcome.map_err(exhausted),
+        }
+    }
+
+    /// What the connection may read now that nobody has asked for yet. Of a body of unknown length as much may follow as has
+    /// come, as far as anybody can tell.
+    fn read_ahead(&self) -> usize {
+        if self.incoming.is_end_stream() {
+            return 0;
+        }
+        let rest = self.declared_length().unwrap_or(self.bytes as u64);
+        usize::try_from(rest).map_or(READ_AHEAD_BYTES, |rest| rest.min(READ_AHEAD_BYTES))
     }
 
     /// Whether the whole body was taken; a small rest that has come already is taken now, so that a refusal does
@@ -173,13 +196,14 @@ impl RequestBody {
     }
 }
 
-/// Counts what the connection reads ahead while a body comes, and says how much that is: nothing where the whole budget is
-/// hardly larger than a request.
-fn reserve_read_ahead(reservation: &mut Reservation) -> Result<usize, Refusal> {
-    match reservation.grow(READ_AHEAD_BYTES) {
-        Ok(()) => Ok(READ_AHEAD_BYTES),
-        Err(Exhausted::Alone) => Ok(0),
-        Err(by_others) => Err(exhausted(by_others)),
+/// Makes so many bytes of those that are counted.
+fn reserve(bytes: usize, counted: usize, reservation: &mut Reservation) -> Result<(), Exhausted> {
+    match bytes.checked_sub(counted) {
+        Some(more) => reservation.grow(more),
+        None => {
+            reservation.shrink(counted - bytes);
+            Ok(())
+        }
     }
 }
 
