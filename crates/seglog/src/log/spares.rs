@@ -11,14 +11,7 @@ pub(super) struct Spares {
     wanted: usize,
     /// Segments that were begun since it was last asked how many are of use.
     begun: usize,
-    /// How often in a row fewer were begun than are thought to be of use.
-    fewer: usize,
 }
-
-/// As many segments as were filled between two checkpoints are filled between some of the next ones: one file fewer is of use
-/// when it was not so for so long. Letting go at once, at full speed two files a second were removed and made anew, and each
-/// removal of 64 MiB held up everything for 15 to 24 ms.
-const FEWER_BEFORE_FEWER: usize = 8;
 
 impl Spares {
     pub(super) fn new(files: &[Entry]) -> Self {
@@ -26,7 +19,6 @@ impl Spares {
             files: files.to_vec(),
             wanted: 1,
             begun: 0,
-            fewer: 0,
         }
     }
 
@@ -60,25 +52,21 @@ impl Spares {
         self.files.len() > self.wanted
     }
 
-    /// Whether there are more than [`Self::reckon`] finds to be of use, sooner or later, should no more be begun than lately.
+    /// Whether there are more than [`Self::reckon`] would find to be of use.
     pub(super) fn will_be_too_many(&self) -> bool {
-        self.files.len() > self.begun.max(1)
+        self.files.len() > self.reckoned()
     }
 
-    /// Works out anew how many are of use: as many as were begun since the last time, or as before. At full speed several
-    /// segments are filled between two checkpoints, and as many are purged at the second one, or at the third.
+    /// Works out anew how many are of use.
     pub(super) fn reckon(&mut self) {
-        let begun = std::mem::take(&mut self.begun);
-        self.fewer = if begun < self.wanted {
-            self.fewer + 1
-        } else {
-            0
-        };
-        self.wanted = self.wanted.max(begun);
-        if self.fewer == FEWER_BEFORE_FEWER {
-            self.fewer = 0;
-            self.wanted = (self.wanted - 1).max(1);
-        }
+        self.wanted = self.reckoned();
+        self.begun = 0;
+    }
+
+    /// As many as were begun since the last time, and at least three of four that were of use then. At full speed several
+    /// segments are filled between two checkpoints, and as many are purged at the second one, or at the third.
+    fn reckoned(&self) -> usize {
+        self.begun.max(self.wanted * 3 / 4).max(1)
     }
 
     /// Whether files of this length are of use for segments of that one: large writes leave the end of a segment unwritten,
@@ -111,31 +99,19 @@ mod tests {
         let mut spares = Spares::new(&[]);
         spares.keep(file(1));
         assert!(!spares.will_be_too_many());
-        (0..4).for_each(|_| spares.note_begun());
+        (0..5).for_each(|_| spares.note_begun());
         spares.reckon();
-        (2..=4).for_each(|number| spares.keep(file(number)));
+        (2..=5).for_each(|number| spares.keep(file(number)));
+        assert!(!spares.are_too_many());
         for left in [3, 2, 1] {
-            for _ in 0..FEWER_BEFORE_FEWER {
-                assert!(spares.will_be_too_many() && !spares.are_too_many());
-                spares.reckon();
+            assert!(spares.will_be_too_many() && !spares.are_too_many());
+            spares.reckon();
+            while spares.are_too_many() {
+                spares.take();
             }
-            assert!(spares.are_too_many());
-            spares.take();
             assert_eq!(spares.bytes(), 64 * left);
         }
-        spares.reckon();
-        assert!(!spares.will_be_too_many() && !spares.are_too_many());
-    }
-
-    #[test]
-    fn what_varies_changes_nothing() {
-        let mut spares = Spares::new(&[]);
-        (0..6).for_each(|number| spares.keep(file(number)));
-        for begun in [6, 4, 5, 4, 6, 5, 4, 4, 5, 6, 4] {
-            (0..begun).for_each(|_| spares.note_begun());
-            spares.reckon();
-            assert!(!spares.are_too_many());
-        }
+        assert!(!spares.will_be_too_many());
     }
 
     #[test]
