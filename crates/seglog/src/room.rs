@@ -16,6 +16,11 @@ impl Room {
         self.limit.saturating_sub(self.used)
     }
 
+    /// Whether the files are longer than they may be.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.used > self.limit
+    }
+
     /// A file came, went, or changed its length.
     pub(crate) fn replace(&mut self, before: u64, now: u64) {
         self.used = (self.used + now).saturating_sub(before);

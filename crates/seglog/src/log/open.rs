@@ -75,6 +75,9 @@ impl Log {
         log.keep_useful_spares().map_err(at)?;
         let acked = acked.unwrap_or_else(|| Acked::below(log.next));
         log.count_files();
+        // A removal that a loss of power undid, or a limit that was lowered.
+        log.remove_spares_while(|log| log.room.is_exceeded())
+            .map_err(at)?;
         survey.checkpoints.prepare().map_err(at)?;
         if renew_checkpoint(&mut survey) {
             log.purge(acked.low()).map_err(at)?;

@@ -1,9 +1,11 @@
 //! One life of a log: what is appended and synced is read again, in order, with its bytes.
 
 use seglog::testing::MemoryFolder;
-use seglog::{Checkpoint, Checksum, Folder, Log, OpenError, Opened, Record, Refused};
+use seglog::{Checkpoint, Checksum, Folder, Log, OpenError, Opened, Options, Record, Refused};
 
-use crate::support::{OPTIONS, Read, append, checkpoint, open, read_between, shared, taken};
+use crate::support::{
+    OPTIONS, Read, append, checkpoint, open, open_with, read_between, shared, taken,
+};
 
 fn try_open(folder: &MemoryFolder) -> Result<Opened, OpenError> {
     Log::open(&shared(folder), OPTIONS)
@@ -129,6 +131,29 @@ fn as_many_files_are_kept_as_are_filled_between_two_purges() {
     fill(&mut opened);
     fill(&mut opened);
     assert_eq!(spares(), kept);
+}
+
+#[test]
+fn files_that_are_longer_together_than_they_may_be_are_given_up_at_the_start() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    for _ in 0..12 {
+        append(&mut opened.log, 1, &[1; 300]).unwrap();
+    }
+    opened.log.sync().unwrap();
+    let next = opened.log.next();
+    checkpoint(&mut opened, next);
+    opened.log.purge(next).unwrap();
+    folder.kill();
+    // As after a loss of power that undid a removal: there are more spare files than there is room for.
+    let lowered = Options {
+        max_bytes: 2 * OPTIONS.segment_bytes,
+        ..OPTIONS
+    };
+    assert!(taken(&folder) > lowered.max_bytes);
+    let opened = open_with(&folder, lowered);
+    assert!(taken(&folder) <= lowered.max_bytes);
+    assert_eq!(taken(&folder) + opened.log.room(), lowered.max_bytes);
 }
 
 #[test]
