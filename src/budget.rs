@@ -86,6 +86,22 @@ impl Reservation {
         self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    /// Lets a buffer move to a larger block: until its `bytes` are copied, they are there twice, and count twice. Where that
+    /// alone would be more than the whole budget they count once.
+    ///
+    /// # Errors
+    /// [`Exhausted::ByOthers`], and `grow` was not called.
+    pub fn moving(&mut self, bytes: usize, grow: impl FnOnce()) -> Result<(), Exhausted> {
+        let counted = match self.grow(bytes) {
+            Ok(()) => bytes,
+            Err(Exhausted::Alone) => 0,
+            Err(by_others) => return Err(by_others),
+        };
+        grow();
+        self.shrink(counted);
+        Ok(())
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -117,5 +133,20 @@ mod tests {
         assert!(budget.has_room_for(10));
         drop((first, second));
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_moves_counts_twice_where_there_can_be_room_for_that() {
+        let budget = ByteBudget::new(100);
+        let mut own = budget.reservation();
+        own.grow(40).unwrap();
+        own.moving(40, || assert_eq!(budget.used(), 80)).unwrap();
+        assert_eq!(own.bytes(), 40);
+        own.moving(61, || assert_eq!(budget.used(), 40)).unwrap();
+        let mut other = budget.reservation();
+        other.grow(30).unwrap();
+        let refused = own.moving(40, || panic!("there is no room for it now"));
+        assert_eq!(refused, Err(Exhausted::ByOthers));
+        assert_eq!((own.bytes(), budget.used()), (40, 70));
     }
 }

@@ -101,6 +101,10 @@ impl RequestBody {
         body.extend_from_slice(&second);
         drop((first, second));
         while let Some(piece) = self.next(limits, &mut whole, reservation).await? {
+            if piece.len() > body.capacity() - body.len() {
+                let moved = reservation.moving(body.len(), || body.reserve(piece.len()));
+                moved.map_err(exhausted)?;
+            }
             body.extend_from_slice(&piece);
         }
         Ok(Bytes::from(body))

@@ -153,8 +153,7 @@ fn make_room(buffer: &mut Vec<u8>, reservation: &mut Reservation) -> Result<(), 
     }
     let more = buffer.capacity().max(STEP);
     reservation.grow(more)?;
-    buffer.reserve_exact(more);
-    Ok(())
+    Ok(reservation.moving(buffer.len(), || buffer.reserve_exact(more))?)
 }
 
 #[cfg(test)]

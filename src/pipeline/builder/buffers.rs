@@ -40,6 +40,6 @@ pub(super) fn make_room(
         reservation.grow(exact)?;
         needed
     };
-    buffer.reserve_exact(capacity - buffer.len());
-    Ok(())
+    let held = buffer.len();
+    Ok(reservation.moving(held, || buffer.reserve_exact(capacity - held))?)
 }
