@@ -30,6 +30,7 @@ mod routes;
 mod server;
 mod stream;
 mod stream_tasks;
+mod supervision;
 mod tls;
 mod token_bucket;
 mod transport;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::activity::{Activity, TimeLimits};
+use super::activity::Activity;
 
 /// An address, and how it is written: it is written into each event, and a connection's is the same for all its requests.
 #[derive(Clone)]
@@ -38,8 +38,6 @@ pub(super) struct Client {
     pub(super) ip: ClientIp,
     /// Whether its connection is one of the few beyond `server.max_connections`, kept for health checks.
     pub(super) is_reserve: bool,
-    /// Its connection's time limits: those of the reserve are short, or silence would use it up.
-    pub(super) limits: TimeLimits,
     /// Its clocks.
     pub(super) activity: Arc<Activity>,
     /// Set when a request was answered with bytes of its body still to come.

@@ -1,12 +1,14 @@
-//! One client connection: finds out the protocol, serves it with hyper, and keeps its time limits.
+//! One client connection, from its first bytes to its end: finds out the protocol, has hyper serve it, and parks it while it
+//! is silent.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -15,7 +17,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::activity::{Activity, Doing, TimeLimits};
 use super::client::{Client, ClientIp};
@@ -25,19 +26,17 @@ use super::proxied;
 use super::registry::Registration;
 use super::stream::{ClientStream, Protocol, close_lingering, end_our_side, sniff};
 use super::stream_tasks::StreamTasks;
+use super::supervision::{End, GOODBYE, supervise};
 use super::tls::Tls;
 use super::transport::Transport;
 use crate::config::ProxyProtocol;
 use crate::lifecycle::{Lifecycle, Phase};
 
-/// How long a connection that was told to end may idle, so that a request that is on its way still gets its answer.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// A connection that idles for so long is parked. Those that are busy never get there, and pay nothing for it.
+const PARK_AFTER: Duration = Duration::from_secs(1);
 
-/// Longest such wait, for a client that goes on talking without a request.
-const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
-
-/// A timer far enough away to mean never.
-const FAR: Duration = Duration::from_secs(24 * 3600);
+/// Room for the beginning of a request while it is waited for.
+const FIRST_READ_BYTES: usize = 1024;
 
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -62,12 +61,29 @@ pub(super) struct Accepted {
     pub(super) registration: Registration,
 }
 
-/// What bounds the wait for the first bytes of a connection.
+/// What bounds all waiting for a connection's client.
 #[derive(Clone, Copy)]
 pub(super) struct Waiting<'a> {
     pub(super) limits: TimeLimits,
     pub(super) lifecycle: &'a Lifecycle,
-    registration: &'a Registration,
+    pub(super) registration: &'a Registration,
+}
+
+/// Who is at the other end of a connection.
+struct Peer {
+    ip: ClientIp,
+    is_reserve: bool,
+}
+
+impl Peer {
+    fn client(&self, activity: Activity) -> Arc<Client> {
+        Arc::new(Client {
+            ip: self.ip.clone(),
+            is_reserve: self.is_reserve,
+            activity: Arc::new(activity),
+            leaves_bytes_unread: AtomicBool::new(false),
+        })
+    }
 }
 
 /// Serves a connection to its end.
@@ -78,6 +94,7 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
         is_reserve,
         registration,
     } = accepted;
+    // Those of the reserve are short, or silence would use it up.
     let limits = if is_reserve {
         protocols.reserve_limits
     } else {
@@ -104,30 +121,19 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
             }
         }
     };
-    let mut sniffed = BytesMut::new();
-    let Some(protocol) = protocol_of(&mut stream, &mut sniffed, waiting).await else {
-        let end = end_our_side(&mut stream);
-        protocols.lifecycle.unless_stopped(end).await;
-        return;
+    let mut read = BytesMut::new();
+    let Some(protocol) = protocol_of(&mut stream, &mut read, waiting).await else {
+        return part(stream, &protocols.lifecycle).await;
     };
-    let first = match protocol {
-        Protocol::Http1 if !sniffed.is_empty() => Doing::Head,
-        Protocol::Http1 | Protocol::Http2 => Doing::Idle,
-    };
-    let activity = Arc::new(Activity::new(first, protocol == Protocol::Http2));
-    let io = ClientStream::new(stream, sniffed.freeze(), Arc::clone(&activity));
-    let client = Arc::new(Client {
+    let peer = Peer {
         ip: ClientIp::new(address),
         is_reserve,
-        limits,
-        activity,
-        leaves_bytes_unread: AtomicBool::new(false),
-    });
+    };
     match protocol {
-        Protocol::Http1 => serve_http1(io, client, &protocols, &registration, gate).await,
+        Protocol::Http1 => serve_http1(stream, read, &peer, &protocols, waiting, gate).await,
         // In a box, like all that most connections have no use for.
         Protocol::Http2 => {
-            Box::pin(serve_http2(io, client, &protocols, &registration, gate)).await;
+            Box::pin(serve_http2(stream, read, &peer, &protocols, waiting, gate)).await;
         }
     }
 }
@@ -136,30 +142,49 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
 /// preface as long as for a head.
 async fn protocol_of(
     stream: &mut Transport,
-    sniffed: &mut BytesMut,
+    read: &mut BytesMut,
     waiting: Waiting<'_>,
 ) -> Option<Protocol> {
     let agreed = stream.agreed_protocol();
     if agreed.is_some() {
         return agreed;
     }
-    sniffed.reserve(1024);
-    if !first_bytes_come(stream.read_buf(sniffed), waiting).await {
+    if !next_request_begins(stream, read, waiting.limits.idle(), waiting).await {
         return None;
     }
-    let sniffing = tokio::time::timeout(waiting.limits.head(), sniff(stream, sniffed));
+    let sniffing = tokio::time::timeout(waiting.limits.head(), sniff(stream, read));
     match waiting.lifecycle.unless_closing(sniffing).await {
         Some(Ok(Ok(protocol))) => protocol,
         _ => None,
     }
 }
 
-/// Whether `reading` gives any; false when nothing comes in time, or the server closes meanwhile.
+/// Waits for the first bytes of a request; false when none come within `silence`, or the server closes meanwhile. What
+/// waits here has little memory: most connections do so most of the time.
+async fn next_request_begins(
+    stream: &mut Transport,
+    read: &mut BytesMut,
+    silence: Duration,
+    waiting: Waiting<'_>,
+) -> bool {
+    read.reserve(FIRST_READ_BYTES);
+    come_in_time(stream.read_buf(read), silence, waiting).await
+}
+
+/// Whether `reading` gives any bytes; false when nothing comes in time, or the server closes meanwhile.
 pub(super) async fn first_bytes_come(
     reading: impl Future<Output = io::Result<usize>>,
     waiting: Waiting<'_>,
 ) -> bool {
-    let mut reading = pin!(tokio::time::timeout(waiting.limits.idle(), reading));
+    come_in_time(reading, waiting.limits.idle(), waiting).await
+}
+
+async fn come_in_time(
+    reading: impl Future<Output = io::Result<usize>>,
+    silence: Duration,
+    waiting: Waiting<'_>,
+) -> bool {
+    let mut reading = pin!(tokio::time::timeout(silence, reading));
     poll_fn(|cx| {
         waiting.registration.wake_with(cx.waker());
         match reading.as_mut().poll(cx) {
@@ -171,32 +196,48 @@ pub(super) async fn first_bytes_come(
     .await
 }
 
+/// Serves HTTP/1 until the connection ends. A connection that falls silent is parked: hyper lets go of it, and with it of up to
+/// 150 KiB of buffers, until the next request begins.
 async fn serve_http1(
-    io: ClientStream,
-    client: Arc<Client>,
+    mut stream: Transport,
+    mut read: BytesMut,
+    peer: &Peer,
     protocols: &Protocols,
-    registration: &Registration,
+    waiting: Waiting<'_>,
     gate: Arc<Gate>,
 ) {
-    let service = service_fn(|request| {
-        let (gate, client) = (Arc::clone(&gate), Arc::clone(&client));
-        async move { Ok::<_, std::convert::Infallible>(gate.answer(&client, request).await) }
-    });
-    let mut conn = protocols.http1.serve_connection(TokioIo::new(io), service);
-    let limits = client.limits;
-    let activity = &client.activity;
-    let end = supervise(
-        &mut conn,
-        activity,
-        limits,
-        &protocols.lifecycle,
-        registration,
-    )
-    .await;
-    let stream = conn.into_parts().io.into_inner().into_inner();
-    let leaves_bytes = client.leaves_bytes_unread.load(Ordering::Relaxed);
-    let close = Box::pin(close(stream, end, leaves_bytes));
-    protocols.lifecycle.unless_stopped(close).await;
+    let idle = waiting.limits.idle();
+    let mut silence = idle;
+    loop {
+        if read.is_empty() && !next_request_begins(&mut stream, &mut read, silence, waiting).await {
+            return part(stream, waiting.lifecycle).await;
+        }
+        let client = peer.client(Activity::new(Doing::Head, false));
+        let service = service_fn(|request| {
+            let (gate, client) = (Arc::clone(&gate), Arc::clone(&client));
+            async move { Ok::<_, Infallible>(gate.answer(&client, request).await) }
+        });
+        let io = ClientStream::new(stream, read.freeze(), Arc::clone(&client.activity));
+        let mut conn = protocols.http1.serve_connection(TokioIo::new(io), service);
+        let quiet = Some(PARK_AFTER).filter(|quiet| *quiet < idle);
+        let end = supervise(&mut conn, &client.activity, quiet, waiting).await;
+        let parts = conn.into_parts();
+        stream = parts.io.into_inner().into_inner();
+        if !matches!(end, End::Quiet) {
+            let leaves_bytes = client.leaves_bytes_unread.load(Ordering::Relaxed);
+            let close = Box::pin(close(stream, end, leaves_bytes));
+            waiting.lifecycle.unless_stopped(close).await;
+            return;
+        }
+        // The beginning of a request that came behind the last one, if there is any.
+        read = BytesMut::from(&*parts.read_buf);
+        silence = idle.saturating_sub(client.activity.last_sign().elapsed());
+    }
+}
+
+/// Ends a connection on which nothing is under way.
+async fn part(mut stream: Transport, lifecycle: &Lifecycle) {
+    lifecycle.unless_stopped(end_our_side(&mut stream)).await;
 }
 
 /// Closes an HTTP/1 connection in the way that its end asks for.
@@ -212,150 +253,25 @@ async fn close(mut stream: Transport, end: End, leaves_bytes: bool) {
                 close_lingering(stream).await;
             }
         }
-        End::TooLong(_) | End::Stopped => {}
+        End::TooLong(_) | End::Stopped | End::Quiet => {}
     }
 }
 
 async fn serve_http2(
-    io: ClientStream,
-    client: Arc<Client>,
+    stream: Transport,
+    read: BytesMut,
+    peer: &Peer,
     protocols: &Protocols,
-    registration: &Registration,
+    waiting: Waiting<'_>,
     gate: Arc<Gate>,
 ) {
+    let client = peer.client(Activity::new(Doing::Idle, true));
     let activity = Arc::clone(&client.activity);
-    let limits = client.limits;
+    let io = ClientStream::new(stream, read.freeze(), Arc::clone(&activity));
     let service = service_fn(move |request| {
         let (gate, client) = (Arc::clone(&gate), Arc::clone(&client));
-        async move { Ok::<_, std::convert::Infallible>(gate.answer(&client, request).await) }
+        async move { Ok::<_, Infallible>(gate.answer(&client, request).await) }
     });
     let mut conn = protocols.http2.serve_connection(TokioIo::new(io), service);
-    let _no_word_can_be_said_after_http2 = supervise(
-        &mut conn,
-        &activity,
-        limits,
-        &protocols.lifecycle,
-        registration,
-    )
-    .await;
-}
-
-/// A connection that hyper serves.
-trait Serve {
-    /// Serves on; ready at the end.
-    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>>;
-    /// Takes no further request.
-    fn close(&mut self);
-}
-
-impl<S> Serve for http1::Connection<TokioIo<ClientStream>, S>
-where
-    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = axum::body::Body> + Unpin,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        Pin::new(self).poll(cx)
-    }
-
-    fn close(&mut self) {
-        Pin::new(self).graceful_shutdown();
-    }
-}
-
-impl<S> Serve for http2::Connection<TokioIo<ClientStream>, S, StreamTasks>
-where
-    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = axum::body::Body> + Unpin,
-    S::Future: Send + 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    StreamTasks: hyper::rt::bounds::Http2ServerConnExec<S::Future, axum::body::Body>,
-{
-    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        Pin::new(self).poll(cx)
-    }
-
-    fn close(&mut self) {
-        Pin::new(self).graceful_shutdown();
-    }
-}
-
-/// How a connection came to its end.
-enum End {
-    /// In order, from one side or the other.
-    Served,
-    /// What came was no HTTP, or the stream broke; hyper has answered what can be answered.
-    Faulty,
-    /// It took too long over this.
-    TooLong(Doing),
-    /// The server has stopped.
-    Stopped,
-}
-
-/// Serves a connection and keeps its time limits. The timer is only moved when a deadline comes nearer, which is
-/// rare: a request that is served in one turn never touches it.
-async fn supervise(
-    conn: &mut impl Serve,
-    activity: &Activity,
-    limits: TimeLimits,
-    lifecycle: &Lifecycle,
-    registration: &Registration,
-) -> End {
-    let mut timer = pin!(sleep_until(Instant::now() + FAR));
-    let mut closing_since: Option<Instant> = None;
-    let mut is_registered = false;
-    poll_fn(|cx| {
-        if !is_registered {
-            registration.wake_with(cx.waker());
-            is_registered = true;
-        }
-        let phase = lifecycle.phase();
-        if phase >= Phase::Stopped {
-            return Poll::Ready(End::Stopped);
-        }
-        if phase >= Phase::Closing && closing_since.is_none() {
-            conn.close();
-            closing_since = Some(Instant::now());
-        }
-        loop {
-            match conn.poll_serve(cx) {
-                Poll::Ready(Ok(())) => return Poll::Ready(End::Served),
-                Poll::Ready(Err(_)) => return Poll::Ready(End::Faulty),
-                Poll::Pending => {}
-            }
-            let doing = activity.doing();
-            let deadline = match (doing, closing_since) {
-                (Doing::Idle, Some(since)) => {
-                    let goodbye = since.max(activity.last_sign()) + GOODBYE;
-                    Some(goodbye.min(since + LONGEST_GOODBYE))
-                }
-                _ => activity.deadline(&limits),
-            };
-            match (is_overdue(timer.as_mut(), deadline, cx), closing_since) {
-                (false, _) => return Poll::Pending,
-                (true, None) if doing == Doing::Idle && !activity.is_answer_overdue(&limits) => {
-                    conn.close();
-                    closing_since = Some(Instant::now());
-                }
-                (true, _) => return Poll::Ready(End::TooLong(doing)),
-            }
-        }
-    })
-    .await
-}
-
-/// Whether a deadline has passed; if not, the timer wakes the task in time.
-fn is_overdue(mut timer: Pin<&mut Sleep>, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
-    let Some(deadline) = deadline else {
-        // Should the timer wake the task meanwhile, there is nothing to do.
-        return false;
-    };
-    if deadline < timer.deadline() {
-        timer.as_mut().reset(deadline);
-    }
-    while timer.as_mut().poll(cx).is_ready() {
-        if deadline <= Instant::now() {
-            return true;
-        }
-        timer.as_mut().reset(deadline);
-    }
-    false
+    let _no_word_can_be_said_after_http2 = supervise(&mut conn, &activity, None, waiting).await;
 }

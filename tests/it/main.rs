@@ -33,6 +33,7 @@ mod logstash_paths;
 mod metrics;
 mod openapi;
 mod outputs;
+mod parked;
 mod proxies;
 mod refusals;
 mod reload;

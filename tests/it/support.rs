@@ -17,6 +17,7 @@ pub(crate) mod samples;
 pub(crate) mod site;
 pub(crate) mod test_app;
 pub(crate) mod tls_client;
+pub(crate) mod tls_site;
 
 use std::time::Duration;
 

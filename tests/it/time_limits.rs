@@ -69,6 +69,15 @@ async fn an_idle_connection_is_closed_and_one_that_is_served_is_not() {
 }
 
 #[tokio::test]
+async fn a_connection_that_idles_for_long_is_closed_though_it_was_parked_meanwhile() {
+    let app = TestApp::start("[server]\nkeep_alive_timeout = '1100ms'").await;
+    let mut idle = app.connect().await;
+    assert_eq!(idle.request("GET", "/health", &[], "").await.status, 200);
+    idle.expect_closed().await;
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_body_that_stops_or_drips_is_refused() {
     for (toml, key) in [
         ("body_read_timeout = '50ms'", "body_read_timeout"),

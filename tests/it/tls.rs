@@ -1,70 +1,17 @@
 //! TLS on the public listener: what is agreed upon, who is let in, and that a connection ends like a plain one.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use http::Request;
 use rustls::{HandshakeKind, ProtocolVersion};
-use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::support::certificates::{Authority, Identity, file};
+use crate::support::certificates::Authority;
 use crate::support::client::{Connection, JSON, head};
 use crate::support::fake_broker::FakeBroker;
 use crate::support::http2_client::{Http2Client, post};
-use crate::support::test_app::{TestApp, over, with};
-use crate::support::tls_client::{NAME, ONLY_12, ONLY_13, TlsClient, Wants};
+use crate::support::test_app::{TestApp, with};
+use crate::support::tls_client::{ONLY_12, ONLY_13, Wants};
+use crate::support::tls_site::TlsSite;
 use crate::support::{eventually, in_time};
-
-/// Who the server is, and the files that say so.
-struct Site {
-    authority: Authority,
-    folder: Arc<TempDir>,
-}
-
-impl Site {
-    fn new() -> Self {
-        let site = Self {
-            authority: Authority::new(),
-            folder: Arc::new(tempfile::tempdir().unwrap()),
-        };
-        site.write(&site.authority.identity(NAME));
-        site
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Puts a certificate and its key where the server reads them.
-    fn write(&self, identity: &Identity) {
-        file(self.path(), "server.pem", &identity.certificate);
-        file(self.path(), "server.key", &identity.key);
-    }
-
-    /// `[server.tls]`, and `toml` laid over it.
-    fn toml(&self, toml: &str) -> String {
-        let path = |name: &str| self.path().join(name);
-        let base = format!(
-            "[server.tls]\ncertificate = {:?}\nkey = {:?}",
-            path("server.pem"),
-            path("server.key")
-        );
-        over(&base, toml)
-    }
-
-    /// Settings to ask clients for a certificate of this authority's.
-    fn asking(&self, client_auth: &str, authority: &Authority) -> String {
-        let ca = file(self.path(), "client-ca.pem", &authority.pem());
-        self.toml(&format!(
-            "[server.tls]\nclient_ca = {ca:?}\nclient_auth = '{client_auth}'"
-        ))
-    }
-
-    fn client(&self, wants: &Wants<'_>) -> TlsClient {
-        TlsClient::new(&self.authority, wants)
-    }
-}
 
 async fn failures(app: &TestApp, reason: &str) -> Option<f64> {
     let name = "headgate_tls_handshake_failures_total";
@@ -80,7 +27,7 @@ async fn until_failures(app: &TestApp, reason: &str, count: f64) {
 
 #[tokio::test]
 async fn both_versions_and_both_protocols_are_spoken() {
-    let site = Site::new();
+    let site = TlsSite::new();
     let broker = FakeBroker::start();
     let app = TestApp::start(&with(&[&broker], &site.toml(""))).await;
     for (versions, version) in [
@@ -127,7 +74,7 @@ async fn both_versions_and_both_protocols_are_spoken() {
 
 #[tokio::test]
 async fn sessions_are_resumed() {
-    let site = Site::new();
+    let site = TlsSite::new();
     let app = TestApp::start(&site.toml("")).await;
     for versions in [ONLY_12, ONLY_13] {
         let client = site.client(&Wants {
@@ -161,7 +108,7 @@ async fn clients_are_asked_for_a_certificate_as_configured() {
         ("required", Some(&good), true),
         ("required", Some(&bad), false),
     ] {
-        let site = Site::new();
+        let site = TlsSite::new();
         let toml = match client_auth {
             "none" => site.toml(""),
             _ => site.asking(client_auth, &clients),
@@ -196,7 +143,7 @@ async fn clients_are_asked_for_a_certificate_as_configured() {
 
 #[tokio::test]
 async fn a_refused_client_can_read_why() {
-    let site = Site::new();
+    let site = TlsSite::new();
     let app = TestApp::start(&site.asking("required", &Authority::new())).await;
     let client = site.client(&Wants::default());
     let mut stream = client.open(app.public()).await;
@@ -212,7 +159,7 @@ async fn a_refused_client_can_read_why() {
 
 #[tokio::test]
 async fn plain_http_is_told_that_the_port_speaks_tls() {
-    let site = Site::new();
+    let site = TlsSite::new();
     let app = TestApp::start(&site.toml("")).await;
     for begin in [
         "POST / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -237,7 +184,7 @@ const BEGUN: &[u8] = &[22, 3, 1, 2, 0, 1, 0, 1, 252];
 
 #[tokio::test]
 async fn a_handshake_has_the_time_of_a_head_and_silence_before_it_that_of_an_idle_connection() {
-    let site = Site::new();
+    let site = TlsSite::new();
     let toml = site.toml("[server]\nheader_read_timeout = '50ms'");
     let app = TestApp::start(&toml).await;
     let client = site.client(&Wants::default());
@@ -265,7 +212,7 @@ async fn a_handshake_has_the_time_of_a_head_and_silence_before_it_that_of_an_idl
 
 #[tokio::test]
 async fn silence_in_and_before_tls_ends_at_the_idle_limit() {
-    let site = Site::new();
+    let site = TlsSite::new();
     let app = TestApp::start(&site.toml("[server]\nkeep_alive_timeout = '50ms'")).await;
     app.connect().await.expect_closed().await;
     for protocols in [&[][..], &["http/1.1"]] {
@@ -284,7 +231,7 @@ async fn silence_in_and_before_tls_ends_at_the_idle_limit() {
 
 #[tokio::test]
 async fn connections_count_from_before_their_handshake() {
-    let site = Site::new();
+    let site = TlsSite::new();
     let app = TestApp::start(&site.toml("[server]\nmax_connections = 1")).await;
     let _begun = {
         let mut begun = app.connect().await;
@@ -304,7 +251,7 @@ async fn connections_count_from_before_their_handshake() {
 
 #[tokio::test]
 async fn a_refusal_can_be_read_by_a_client_that_still_sends() {
-    let site = Site::new();
+    let site = TlsSite::new();
     let app = TestApp::start(&site.toml("[ingest]\nmax_content_length = '1KiB'")).await;
     for versions in [ONLY_12, ONLY_13] {
         let client = site.client(&Wants {
@@ -330,7 +277,7 @@ async fn a_refusal_can_be_read_by_a_client_that_still_sends() {
 
 #[tokio::test]
 async fn a_client_that_half_closes_gets_its_answer() {
-    let site = Site::new();
+    let site = TlsSite::new();
     let broker = FakeBroker::start();
     let app = TestApp::start(&with(&[&broker], &site.toml(""))).await;
     broker.hold();
@@ -363,7 +310,7 @@ async fn answer_ping(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
 
 #[tokio::test]
 async fn a_drain_ends_connections_like_plain_ones() {
-    let site = Site::new();
+    let site = TlsSite::new();
     let broker = FakeBroker::start();
     broker.hold();
     let app = TestApp::start(&with(&[&broker], &site.toml(""))).await;

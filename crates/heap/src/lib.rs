@@ -14,8 +14,9 @@ static HEAP: Jemalloc = Jemalloc;
 
 /// Pages that nobody has used for a fifth of a second go back to the system, at once for good; blocks from a mebibyte on go
 /// back when they are freed. By default pages stay for ten seconds, and what a burst took would count against the node's memory
-/// for as long.
-const SETTINGS: &CStr = c"dirty_decay_ms:200,muzzy_decay_ms:0,oversize_threshold:1048576";
+/// for as long. A thread of its own sees to it: else pages go back only while memory is asked for, and what the last burst
+/// before a quiet night took would stay until the morning.
+const SETTINGS: &CStr = c"background_thread:true,max_background_threads:1,dirty_decay_ms:200,muzzy_decay_ms:0,oversize_threshold:1048576";
 
 /// What jemalloc reads its settings from when the first block is asked for: a pointer to a C string, by this name
 /// (jemalloc(3), "TUNING"). The environment variable `_RJEM_MALLOC_CONF` comes after it and can change them.

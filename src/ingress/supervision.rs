@@ -1,0 +1,157 @@
+//! Serves a connection by hyper for as long as there is something to serve, and keeps its time limits.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::activity::{Activity, Doing};
+use super::connection::Waiting;
+use super::stream::ClientStream;
+use super::stream_tasks::StreamTasks;
+use crate::lifecycle::Phase;
+
+/// How long a connection that was told to end may idle, so that a request that is on its way still gets its answer.
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Longest such wait, for a client that goes on talking without a request.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
+
+/// A timer far enough away to mean never.
+const FAR: Duration = Duration::from_secs(24 * 3600);
+
+/// A connection that hyper serves.
+pub(super) trait Serve {
+    /// Serves on; ready at the end.
+    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>>;
+    /// Takes no further request.
+    fn close(&mut self);
+}
+
+impl<S> Serve for http1::Connection<TokioIo<ClientStream>, S>
+where
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = axum::body::Body> + Unpin,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        Pin::new(self).poll(cx)
+    }
+
+    fn close(&mut self) {
+        Pin::new(self).graceful_shutdown();
+    }
+}
+
+impl<S> Serve for http2::Connection<TokioIo<ClientStream>, S, StreamTasks>
+where
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = axum::body::Body> + Unpin,
+    S::Future: Send + 'static,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    StreamTasks: hyper::rt::bounds::Http2ServerConnExec<S::Future, axum::body::Body>,
+{
+    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        Pin::new(self).poll(cx)
+    }
+
+    fn close(&mut self) {
+        Pin::new(self).graceful_shutdown();
+    }
+}
+
+/// How serving a connection came to its end.
+pub(super) enum End {
+    /// In order, from one side or the other.
+    Served,
+    /// Not at all: it has been idle for a while, and may be parked.
+    Quiet,
+    /// What came was no HTTP, or the stream broke; hyper has answered what can be answered.
+    Faulty,
+    /// It took too long over this.
+    TooLong(Doing),
+    /// The server has stopped.
+    Stopped,
+}
+
+/// Serves a connection and keeps its time limits, until it ends or has been idle for as long as `quiet`. The timer is only
+/// moved when a deadline comes nearer, which is rare: a request that is served in one turn never touches it.
+pub(super) async fn supervise(
+    conn: &mut impl Serve,
+    activity: &Activity,
+    quiet: Option<Duration>,
+    waiting: Waiting<'_>,
+) -> End {
+    let Waiting {
+        limits,
+        lifecycle,
+        registration,
+    } = waiting;
+    let mut timer = pin!(sleep_until(Instant::now() + FAR));
+    let mut closing_since: Option<Instant> = None;
+    let mut is_registered = false;
+    poll_fn(|cx| {
+        if !is_registered {
+            registration.wake_with(cx.waker());
+            is_registered = true;
+        }
+        let phase = lifecycle.phase();
+        if phase >= Phase::Stopped {
+            return Poll::Ready(End::Stopped);
+        }
+        if phase >= Phase::Closing && closing_since.is_none() {
+            conn.close();
+            closing_since = Some(Instant::now());
+        }
+        loop {
+            match conn.poll_serve(cx) {
+                Poll::Ready(Ok(())) => return Poll::Ready(End::Served),
+                Poll::Ready(Err(_)) => return Poll::Ready(End::Faulty),
+                Poll::Pending => {}
+            }
+            let doing = activity.doing();
+            let deadline = match (doing, closing_since) {
+                (Doing::Idle, Some(since)) => {
+                    let goodbye = since.max(activity.last_sign()) + GOODBYE;
+                    Some(goodbye.min(since + LONGEST_GOODBYE))
+                }
+                (Doing::Idle, None) if let Some(quiet) = quiet => {
+                    Some(activity.last_sign() + quiet)
+                }
+                _ => activity.deadline(&limits),
+            };
+            match (is_overdue(timer.as_mut(), deadline, cx), closing_since) {
+                (false, _) => return Poll::Pending,
+                (true, None) if doing == Doing::Idle && quiet.is_some() => {
+                    return Poll::Ready(End::Quiet);
+                }
+                (true, None) if doing == Doing::Idle && !activity.is_answer_overdue(&limits) => {
+                    conn.close();
+                    closing_since = Some(Instant::now());
+                }
+                (true, _) => return Poll::Ready(End::TooLong(doing)),
+            }
+        }
+    })
+    .await
+}
+
+/// Whether a deadline has passed; if not, the timer wakes the task in time.
+fn is_overdue(mut timer: Pin<&mut Sleep>, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
+    let Some(deadline) = deadline else {
+        // Should the timer wake the task meanwhile, there is nothing to do.
+        return false;
+    };
+    if deadline < timer.deadline() {
+        timer.as_mut().reset(deadline);
+    }
+    while timer.as_mut().poll(cx).is_ready() {
+        if deadline <= Instant::now() {
+            return true;
+        }
+        timer.as_mut().reset(deadline);
+    }
+    false
+}
