@@ -14,6 +14,7 @@ mod cors;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;
+mod gathered;
 mod handshake;
 mod held_body;
 mod ingest;

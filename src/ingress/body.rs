@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
 
+use super::gathered::Gathered;
 use super::refusal::{Code, Refusal, overloaded};
 use crate::budget::{ByteBudget, Exhausted, Reservation};
 use crate::pipeline::DecodeError;
@@ -32,15 +33,11 @@ pub(super) struct RequestBody {
     is_awaited: bool,
     /// Bytes read so far.
     pub(super) bytes: usize,
-    /// Bytes counted that the connection may have read ahead.
-    ahead: usize,
+    gathered: Gathered,
 }
 
 /// What a connection of HTTP/1 may have read and not passed on. A head must fit in whole.
 pub(super) const READ_AHEAD_BYTES: usize = 96 * 1024;
-
-/// A buffer is not made larger than this on the word of a `Content-Length` alone.
-const MAX_TRUSTED_LENGTH: usize = 1024 * 1024;
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, is_awaited: bool) -> Self {
@@ -49,7 +46,7 @@ impl RequestBody {
             is_awaited,
             incoming,
             bytes: 0,
-            ahead: 0,
+            gathered: Gathered::default(),
         }
     }
 
@@ -58,7 +55,7 @@ impl RequestBody {
         self.incoming.size_hint().lower()
     }
 
-    /// Its declared length, if it has one.
+    /// How much of its declared length is still to come, if it has one.
     pub(super) fn declared_length(&self) -> Option<u64> {
         self.incoming.size_hint().exact()
     }
@@ -94,20 +91,17 @@ impl RequestBody {
             // Mostly the body came in one piece, and need not be copied.
             return Ok(first);
         };
-        let declared = usize::try_from(self.incoming.size_hint().lower()).unwrap_or(usize::MAX);
-        let expected = (self.bytes + declared).min(MAX_TRUSTED_LENGTH);
-        let mut body = Vec::with_capacity(expected);
-        body.extend_from_slice(&first);
-        body.extend_from_slice(&second);
-        drop((first, second));
+        self.gather(&[first, second], reservation)?;
         while let Some(piece) = self.next(limits, &mut whole, reservation).await? {
-            if piece.len() > body.capacity() - body.len() {
-                let moved = reservation.moving(body.len(), || body.reserve(piece.len()));
-                moved.map_err(exhausted)?;
-            }
-            body.extend_from_slice(&piece);
+            self.gather(&[piece], reservation)?;
         }
-        Ok(Bytes::from(body))
+        Ok(std::mem::take(&mut self.gathered).into_bytes())
+    }
+
+    fn gather(&mut self, pieces: &[Bytes], reservation: &mut Reservation) -> Result<(), Refusal> {
+        let whole = self.declared_length().map(|rest| self.bytes as u64 + rest);
+        let pushed = self.gathered.push(pieces, whole, reservation);
+        pushed.map_err(exhausted)
     }
 
     /// The next piece, counted. `whole` is the deadline of the whole body, set when first waited for.
@@ -133,7 +127,7 @@ impl RequestBody {
             match frame {
                 None => {
                     self.has_ended = true;
-                    reservation.shrink(std::mem::take(&mut self.ahead));
+                    self.gathered.end(reservation);
                 }
                 Some(Err(_)) => return Err(cut_short()),
                 Some(Ok(frame)) => {
@@ -158,16 +152,9 @@ impl RequestBody {
         if self.bytes > limits.max_bytes {
             return Err(too_large(limits));
         }
-        // What comes next is counted already, as far as it was to be read ahead.
         let ahead = self.read_ahead();
-        let counted = std::mem::replace(&mut self.ahead, ahead);
-        match reserve(bytes + ahead, counted, reservation) {
-            Err(Exhausted::Alone) => {
-                self.ahead = 0;
-                reserve(bytes, counted, reservation).map_err(exhausted)
-            }
-            outcome => outcome.map_err(exhausted),
-        }
+        let counted = self.gathered.count(bytes, ahead, reservation);
+        counted.map_err(exhausted)
     }
 
     /// What the connection may read now that nobody has asked for yet. Of a body of unknown length as much may follow as has
@@ -197,17 +184,6 @@ impl RequestBody {
             self.has_ended |= self.incoming.is_end_stream();
         }
         self.has_ended
-    }
-}
-
-/// Makes so many bytes of those that are counted.
-fn reserve(bytes: usize, counted: usize, reservation: &mut Reservation) -> Result<(), Exhausted> {
-    match bytes.checked_sub(counted) {
-        Some(more) => reservation.grow(more),
-        None => {
-            reservation.shrink(counted - bytes);
-            Ok(())
-        }
     }
 }
 
