@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-// Linked for the allocator that it sets up.
-use headgate_heap as _;
-
 fn main() -> ExitCode {
+    // Without it memory goes back later.
+    let _outcome = headgate_heap::give_back_when_idle();
     headgate::cli::run()
 }

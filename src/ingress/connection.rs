@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::activity::{Activity, Doing, TimeLimits};
 use super::client::{Client, ClientIp};
@@ -212,27 +213,57 @@ async fn serve_http1(
         if read.is_empty() && !next_request_begins(&mut stream, &mut read, silence, waiting).await {
             return part(stream, waiting.lifecycle).await;
         }
-        let client = peer.client(Activity::new(Doing::Head, false));
-        let service = service_fn(|request| {
-            let (gate, client) = (Arc::clone(&gate), Arc::clone(&client));
-            async move { Ok::<_, Infallible>(gate.answer(&client, request).await) }
-        });
-        let io = ClientStream::new(stream, read.freeze(), Arc::clone(&client.activity));
-        let mut conn = protocols.http1.serve_connection(TokioIo::new(io), service);
-        let quiet = Some(PARK_AFTER).filter(|quiet| *quiet < idle);
-        let end = supervise(&mut conn, &client.activity, quiet, waiting).await;
-        let parts = conn.into_parts();
-        stream = parts.io.into_inner().into_inner();
-        if !matches!(end, End::Quiet) {
-            let leaves_bytes = client.leaves_bytes_unread.load(Ordering::Relaxed);
-            let close = Box::pin(close(stream, end, leaves_bytes));
-            waiting.lifecycle.unless_stopped(close).await;
+        // In a box, for a parked connection must not carry the room for it.
+        let serving = Box::pin(serve_until_quiet(
+            stream, read, peer, protocols, waiting, &gate,
+        ));
+        let Some(quiet) = serving.await else {
             return;
-        }
-        // The beginning of a request that came behind the last one, if there is any.
-        read = BytesMut::from(&*parts.read_buf);
-        silence = idle.saturating_sub(client.activity.last_sign().elapsed());
+        };
+        (stream, read) = (quiet.stream, quiet.read);
+        silence = idle.saturating_sub(quiet.since.elapsed());
     }
+}
+
+/// A connection that may be parked.
+struct Quiet {
+    stream: Transport,
+    /// The beginning of a request that came behind the last one, if there is any.
+    read: BytesMut,
+    since: Instant,
+}
+
+/// Serves requests, of which the first one has begun, until there are none for a while; none at the end of the connection.
+async fn serve_until_quiet(
+    stream: Transport,
+    read: BytesMut,
+    peer: &Peer,
+    protocols: &Protocols,
+    waiting: Waiting<'_>,
+    gate: &Arc<Gate>,
+) -> Option<Quiet> {
+    let client = peer.client(Activity::new(Doing::Head, false));
+    let service = service_fn(|request| {
+        let (gate, client) = (Arc::clone(gate), Arc::clone(&client));
+        async move { Ok::<_, Infallible>(gate.answer(&client, request).await) }
+    });
+    let io = ClientStream::new(stream, read.freeze(), Arc::clone(&client.activity));
+    let mut conn = protocols.http1.serve_connection(TokioIo::new(io), service);
+    let quiet = Some(PARK_AFTER).filter(|quiet| *quiet < waiting.limits.idle());
+    let end = supervise(&mut conn, &client.activity, quiet, waiting).await;
+    let parts = conn.into_parts();
+    let stream = parts.io.into_inner().into_inner();
+    if matches!(end, End::Quiet) {
+        return Some(Quiet {
+            stream,
+            read: BytesMut::from(&*parts.read_buf),
+            since: client.activity.last_sign(),
+        });
+    }
+    let leaves_bytes = client.leaves_bytes_unread.load(Ordering::Relaxed);
+    let close = Box::pin(close(stream, end, leaves_bytes));
+    waiting.lifecycle.unless_stopped(close).await;
+    None
 }
 
 /// Ends a connection on which nothing is under way.
