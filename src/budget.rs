@@ -86,19 +86,27 @@ impl Reservation {
         self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Lets a buffer move to a larger block: until its `bytes` are copied, they are there twice, and count twice. Where that
-    /// alone would be more than the whole budget they count once.
+    /// Takes `more` bytes for a buffer, which `enlarge` moves to a larger block: until the `held` bytes in it are copied they are
+    /// there twice, and count twice. Where only that is more than the whole budget they count once.
     ///
     /// # Errors
-    /// [`Exhausted::ByOthers`], and `grow` was not called.
-    pub fn moving(&mut self, bytes: usize, grow: impl FnOnce()) -> Result<(), Exhausted> {
-        let counted = match self.grow(bytes) {
-            Ok(()) => bytes,
-            Err(Exhausted::Alone) => 0,
+    /// [`Exhausted`]; nothing was taken then, and `enlarge` was not called.
+    pub fn moving(
+        &mut self,
+        held: usize,
+        more: usize,
+        enlarge: impl FnOnce(),
+    ) -> Result<(), Exhausted> {
+        let twice = match self.grow(held.saturating_add(more)) {
+            Ok(()) => held,
+            Err(Exhausted::Alone) => {
+                self.grow(more)?;
+                0
+            }
             Err(by_others) => return Err(by_others),
         };
-        grow();
-        self.shrink(counted);
+        enlarge();
+        self.shrink(twice);
         Ok(())
     }
 
@@ -140,13 +148,15 @@ mod tests {
         let budget = ByteBudget::new(100);
         let mut own = budget.reservation();
         own.grow(40).unwrap();
-        own.moving(40, || assert_eq!(budget.used(), 80)).unwrap();
-        assert_eq!(own.bytes(), 40);
-        own.moving(61, || assert_eq!(budget.used(), 40)).unwrap();
+        own.moving(40, 10, || assert_eq!(budget.used(), 90))
+            .unwrap();
+        assert_eq!(own.bytes(), 50);
+        own.moving(50, 10, || assert_eq!(budget.used(), 60))
+            .unwrap();
         let mut other = budget.reservation();
         other.grow(30).unwrap();
-        let refused = own.moving(40, || panic!("there is no room for it now"));
+        let refused = own.moving(20, 1, || panic!("there is no room for it now"));
         assert_eq!(refused, Err(Exhausted::ByOthers));
-        assert_eq!((own.bytes(), budget.used()), (40, 70));
+        assert_eq!((own.bytes(), budget.used()), (60, 90));
     }
 }

@@ -81,7 +81,7 @@ pub(super) struct Activity {
 }
 
 impl Activity {
-    /// A connection that has just become idle, or whose first bytes have come already.
+    /// A connection that has just come to do this.
     pub(super) fn new(first: Doing, is_multiplexed: bool) -> Self {
         Self {
             opened: Instant::now(),
@@ -126,14 +126,15 @@ impl Activity {
         self.untaken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When something was last under way, as far as it is known.
+    /// When something was last under way, as far as it is known: with HTTP/1, when it came to do what it does.
     pub(super) fn last_sign(&self) -> Instant {
         let since = self.state.load(Ordering::Relaxed) >> 2;
         let written = self.written.load(Ordering::Relaxed);
         self.opened + Duration::from_millis(since.max(written))
     }
 
-    /// Everything written so far went out.
+    /// Everything written so far went out. With HTTP/1 an answer is written in one piece, so it is out then; one in several
+    /// pieces would be cut, for a connection that idles may be parked.
     pub(super) fn flushed(&self) {
         if self.doing() == Doing::Answering {
             self.begin(Doing::Idle);

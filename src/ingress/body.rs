@@ -91,16 +91,24 @@ impl RequestBody {
             // Mostly the body came in one piece, and need not be copied.
             return Ok(first);
         };
-        self.gather(&[first, second], reservation)?;
+        self.gather(&[first, second], limits, reservation)?;
         while let Some(piece) = self.next(limits, &mut whole, reservation).await? {
-            self.gather(&[piece], reservation)?;
+            self.gather(&[piece], limits, reservation)?;
         }
         Ok(std::mem::take(&mut self.gathered).into_bytes())
     }
 
-    fn gather(&mut self, pieces: &[Bytes], reservation: &mut Reservation) -> Result<(), Refusal> {
+    fn gather(
+        &mut self,
+        pieces: &[Bytes],
+        limits: &BodyLimits,
+        reservation: &mut Reservation,
+    ) -> Result<(), Refusal> {
         let whole = self.declared_length().map(|rest| self.bytes as u64 + rest);
-        let pushed = self.gathered.push(pieces, whole, reservation);
+        let most = whole.map_or(limits.max_bytes, |whole| {
+            usize::try_from(whole).unwrap_or(limits.max_bytes)
+        });
+        let pushed = self.gathered.push(pieces, most, reservation);
         pushed.map_err(exhausted)
     }
 

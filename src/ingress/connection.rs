@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -25,7 +25,10 @@ use super::gate::Gate;
 use super::handshake::secure;
 use super::proxied;
 use super::registry::Registration;
-use super::stream::{ClientStream, Protocol, close_lingering, end_our_side, sniff};
+use super::stream::{
+    ClientStream, MAX_EMPTY_LINES_BYTES, Protocol, close_lingering, empty_lines, end_our_side,
+    sniff,
+};
 use super::stream_tasks::StreamTasks;
 use super::supervision::{End, GOODBYE, supervise};
 use super::tls::Tls;
@@ -168,19 +171,24 @@ async fn next_request_begins(
     silence: Duration,
     waiting: Waiting<'_>,
 ) -> bool {
-    read.reserve(FIRST_READ_BYTES);
-    come_in_time(stream.read_buf(read), silence, waiting).await
+    let reading = async {
+        let mut passed_over = 0;
+        loop {
+            read.reserve(FIRST_READ_BYTES);
+            let bytes = stream.read_buf(read).await?;
+            let empty_lines = empty_lines(read).min(MAX_EMPTY_LINES_BYTES - passed_over);
+            read.advance(empty_lines);
+            passed_over += empty_lines;
+            if bytes == 0 || !read.is_empty() {
+                return Ok(bytes);
+            }
+        }
+    };
+    bytes_come(reading, silence, waiting).await
 }
 
-/// Whether `reading` gives any bytes; false when nothing comes in time, or the server closes meanwhile.
-pub(super) async fn first_bytes_come(
-    reading: impl Future<Output = io::Result<usize>>,
-    waiting: Waiting<'_>,
-) -> bool {
-    come_in_time(reading, waiting.limits.idle(), waiting).await
-}
-
-async fn come_in_time(
+/// Whether `reading` gives any bytes; false when nothing comes within `silence`, or the server closes meanwhile.
+pub(super) async fn bytes_come(
     reading: impl Future<Output = io::Result<usize>>,
     silence: Duration,
     waiting: Waiting<'_>,
@@ -253,13 +261,15 @@ async fn serve_until_quiet(
     let end = supervise(&mut conn, &client.activity, quiet, waiting).await;
     let parts = conn.into_parts();
     let stream = parts.io.into_inner().into_inner();
-    if matches!(end, End::Quiet) {
+    let Some(end) = end else {
+        let read = parts.read_buf;
         return Some(Quiet {
             stream,
-            read: BytesMut::from(&*parts.read_buf),
+            // A copy, for what hyper has read with is large.
+            read: BytesMut::from(&read[empty_lines(&read)..]),
             since: client.activity.last_sign(),
         });
-    }
+    };
     let leaves_bytes = client.leaves_bytes_unread.load(Ordering::Relaxed);
     let close = Box::pin(close(stream, end, leaves_bytes));
     waiting.lifecycle.unless_stopped(close).await;
@@ -284,7 +294,7 @@ async fn close(mut stream: Transport, end: End, leaves_bytes: bool) {
                 close_lingering(stream).await;
             }
         }
-        End::TooLong(_) | End::Stopped | End::Quiet => {}
+        End::TooLong(_) | End::Stopped => {}
     }
 }
 

@@ -1,12 +1,16 @@
-//! What has come of a body, gathered in one buffer where it comes in pieces, and counted against the byte budget. All of the
-//! buffer counts, not just what is filled: the allocator gives out pages that were used before, and they are memory from the
-//! beginning.
+//! What has come of a body, gathered in one buffer where it comes in pieces, and counted against the byte budget. Of a small
+//! buffer all counts, not just what is filled: the allocator gives out pages that were used before, and they are memory from
+//! the beginning. Those of a large one are memory only when they are filled.
 
 use bytes::Bytes;
 
 use crate::budget::{Exhausted, Reservation};
 
-/// The buffer may become so many times as large as what has come, on the word of a `Content-Length` alone: whoever wants to
+/// From this size on the allocator gives pages back as soon as they are free (the settings of `headgate-heap`), so those of a new
+/// buffer are not there before they are written to.
+const LARGE: usize = 1024 * 1024;
+
+/// A small buffer may become so many times as large as what has come, on the word of a `Content-Length` alone: whoever wants to
 /// hold the budget has to send a fourth of it.
 const TRUST: usize = 4;
 
@@ -33,7 +37,7 @@ impl Gathered {
         reservation: &mut Reservation,
     ) -> Result<(), Exhausted> {
         self.came += piece;
-        let wanted = self.buffer.capacity().max(self.came + ahead);
+        let wanted = self.counted_room().max(self.came + ahead);
         match self.recount(wanted, reservation) {
             // The body itself may still fit.
             Err(Exhausted::Alone) => self.recount(self.came, reservation),
@@ -41,18 +45,18 @@ impl Gathered {
         }
     }
 
-    /// Takes the pieces that have come since the last call. `whole`: how long the body is to be, if that is known.
+    /// Takes the pieces that have come since the last call. `most`: how long the body can become.
     ///
     /// # Errors
     /// [`Exhausted::ByOthers`] where a larger buffer is needed.
     pub(super) fn push(
         &mut self,
         pieces: &[Bytes],
-        whole: Option<u64>,
+        most: usize,
         reservation: &mut Reservation,
     ) -> Result<(), Exhausted> {
         if self.came > self.buffer.capacity() {
-            self.enlarge(capacity(self.came, whole), reservation)?;
+            self.enlarge(capacity(self.came, most), reservation)?;
         }
         for piece in pieces {
             self.buffer.extend_from_slice(piece);
@@ -61,12 +65,25 @@ impl Gathered {
     }
 
     fn enlarge(&mut self, capacity: usize, reservation: &mut Reservation) -> Result<(), Exhausted> {
-        match self.recount(capacity.max(self.counted), reservation) {
-            Ok(()) | Err(Exhausted::Alone) => {}
-            Err(by_others) => return Err(by_others),
-        }
         let (held, buffer) = (self.buffer.len(), &mut self.buffer);
-        reservation.moving(held, || buffer.reserve_exact(capacity - held))
+        let mut is_made = false;
+        reservation.moving(held, 0, || {
+            is_made = buffer.try_reserve_exact(capacity - held).is_ok();
+        })?;
+        if !is_made {
+            return Err(Exhausted::ByOthers);
+        }
+        match self.recount(self.counted_room().max(self.counted), reservation) {
+            // The body itself may still fit.
+            Err(Exhausted::Alone) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    /// How much of the buffer counts.
+    fn counted_room(&self) -> usize {
+        let capacity = self.buffer.capacity();
+        if capacity < LARGE { capacity } else { 0 }
     }
 
     /// Nothing more is read: what counts from now on is what has come.
@@ -77,7 +94,8 @@ impl Gathered {
     }
 
     /// All that was pushed.
-    pub(super) fn into_bytes(self) -> Bytes {
+    pub(super) fn into_bytes(mut self) -> Bytes {
+        self.buffer.shrink_to_fit();
         Bytes::from(self.buffer)
     }
 
@@ -91,12 +109,12 @@ impl Gathered {
     }
 }
 
-/// How large a buffer to make when `came` bytes of so many have come.
-fn capacity(came: usize, whole: Option<u64>) -> usize {
-    let wanted = whole.map_or(came.saturating_mul(2), |whole| {
-        usize::try_from(whole).unwrap_or(usize::MAX)
-    });
-    wanted.clamp(came, came.saturating_mul(TRUST))
+/// How large a buffer to make when `came` bytes have come, and there can be `most`. A large one has room for all of them: it
+/// never moves, which would take as much memory again.
+fn capacity(came: usize, most: usize) -> usize {
+    let trusted = came.saturating_mul(TRUST);
+    let wanted = if trusted < LARGE { trusted } else { most };
+    wanted.min(most).max(came)
 }
 
 #[cfg(test)]
@@ -109,27 +127,34 @@ mod tests {
     /// A piece comes, and nothing is read ahead.
     fn push(
         gathered: &mut Gathered,
-        whole: Option<u64>,
+        most: usize,
         reservation: &mut Reservation,
     ) -> Result<(), Exhausted> {
         gathered.count(PIECE, 0, reservation)?;
-        gathered.push(&[Bytes::from(vec![b'x'; PIECE])], whole, reservation)
+        gathered.push(&[Bytes::from(vec![b'x'; PIECE])], most, reservation)
     }
 
     #[test]
-    fn the_whole_buffer_counts() {
-        for whole in [Some(290_000), None] {
-            let budget = ByteBudget::new(1 << 20);
+    fn all_of_a_small_buffer_counts_and_of_a_large_one_what_is_filled() {
+        for most in [290_000, 900_000, 100_000_000] {
+            let budget = ByteBudget::new(4 << 20);
             let mut reservation = budget.reservation();
             let mut gathered = Gathered::default();
-            for _ in 0..29 {
-                push(&mut gathered, whole, &mut reservation).unwrap();
-                assert_eq!(budget.used(), gathered.buffer.capacity());
-                assert!(gathered.buffer.capacity() <= TRUST * gathered.buffer.len());
+            for pieces in 1..=29 {
+                push(&mut gathered, most, &mut reservation).unwrap();
+                let capacity = gathered.buffer.capacity();
+                if capacity < LARGE {
+                    assert_eq!(budget.used(), capacity);
+                    assert!(capacity <= TRUST * gathered.buffer.len());
+                } else {
+                    assert_eq!((budget.used(), capacity), (pieces * PIECE, most));
+                }
             }
             gathered.end(&mut reservation);
             assert_eq!(budget.used(), 290_000);
-            assert_eq!(gathered.into_bytes(), vec![b'x'; 290_000]);
+            let body = gathered.into_bytes();
+            assert_eq!(body, vec![b'x'; 290_000]);
+            assert_eq!(Vec::from(body).capacity(), 290_000);
         }
     }
 
@@ -142,9 +167,7 @@ mod tests {
             gathered.count(PIECE, ahead, &mut reservation).unwrap();
             let piece = Bytes::from(vec![b'x'; PIECE]);
             let before = budget.used();
-            gathered
-                .push(&[piece], Some(100_000), &mut reservation)
-                .unwrap();
+            gathered.push(&[piece], 100_000, &mut reservation).unwrap();
             (before, budget.used())
         };
         assert_eq!(count(&mut gathered, 20_000), (30_000, 40_000));
@@ -154,17 +177,17 @@ mod tests {
 
     #[test]
     fn a_body_that_just_fits_into_the_budget_is_taken() {
-        let budget = ByteBudget::new(100_000);
-        let mut reservation = budget.reservation();
-        let mut gathered = Gathered::default();
-        for whole in [Some(100_000), None].into_iter().cycle().take(10) {
-            push(&mut gathered, whole, &mut reservation).unwrap();
+        for most in [1_300_000, 100_000_000] {
+            let budget = ByteBudget::new(1_300_000);
+            let mut reservation = budget.reservation();
+            let mut gathered = Gathered::default();
+            for _ in 0..130 {
+                push(&mut gathered, most, &mut reservation).unwrap();
+            }
+            gathered.end(&mut reservation);
+            let length = gathered.into_bytes().len();
+            assert_eq!((length, budget.used()), (1_300_000, 1_300_000));
         }
-        gathered.end(&mut reservation);
-        assert_eq!(
-            (gathered.into_bytes().len(), budget.used()),
-            (100_000, 100_000)
-        );
     }
 
     #[test]
@@ -174,7 +197,7 @@ mod tests {
         other.grow(70_000).unwrap();
         let mut reservation = budget.reservation();
         let mut gathered = Gathered::default();
-        let refused = push(&mut gathered, Some(60_000), &mut reservation);
+        let refused = push(&mut gathered, 60_000, &mut reservation);
         assert_eq!(refused, Err(Exhausted::ByOthers));
         drop(reservation);
         assert_eq!(budget.used(), 70_000);

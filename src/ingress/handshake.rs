@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use rustls::Error;
 use tokio::io::AsyncWriteExt;
 
-use super::connection::{Waiting, first_bytes_come};
+use super::connection::{Waiting, bytes_come};
 use super::prefixed::Prefixed;
 use super::stream::close_lingering;
 use super::tls::Tls;
@@ -36,7 +36,7 @@ pub(super) async fn secure(
     waiting: Waiting<'_>,
 ) -> Option<Transport> {
     let mut first = [0];
-    if !first_bytes_come(stream.peek(&mut first), waiting).await {
+    if !bytes_come(stream.peek(&mut first), waiting.limits.idle(), waiting).await {
         return None;
     }
     let failed = |failure, reason: &dyn std::fmt::Display| {

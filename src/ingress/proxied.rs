@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 
-use super::connection::{Waiting, first_bytes_come};
+use super::connection::{Waiting, bytes_come};
 use super::gate::Gate;
 use super::prefixed::Prefixed;
 use super::proxy_protocol::{Found, find};
@@ -33,7 +33,8 @@ pub(super) async fn identify(
         ProxyProtocol::Required => true,
     };
     let mut read = BytesMut::with_capacity(HEADER_ROOM);
-    if !first_bytes_come(stream.read_buf(&mut read), waiting).await {
+    let reading = stream.read_buf(&mut read);
+    if !bytes_come(reading, waiting.limits.idle(), waiting).await {
         return None;
     }
     let policy = gate.policy();

@@ -1,5 +1,5 @@
-//! A client's byte stream: tells the connection's clocks what passes, replays what was read to find out the
-//! protocol, and closes lingeringly.
+//! A client's byte stream: tells the connection's clocks what passes, replays what was read while nobody
+//! served it, and closes lingeringly.
 
 use std::io;
 use std::pin::Pin;
@@ -61,6 +61,17 @@ pub(super) async fn sniff(
     }
 }
 
+/// How many bytes of empty lines are passed over before a request. Who sends more is taken at his word: it is a slow head.
+pub(super) const MAX_EMPTY_LINES_BYTES: usize = 4;
+
+/// How many bytes of empty lines, of those that are passed over, a text begins with. Some clients send one behind a body; it is
+/// no part of the next request (RFC 9112, 2.2).
+pub(super) fn empty_lines(text: &[u8]) -> usize {
+    let passed_over = text.iter().take(MAX_EMPTY_LINES_BYTES);
+    let is_line_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+    passed_over.take_while(is_line_end).count()
+}
+
 /// Refusals can be read only if the connection is not reset, and it is reset when it is closed with bytes
 /// unread. So: end our side, then read on for a while and throw away, with TLS without deciphering it.
 pub(super) async fn close_lingering(mut stream: Transport) {
@@ -90,15 +101,16 @@ pub(super) async fn end_our_side(stream: &mut Transport) -> bool {
 /// The stream as hyper reads and writes it.
 pub(super) struct ClientStream {
     stream: Transport,
-    sniffed: Bytes,
+    /// What was read before, and is read again first.
+    read: Bytes,
     activity: Arc<Activity>,
 }
 
 impl ClientStream {
-    pub(super) fn new(stream: Transport, sniffed: Bytes, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(stream: Transport, read: Bytes, activity: Arc<Activity>) -> Self {
         Self {
             stream,
-            sniffed,
+            read,
             activity,
         }
     }
@@ -115,12 +127,13 @@ impl AsyncRead for ClientStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if read_again(&mut this.sniffed, buf) {
+        if read_again(&mut this.read, buf) {
             return Poll::Ready(Ok(()));
         }
         let filled = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-        if buf.filled().len() > filled {
+        let came = &buf.filled()[filled..];
+        if came.len() > empty_lines(came) {
             this.activity.bytes_came();
         }
         Poll::Ready(Ok(()))

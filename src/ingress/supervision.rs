@@ -66,8 +66,6 @@ where
 pub(super) enum End {
     /// In order, from one side or the other.
     Served,
-    /// Not at all: it has been idle for a while, and may be parked.
-    Quiet,
     /// What came was no HTTP, or the stream broke; hyper has answered what can be answered.
     Faulty,
     /// It took too long over this.
@@ -76,14 +74,15 @@ pub(super) enum End {
     Stopped,
 }
 
-/// Serves a connection and keeps its time limits, until it ends or has been idle for as long as `quiet`. The timer is only
-/// moved when a deadline comes nearer, which is rare: a request that is served in one turn never touches it.
+/// Serves a connection and keeps its time limits, until it ends; none when it has been idle for as long as `quiet`, and nothing of a
+/// request is on its way through hyper, for that has just been polled. The timer is only moved when a deadline comes nearer,
+/// which is rare: a request that is served in one turn never touches it.
 pub(super) async fn supervise(
     conn: &mut impl Serve,
     activity: &Activity,
     quiet: Option<Duration>,
     waiting: Waiting<'_>,
-) -> End {
+) -> Option<End> {
     let Waiting {
         limits,
         lifecycle,
@@ -99,7 +98,7 @@ pub(super) async fn supervise(
         }
         let phase = lifecycle.phase();
         if phase >= Phase::Stopped {
-            return Poll::Ready(End::Stopped);
+            return Poll::Ready(Some(End::Stopped));
         }
         if phase >= Phase::Closing && closing_since.is_none() {
             conn.close();
@@ -107,8 +106,8 @@ pub(super) async fn supervise(
         }
         loop {
             match conn.poll_serve(cx) {
-                Poll::Ready(Ok(())) => return Poll::Ready(End::Served),
-                Poll::Ready(Err(_)) => return Poll::Ready(End::Faulty),
+                Poll::Ready(Ok(())) => return Poll::Ready(Some(End::Served)),
+                Poll::Ready(Err(_)) => return Poll::Ready(Some(End::Faulty)),
                 Poll::Pending => {}
             }
             let doing = activity.doing();
@@ -125,13 +124,13 @@ pub(super) async fn supervise(
             match (is_overdue(timer.as_mut(), deadline, cx), closing_since) {
                 (false, _) => return Poll::Pending,
                 (true, None) if doing == Doing::Idle && quiet.is_some() => {
-                    return Poll::Ready(End::Quiet);
+                    return Poll::Ready(None);
                 }
                 (true, None) if doing == Doing::Idle && !activity.is_answer_overdue(&limits) => {
                     conn.close();
                     closing_since = Some(Instant::now());
                 }
-                (true, _) => return Poll::Ready(End::TooLong(doing)),
+                (true, _) => return Poll::Ready(Some(End::TooLong(doing))),
             }
         }
     })

@@ -152,8 +152,7 @@ fn make_room(buffer: &mut Vec<u8>, reservation: &mut Reservation) -> Result<(), 
         return Ok(());
     }
     let more = buffer.capacity().max(STEP);
-    reservation.grow(more)?;
-    Ok(reservation.moving(buffer.len(), || buffer.reserve_exact(more))?)
+    Ok(reservation.moving(buffer.len(), more, || buffer.reserve_exact(more))?)
 }
 
 #[cfg(test)]

@@ -90,6 +90,29 @@ async fn the_beginning_of_a_request_outlasts_parking() {
 }
 
 #[tokio::test]
+async fn empty_lines_are_no_beginning_of_a_request() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, SHORT_HEADS).await;
+    let mut behind = app.connect().await;
+    let mut first = app.connect().await;
+    first.send("\r\n").await;
+    let mut apart = app.connect().await;
+    assert_eq!(apart.request("GET", "/health", &[], "").await.status, 200);
+    apart.send("\r\n").await;
+    behind.send(request_and_beginning("\r\n")).await;
+    assert_eq!(behind.answer().await.status, 200);
+    until_the_silent_are_parked(&app).await;
+    behind.send("\n\r\n").await;
+    until_the_silent_are_parked(&app).await;
+    for connection in [&mut first, &mut apart, &mut behind] {
+        let answer = connection.request("POST", "/", &[JSON], "{}").await;
+        assert_eq!(answer.status, 200);
+    }
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 2 + 1 + 3);
+}
+
+#[tokio::test]
 async fn a_parked_connection_is_closed_when_the_server_ends() {
     let app = TestApp::start(SHORT_HEADS).await;
     let mut parked = app.connect().await;

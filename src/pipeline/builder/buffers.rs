@@ -32,14 +32,13 @@ pub(super) fn make_room(
     if needed > max_bytes {
         return Err(DecodeError::EnvelopeTooLarge { max_bytes });
     }
-    let doubled = (2 * buffer.capacity()).clamp(needed, max_bytes);
-    let capacity = if reservation.grow(doubled - buffer.capacity()).is_ok() {
-        doubled
-    } else {
-        let exact = needed - buffer.capacity();
-        reservation.grow(exact)?;
-        needed
+    let (held, before) = (buffer.len(), buffer.capacity());
+    let mut enlarge = |capacity: usize| {
+        reservation.moving(held, capacity - before, || {
+            buffer.reserve_exact(capacity - held);
+        })
     };
-    let held = buffer.len();
-    Ok(reservation.moving(held, || buffer.reserve_exact(capacity - held))?)
+    let doubled = (2 * before).clamp(needed, max_bytes);
+    enlarge(doubled).or_else(|_| enlarge(needed))?;
+    Ok(())
 }
