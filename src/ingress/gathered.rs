@@ -37,7 +37,7 @@ impl Gathered {
         reservation: &mut Reservation,
     ) -> Result<(), Exhausted> {
         self.came += piece;
-        let wanted = self.counted_room().max(self.came + ahead);
+        let wanted = counted_room(self.buffer.capacity()).max(self.came + ahead);
         match self.recount(wanted, reservation) {
             // The body itself may still fit.
             Err(Exhausted::Alone) => self.recount(self.came, reservation),
@@ -65,25 +65,22 @@ impl Gathered {
     }
 
     fn enlarge(&mut self, capacity: usize, reservation: &mut Reservation) -> Result<(), Exhausted> {
+        match self.recount(counted_room(capacity).max(self.counted), reservation) {
+            // The body itself may still fit.
+            Ok(()) | Err(Exhausted::Alone) => {}
+            Err(by_others) => return Err(by_others),
+        }
         let (held, buffer) = (self.buffer.len(), &mut self.buffer);
         let mut is_made = false;
         reservation.moving(held, 0, || {
             is_made = buffer.try_reserve_exact(capacity - held).is_ok();
         })?;
-        if !is_made {
-            return Err(Exhausted::ByOthers);
+        // The system has no room: others hold it.
+        if is_made {
+            Ok(())
+        } else {
+            Err(Exhausted::ByOthers)
         }
-        match self.recount(self.counted_room().max(self.counted), reservation) {
-            // The body itself may still fit.
-            Err(Exhausted::Alone) => Ok(()),
-            outcome => outcome,
-        }
-    }
-
-    /// How much of the buffer counts.
-    fn counted_room(&self) -> usize {
-        let capacity = self.buffer.capacity();
-        if capacity < LARGE { capacity } else { 0 }
     }
 
     /// Nothing more is read: what counts from now on is what has come.
@@ -107,6 +104,11 @@ impl Gathered {
         self.counted = bytes;
         Ok(())
     }
+}
+
+/// How much of a buffer counts though it is not filled.
+fn counted_room(capacity: usize) -> usize {
+    if capacity < LARGE { capacity } else { 0 }
 }
 
 /// How large a buffer to make when `came` bytes have come, and there can be `most`. A large one has room for all of them: it
