@@ -113,10 +113,19 @@ async fn empty_lines_are_no_beginning_of_a_request() {
 }
 
 #[tokio::test]
-async fn a_parked_connection_is_closed_when_the_server_ends() {
-    let app = TestApp::start(SHORT_HEADS).await;
+async fn parked_connections_are_closed_when_the_server_ends() {
+    let app = TestApp::start("[server]\nheader_read_timeout = '1h'\ndrain_timeout = '1h'").await;
+    let clock = TestApp::start(SHORT_HEADS).await;
     let mut parked = app.connect().await;
     assert_eq!(parked.request("GET", "/health", &[], "").await.status, 200);
-    until_the_silent_are_parked(&app).await;
-    tokio::join!(app.finish(), parked.expect_closed());
+    let mut with_empty_line = app.connect().await;
+    with_empty_line.send(request_and_beginning("\r\n")).await;
+    assert_eq!(with_empty_line.answer().await.status, 200);
+    until_the_silent_are_parked(&clock).await;
+    tokio::join!(
+        app.finish(),
+        parked.expect_closed(),
+        with_empty_line.expect_closed()
+    );
+    clock.finish().await;
 }
