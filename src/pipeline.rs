@@ -24,16 +24,19 @@ mod timestamp;
 mod validate;
 mod violations;
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, Version, header};
 use jiff::Timestamp;
 use thiserror::Error;
+use thread_local::ThreadLocal;
 
 use crate::budget::{Exhausted, Reservation};
 use crate::config::{Codec, Config};
 use crate::event::{Envelope, Origin, Violation};
 use crate::telemetry::Sources;
-use builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid};
+use builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid, Scratch};
 pub(crate) use coding::Coding;
 use coding::InflationLimits;
 use enrich::event_id::EventIds;
@@ -65,6 +68,7 @@ pub struct Pipeline {
     inflation: InflationLimits,
     limits: EnvelopeLimits,
     on_invalid: crate::config::OnInvalid,
+    scratch: ThreadLocal<RefCell<Scratch>>,
 }
 
 /// Which rules a body is read by.
@@ -267,6 +271,7 @@ impl Pipeline {
                 max_bytes: config.ingest.max_envelope_bytes.as_usize(),
             },
             on_invalid: config.validate.on_invalid,
+            scratch: ThreadLocal::new(),
         }
     }
 
@@ -322,7 +327,8 @@ impl Pipeline {
             now: arrival.now,
             body_bytes: text.bytes.len(),
         };
-        let mut builder = EnvelopeBuilder::new(context, reservation);
+        let mut scratch = self.scratch.get_or_default().borrow_mut();
+        let mut builder = EnvelopeBuilder::new(context, &mut scratch, reservation);
         match origin {
             Some(codec) => codec::decode(codec, &text, &mut builder)?,
             None => codec::decode_strictly(&text, &mut builder)?,

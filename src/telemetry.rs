@@ -192,11 +192,8 @@ impl Telemetry {
     }
 
     /// The sources of accepted events.
-    pub fn source_events(&self, sources: &[SourceCount]) {
-        for count in sources {
-            self.sources
-                .count(&self.recorder, count.source, count.events);
-        }
+    pub fn source_events<'a>(&self, counts: impl IntoIterator<Item = &'a SourceCount>) {
+        self.sources.count(&self.recorder, counts);
     }
 
     /// One event is received, and rejected to the client's face.

@@ -62,12 +62,16 @@ impl TimeLimits {
     }
 }
 
+/// In place of the milliseconds: the clock is read when somebody asks. With HTTP/1 all happens in the task that keeps the limits, and
+/// that asks each time before it waits, so it is read once for all that a turn brought.
+const NOT_READ_YET: u64 = u64::MAX >> 2;
+
 /// A connection's state.
 #[derive(Debug)]
 pub(super) struct Activity {
     opened: Instant,
-    /// Milliseconds since `opened`, shifted by two, and [`Doing`] in the low bits: one word, so that they change
-    /// together.
+    /// Milliseconds since `opened` or [`NOT_READ_YET`], shifted by two, and [`Doing`] in the low bits: one word, so that they
+    /// change together.
     state: AtomicU64,
     /// Requests being served: at most one with HTTP/1.
     requests: AtomicUsize,
@@ -128,7 +132,7 @@ impl Activity {
 
     /// When something was last under way, as far as it is known: with HTTP/1, when it came to do what it does.
     pub(super) fn last_sign(&self) -> Instant {
-        let since = self.state.load(Ordering::Relaxed) >> 2;
+        let since = self.since();
         let written = self.written.load(Ordering::Relaxed);
         self.opened + Duration::from_millis(since.max(written))
     }
@@ -162,8 +166,24 @@ impl Activity {
     }
 
     fn begin(&self, doing: Doing) {
+        let since = if self.is_multiplexed {
+            self.millis()
+        } else {
+            NOT_READ_YET
+        };
         self.state
-            .store(self.millis() << 2 | doing as u64, Ordering::Relaxed);
+            .store(since << 2 | doing as u64, Ordering::Relaxed);
+    }
+
+    /// Milliseconds since `opened` at which it came to do what it does.
+    fn since(&self) -> u64 {
+        let state = self.state.load(Ordering::Relaxed);
+        if state >> 2 != NOT_READ_YET {
+            return state >> 2;
+        }
+        let now = self.millis();
+        self.state.store(now << 2 | state & 3, Ordering::Relaxed);
+        now
     }
 
     fn millis(&self) -> u64 {
@@ -184,14 +204,13 @@ impl Activity {
 
     /// When what it does now has taken too long, if there is a limit to it.
     pub(super) fn deadline(&self, limits: &TimeLimits) -> Option<Instant> {
-        let state = self.state.load(Ordering::Relaxed);
         let limit = match self.doing() {
             Doing::Idle => Some(limits.idle),
             Doing::Head => Some(limits.head),
             Doing::Answering => Some(limits.answer),
             Doing::Serving => None,
         };
-        let of_state = limit.map(|limit| self.opened + Duration::from_millis(state >> 2) + limit);
+        let of_state = limit.map(|limit| self.opened + Duration::from_millis(self.since()) + limit);
         of_state
             .into_iter()
             .chain(self.answer_deadline(limits))

@@ -31,7 +31,7 @@ const LARGE_BODY: usize = 256 * 1024;
 /// each hold one while their bodies are waited for.
 const SMALL_HEAD: usize = 4 * 1024;
 
-/// What is known of a request before its body.
+/// What is known of a request before its body. In a box while it waits: it goes through many hands.
 pub(super) struct Head {
     api: Api,
     /// The client's address, through all proxies that are trusted.
@@ -64,12 +64,12 @@ impl Gate {
     /// Takes the events of a request, or refuses it whole.
     pub(super) async fn ingest(
         self: &Arc<Self>,
-        policy: Arc<Policy>,
-        head: Head,
+        policy: &Arc<Policy>,
+        head: Box<Head>,
         body: &mut RequestBody,
     ) -> Result<Response, Refusal> {
         let sender = policy.auth.check(&head.parts)?;
-        let outcome = self.ingest_from(sender, &policy, head, body).await;
+        let outcome = self.ingest_from(sender, policy, head, body).await;
         if let (Err(_), Some(key)) = (&outcome, policy.auth.key_of(sender)) {
             key.refused();
         }
@@ -80,16 +80,16 @@ impl Gate {
         self: &Arc<Self>,
         sender: Sender,
         policy: &Arc<Policy>,
-        head: Head,
+        head: Box<Head>,
         body: &mut RequestBody,
     ) -> Result<Response, Refusal> {
         let api = head.api;
         let key = policy.auth.key_of(sender);
         let allowance = policy.limits.allowance(key, head.client_ip.address);
         self.check_unread(key, &allowance, &head, body)?;
-        let request = self.read(sender, policy, head, body).await?;
+        let request = self.read(sender, head, body).await?;
         let deadline = Instant::now() + self.request_timeout;
-        let decoded = self.decode(request, deadline).await;
+        let decoded = self.decode(policy, request, deadline).await;
         let cost = Cost {
             events: decoded
                 .as_ref()
@@ -148,8 +148,7 @@ impl Gate {
     async fn read(
         &self,
         sender: Sender,
-        policy: &Arc<Policy>,
-        head: Head,
+        head: Box<Head>,
         body: &mut RequestBody,
     ) -> Result<IngestRequest, Refusal> {
         let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
@@ -160,7 +159,6 @@ impl Gate {
         }
         let bytes = body.read(&self.body_limits, &mut reservation).await?;
         Ok(IngestRequest {
-            policy: Arc::clone(policy),
             head,
             key: sender.key,
             is_packed,
@@ -178,20 +176,25 @@ impl Gate {
     /// Makes an envelope of a request, here or beside the runtime.
     async fn decode(
         self: &Arc<Self>,
+        policy: &Arc<Policy>,
         request: IngestRequest,
         deadline: Instant,
     ) -> Result<(Decoded, Reservation), Refusal> {
         // How large a packed body is inside nobody knows: a hundred bytes can be a hundred megabytes.
         if request.is_packed || request.bytes.len() > LARGE_BODY {
-            self.decode_beside(request, deadline).await
+            // In a box, for most requests have no use for it.
+            Box::pin(self.decode_beside(policy, request, deadline)).await
         } else {
-            Ok(self.decode_here(request)?)
+            Ok(self.decode_here(policy, request)?)
         }
     }
 
-    fn decode_here(&self, request: IngestRequest) -> Result<(Decoded, Reservation), DecodeError> {
+    fn decode_here(
+        &self,
+        policy: &Policy,
+        request: IngestRequest,
+    ) -> Result<(Decoded, Reservation), DecodeError> {
         let IngestRequest {
-            policy,
             head,
             key,
             bytes,
@@ -203,7 +206,7 @@ impl Gate {
             client_ip,
             id,
             parts,
-        } = head;
+        } = &*head;
         let target = parts
             .uri
             .path_and_query()
@@ -216,7 +219,7 @@ impl Gate {
             method: &parts.method,
             target: &policy.auth.without_key(target),
             version: parts.version,
-            host: host(&parts),
+            host: host(parts),
             headers: &parts.headers,
             drop_headers: policy.pipeline.drop_headers(),
             body_bytes: bytes.len(),
@@ -227,13 +230,14 @@ impl Gate {
         let sources = &self.telemetry.sources;
         let decoded = policy
             .pipeline
-            .decode(api, &arrival, bytes, sources, &mut reservation)?;
+            .decode(*api, &arrival, bytes, sources, &mut reservation)?;
         Ok((decoded, reservation))
     }
 
     /// Decodes on a thread of its own, so that a large body does not hold up the small ones.
     async fn decode_beside(
         self: &Arc<Self>,
+        policy: &Arc<Policy>,
         request: IngestRequest,
         deadline: Instant,
     ) -> Result<(Decoded, Reservation), Refusal> {
@@ -245,11 +249,11 @@ impl Gate {
                     "Too many large bodies are being decoded; nothing of this one was kept.",
                 )
             })?;
-        let gate = Arc::clone(self);
+        let (gate, policy) = (Arc::clone(self), Arc::clone(policy));
         let decoded = blocking(move || {
             // Held here, so that a client that goes away does not make room for more work than there are cores.
             let _turn = turn;
-            gate.decode_here(request)
+            gate.decode_here(&policy, request)
         });
         Ok(decoded.await?)
     }
@@ -264,8 +268,7 @@ impl Gate {
 
 /// A request whose body has come, ready to be decoded on any thread.
 struct IngestRequest {
-    policy: Arc<Policy>,
-    head: Head,
+    head: Box<Head>,
     /// Index of the API key that it bears.
     key: Option<usize>,
     /// Whether its body has a content coding.

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
@@ -88,7 +88,8 @@ pub(super) async fn supervise(
         lifecycle,
         registration,
     } = waiting;
-    let mut timer = pin!(sleep_until(Instant::now() + FAR));
+    let timer = pin!(sleep_until(Instant::now() + FAR));
+    let mut alarm = Alarm { timer, wakes: None };
     let mut closing_since: Option<Instant> = None;
     let mut is_registered = false;
     poll_fn(|cx| {
@@ -121,7 +122,7 @@ pub(super) async fn supervise(
                 }
                 _ => activity.deadline(&limits),
             };
-            match (is_overdue(timer.as_mut(), deadline, cx), closing_since) {
+            match (alarm.is_overdue(deadline, cx), closing_since) {
                 (false, _) => return Poll::Pending,
                 (true, None) if doing == Doing::Idle && quiet.is_some() => {
                     return Poll::Ready(None);
@@ -137,20 +138,35 @@ pub(super) async fn supervise(
     .await
 }
 
-/// Whether a deadline has passed; if not, the timer wakes the task in time.
-fn is_overdue(mut timer: Pin<&mut Sleep>, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
-    let Some(deadline) = deadline else {
-        // Should the timer wake the task meanwhile, there is nothing to do.
-        return false;
-    };
-    if deadline < timer.deadline() {
-        timer.as_mut().reset(deadline);
-    }
-    while timer.as_mut().poll(cx).is_ready() {
-        if deadline <= Instant::now() {
-            return true;
+/// Wakes a task when its deadline has passed.
+struct Alarm<'a> {
+    timer: Pin<&'a mut Sleep>,
+    /// Whom the timer wakes as it is set now. As long as that does not change, there is no need to poll it, which takes a lock.
+    wakes: Option<Waker>,
+}
+
+impl Alarm<'_> {
+    /// Whether a deadline has passed; if not, the timer wakes the task in time.
+    fn is_overdue(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
+        let Some(deadline) = deadline else {
+            // Should the timer wake the task meanwhile, there is nothing to do.
+            return false;
+        };
+        if deadline < self.timer.deadline() {
+            self.timer.as_mut().reset(deadline);
+            self.wakes = None;
         }
-        timer.as_mut().reset(deadline);
+        let wakes_us = |waker: &Waker| waker.will_wake(cx.waker());
+        if self.wakes.as_ref().is_some_and(wakes_us) && !self.timer.is_elapsed() {
+            return false;
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if deadline <= Instant::now() {
+                return true;
+            }
+            self.timer.as_mut().reset(deadline);
+        }
+        self.wakes = Some(cx.waker().clone());
+        false
     }
-    false
 }

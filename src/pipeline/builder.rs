@@ -24,12 +24,19 @@ use source_counts::{CountsMark, SourceCounts};
 /// Room for what stands around an event in a letter.
 const LETTER_ROOM: usize = 256;
 
+/// What building needs each time, and a thread keeps for its next envelope.
+#[derive(Default)]
+pub(super) struct Scratch {
+    found: Found,
+    recent_sources: RecentSources,
+}
+
 /// An envelope under way.
 pub(super) struct EnvelopeBuilder<'a> {
     context: Context<'a>,
     reservation: &'a mut Reservation,
     scanner: Scanner,
-    found: Found,
+    scratch: &'a mut Scratch,
     live: Vec<u8>,
     live_count: usize,
     dead: Vec<u8>,
@@ -37,7 +44,6 @@ pub(super) struct EnvelopeBuilder<'a> {
     rejected: Vec<Rejected>,
     /// The source of each event that is not rejected.
     sources: SourceCounts,
-    recent_sources: RecentSources,
 }
 
 /// How far an envelope had come, to go back to.
@@ -52,19 +58,23 @@ pub(super) struct Mark {
 }
 
 impl<'a> EnvelopeBuilder<'a> {
-    pub(super) fn new(context: Context<'a>, reservation: &'a mut Reservation) -> Self {
+    pub(super) fn new(
+        context: Context<'a>,
+        scratch: &'a mut Scratch,
+        reservation: &'a mut Reservation,
+    ) -> Self {
+        scratch.recent_sources.make_room();
         Self {
             context,
             reservation,
             scanner: Scanner::default(),
-            found: Found::default(),
+            scratch,
             live: Vec::new(),
             live_count: 0,
             dead: Vec::new(),
             dead_count: 0,
             rejected: Vec::new(),
             sources: SourceCounts::default(),
-            recent_sources: RecentSources::default(),
         }
     }
 
@@ -74,7 +84,7 @@ impl<'a> EnvelopeBuilder<'a> {
         text: &[u8],
         from: usize,
     ) -> Result<Scanned, super::scan::SyntaxError> {
-        let (found, fields) = (&mut self.found, self.context.fields);
+        let (found, fields) = (&mut self.scratch.found, self.context.fields);
         found.clear(fields);
         self.scanner
             .value(text, from, |member| found.note(fields, text, &member))
@@ -113,7 +123,7 @@ impl<'a> EnvelopeBuilder<'a> {
         let event = EventText {
             text,
             scanned,
-            found: &self.found,
+            found: &self.scratch.found,
         };
         let violations = self
             .context
@@ -153,7 +163,7 @@ impl<'a> EnvelopeBuilder<'a> {
         let event = EventText {
             text,
             scanned,
-            found: &self.found,
+            found: &self.scratch.found,
         };
         self.context.additions.write(event, marks, &mut self.live);
         self.live.extend_from_slice(LINE_END);
@@ -181,7 +191,7 @@ impl<'a> EnvelopeBuilder<'a> {
         let event = EventText {
             text,
             scanned,
-            found: &self.found,
+            found: &self.scratch.found,
         };
         let additions = &self.context.additions;
         letter::push(&mut self.dead, self.context.now, violations, |out| {
@@ -225,9 +235,9 @@ impl<'a> EnvelopeBuilder<'a> {
         } = &self.context;
         let source = source_key.number(
             text,
-            &self.found,
+            &self.scratch.found,
             &mut self.scanner,
-            &mut self.recent_sources,
+            &mut self.scratch.recent_sources,
             sources,
         );
         self.sources.note(source);

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Version};
 use jiff::Timestamp;
 
 use super::DecodeError;
-use super::builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid};
+use super::builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid, Scratch};
 use super::charset::Text;
 use super::enrich::source::Request;
 use super::splice::Additions;
@@ -55,7 +55,8 @@ impl Pipeline {
             now,
             body_bytes: 0,
         };
-        let mut builder = EnvelopeBuilder::new(context, &mut reservation);
+        let mut scratch = Scratch::default();
+        let mut builder = EnvelopeBuilder::new(context, &mut scratch, &mut reservation);
         for event in events {
             match text_of(event) {
                 // A text does not tell which key it came with, so no field of it may count: a client whose event is kept as

@@ -10,7 +10,7 @@ pub(super) struct SourceKey {
     fields: Vec<FieldPath>,
 }
 
-/// The sources of the last events: those of one request mostly have one source, or a few.
+/// The sources of the last events: those of one request mostly have one source, or a few, and so have those of a thread.
 #[derive(Debug, Default)]
 pub(super) struct RecentSources {
     known: usize,
@@ -130,6 +130,14 @@ impl SourceKey {
 }
 
 impl RecentSources {
+    /// Forgets all when no further source could be remembered.
+    pub(super) fn make_room(&mut self) {
+        if self.known == MAX_RECENT {
+            self.known = 0;
+            self.spellings.clear();
+        }
+    }
+
     /// The source of this hash, perhaps. All are looked at, for which one it is nobody can foretell.
     #[inline(always)]
     fn find(&self, hash: u64) -> Option<usize> {

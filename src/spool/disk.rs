@@ -238,7 +238,7 @@ impl DiskSpool {
 
     /// Resolves when a write or a sync has failed.
     pub(super) async fn failed(&self) {
-        self.shared.failure.cancelled().await;
+        self.shared.failed().await;
     }
 
     /// Commits what waits, writes a last checkpoint and ends the writer. Nothing is taken afterwards.

@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 
 use super::names;
 use super::recorder::METADATA;
+use crate::event::SourceCount;
 
 /// The number of the source that stands for all beyond `metrics.max_sources`.
 const OTHER: usize = 0;
@@ -89,21 +90,35 @@ impl Sources {
         number
     }
 
-    pub(super) fn count(&self, recorder: &PrometheusRecorder, source: usize, events: u64) {
+    pub(super) fn count<'a>(
+        &self,
+        recorder: &PrometheusRecorder,
+        counts: impl IntoIterator<Item = &'a SourceCount>,
+    ) {
+        let mut new = Vec::new();
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Some(counter)) = known.counters.get(source) {
-            counter.increment(events);
-            return;
+        for count in counts {
+            match &known.counters[count.source] {
+                Some(counter) => counter.increment(count.events),
+                None => new.push(count),
+            }
         }
         drop(known);
+        for count in new {
+            self.register(recorder, count.source)
+                .increment(count.events);
+        }
+    }
+
+    fn register(&self, recorder: &PrometheusRecorder, source: usize) -> Counter {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let labels: Vec<Label> = std::iter::zip(&self.labels, &known.values[source])
             .map(|(name, value)| Label::new(name.clone(), value.clone()))
             .collect();
         let key = Key::from_parts(names::SOURCE_EVENTS, labels);
         let counter = recorder.register_counter(&key, &METADATA);
-        counter.increment(events);
-        known.counters[source] = Some(counter);
+        known.counters[source] = Some(counter.clone());
+        counter
     }
 }
 

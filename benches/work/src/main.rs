@@ -42,9 +42,14 @@ const PIECES: &[(&str, Work)] = &[
     }),
     ("join_arrays1000", |times| joining(10, array(100), times)),
     ("request_single", |times| {
-        requesting(&typical_event(), times)
+        requesting(Requests::new(JSON, &typical_event())?, times)
     }),
-    ("request_array100", |times| requesting(&array(100), times)),
+    ("request_single_key", |times| {
+        requesting(Requests::with_key(JSON, &typical_event())?, times)
+    }),
+    ("request_array100", |times| {
+        requesting(Requests::new(JSON, &array(100))?, times)
+    }),
 ];
 
 fn main() -> ExitCode {
@@ -130,7 +135,6 @@ fn joining(envelopes: usize, body: String, times: usize) -> Result<()> {
     })
 }
 
-fn requesting(body: &str, times: usize) -> Result<()> {
-    let mut requests = Requests::new(JSON, body)?;
+fn requesting(mut requests: Requests, times: usize) -> Result<()> {
     repeat(times, || requests.exchange())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use headgate::config::Config;
 use headgate::ingress::Ingress;
 use headgate::lifecycle::{Lifecycle, TaskGroup};
 use headgate::spool::{Acknowledge, LeaseLimits, Spool};
@@ -23,6 +24,10 @@ const EVERYTHING: LeaseLimits = LeaseLimits {
     linger: Duration::ZERO,
 };
 
+/// The key `bench`, by its SHA-256.
+const KEY: &str = "name = 'bench'\n\
+    hash = 'sha256:1b32c28cb38c05480eccc1bd60ff97029b57a05c96718b96dad7e9d84894f549'\n";
+
 /// A server, and a request that it is sent again and again over one connection.
 pub struct Requests {
     runtime: Runtime,
@@ -37,16 +42,30 @@ impl Requests {
     /// # Errors
     /// There is no loopback.
     pub fn new(media_type: &str, body: &str) -> Result<Self> {
+        Self::of(&config()?, media_type, body, "")
+    }
+
+    /// The same with an API key, and a server that asks for one.
+    ///
+    /// # Errors
+    /// There is no loopback.
+    pub fn with_key(media_type: &str, body: &str) -> Result<Self> {
+        let mut config = config()?;
+        config.auth.keys = vec![toml::from_str(KEY)?];
+        Self::of(&config, media_type, body, "Authorization: Bearer bench\r\n")
+    }
+
+    fn of(config: &Config, media_type: &str, body: &str, authorization: &str) -> Result<Self> {
         // A request id of our own: the server's are random.
         let head = format!(
             "POST / HTTP/1.1\r\nHost: logs.example:8080\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\
-             X-Request-Id: bench\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n",
+             X-Request-Id: bench\r\nContent-Type: {media_type}\r\n{authorization}Content-Length: {}\r\n\r\n",
             body.len()
         );
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (spool, connection) = runtime.block_on(serve_and_connect())?;
+        let (spool, connection) = runtime.block_on(serve_and_connect(config))?;
         Ok(Self {
             runtime,
             spool,
@@ -76,8 +95,8 @@ impl Requests {
     }
 }
 
-async fn serve_and_connect() -> Result<(Spool, TcpStream)> {
-    let config = config()?;
+async fn serve_and_connect(config: &Config) -> Result<(Spool, TcpStream)> {
+    let config = config.clone();
     let labels = config.metrics.source_labels();
     let max_sources = config.metrics.max_sources;
     let telemetry = Arc::new(Telemetry::new(labels, max_sources, Output::File));

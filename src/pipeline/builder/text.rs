@@ -41,7 +41,7 @@ impl EnvelopeBuilder<'_> {
         let event = EventText {
             text: &live,
             scanned: &scanned,
-            found: &self.found,
+            found: &self.scratch.found,
         };
         let violations = self
             .context
@@ -49,7 +49,9 @@ impl EnvelopeBuilder<'_> {
         if violations.is_empty() && self.context.additions.only_adds(event) {
             self.note_source(&live);
             live.pop();
-            self.context.additions.add_members(&self.found, &mut live);
+            self.context
+                .additions
+                .add_members(&self.scratch.found, &mut live);
             live.extend_from_slice(LINE_END);
             self.live = live;
             self.live_count += 1;

@@ -143,7 +143,9 @@ impl<'a> FieldName<'a> {
     /// Writes it as it is: the name of a header has no byte that JSON would escape (RFC 9110, 5.6.2).
     fn push(self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.prefix.as_bytes());
-        out.extend(self.dashed.bytes().map(undashed));
+        let start = out.len();
+        out.extend_from_slice(self.dashed.as_bytes());
+        out[start..].iter_mut().for_each(|byte| *byte = undashed(*byte));
     }
 }
 

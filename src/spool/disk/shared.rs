@@ -23,7 +23,9 @@ pub(super) struct Shared {
     pub(super) folder: Arc<dyn Folder>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) pending: Pending,
-    pub(super) failure: CancellationToken,
+    /// Asked at each request, so not read off `failure`, which takes a lock for that.
+    has_failed: AtomicBool,
+    failure: CancellationToken,
     pub(super) all_acked: Notify,
     pub(super) live_arrived: Arc<Notify>,
     pub(super) dead_arrived: Arc<Notify>,
@@ -57,6 +59,7 @@ impl Shared {
             folder,
             telemetry,
             pending: Pending::default(),
+            has_failed: AtomicBool::new(false),
             failure: CancellationToken::new(),
             all_acked: Notify::new(),
             live_arrived: Arc::default(),
@@ -75,7 +78,18 @@ impl Shared {
     }
 
     pub(super) fn has_failed(&self) -> bool {
-        self.failure.is_cancelled()
+        self.has_failed.load(Ordering::Acquire)
+    }
+
+    /// Notes that a write or a sync has failed, and tells who waits for that.
+    pub(super) fn fail(&self) {
+        self.has_failed.store(true, Ordering::Release);
+        self.failure.cancel();
+    }
+
+    /// Resolves when a write or a sync has failed.
+    pub(super) async fn failed(&self) {
+        self.failure.cancelled().await;
     }
 
     /// A reader for one side that goes on here.

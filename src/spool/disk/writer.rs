@@ -100,8 +100,9 @@ impl Writer {
             return refuse(all.chain(no_room), AppendError::Failed);
         }
         self.shared.publish(&placed, self.log.active_segment());
+        self.count(&placed);
         for (request, _) in placed {
-            self.accept(request);
+            accept(request);
         }
         self.note_refused(&no_room);
         // Before the answers: who is refused and looks again must find a spool that is full.
@@ -215,24 +216,20 @@ impl Writer {
     fn fail(&mut self, failed: &Failed) {
         if !self.shared.has_failed() {
             SpoolFailed { reason: failed }.emit();
-            self.shared.failure.cancel();
+            self.shared.fail();
         }
     }
 
-    fn accept(&self, request: Request) {
-        let Request {
-            envelope,
-            held,
-            answer,
-            ..
-        } = request;
+    fn count(&self, placed: &[(Request, Place)]) {
         let telemetry = &self.shared.telemetry;
-        telemetry.accepted(envelope.origin, envelope.events() as u64);
-        telemetry.source_events(&envelope.sources);
-        // Before the answer, which may need less of it.
-        drop(held);
-        // The client may have gone away in this moment; its events are kept all the same.
-        let _gone = answer.send(Ok(()));
+        for (Request { envelope, .. }, _) in placed {
+            telemetry.accepted(envelope.origin, envelope.events() as u64);
+        }
+        telemetry.source_events(
+            placed
+                .iter()
+                .flat_map(|(request, _)| &request.envelope.sources),
+        );
     }
 
     fn note_refused(&mut self, no_room: &[Request]) {
@@ -327,6 +324,14 @@ pub(super) fn outlook(log: &Log, max_bytes: u64, has_refused: bool) -> Outlook {
         max_payload_bytes: log.max_payload_bytes(),
         is_full: has_refused || available_bytes < max_bytes / RESERVE_PART,
     }
+}
+
+fn accept(request: Request) {
+    let Request { held, answer, .. } = request;
+    // Before the answer, which may need less of it.
+    drop(held);
+    // The client may have gone away in this moment; its events are kept all the same.
+    let _gone = answer.send(Ok(()));
 }
 
 fn refuse(requests: impl IntoIterator<Item = Request>, error: AppendError) {
