@@ -27,7 +27,7 @@ mod violations;
 use std::cell::RefCell;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Version, header};
+use http::{HeaderMap, HeaderName, Method, Version, header};
 use jiff::Timestamp;
 use thiserror::Error;
 use thread_local::ThreadLocal;
@@ -64,7 +64,7 @@ pub struct Pipeline {
     event_ids: EventIds,
     codec: Codec,
     codecs: Vec<(String, Codec)>,
-    drop_headers: Vec<String>,
+    drop_headers: Vec<HeaderName>,
     inflation: InflationLimits,
     limits: EnvelopeLimits,
     on_invalid: crate::config::OnInvalid,
@@ -98,8 +98,8 @@ pub struct Arrival<'a> {
     pub host: Option<&'a str>,
     /// All headers.
     pub headers: &'a HeaderMap,
-    /// Lower-case names of headers that never reach an event.
-    pub drop_headers: &'a [String],
+    /// Headers that never reach an event.
+    pub drop_headers: &'a [HeaderName],
     /// Bytes of the body as it came.
     pub body_bytes: usize,
     /// The request's id, as answered.
@@ -276,7 +276,7 @@ impl Pipeline {
     }
 
     /// The headers that never reach an event, for [`Arrival::drop_headers`].
-    pub fn drop_headers(&self) -> &[String] {
+    pub fn drop_headers(&self) -> &[HeaderName] {
         &self.drop_headers
     }
 
@@ -364,11 +364,12 @@ impl Pipeline {
 }
 
 /// The headers that never reach an event; a key is a secret whatever list is configured.
-fn drop_headers(config: &Config) -> Vec<String> {
-    const API_KEY: &str = "x-api-key";
-    let mut names = config.enrich.drop_headers.clone();
-    if !config.auth.keys.is_empty() && !names.iter().any(|name| name == API_KEY) {
-        names.push(API_KEY.to_owned());
+fn drop_headers(config: &Config) -> Vec<HeaderName> {
+    let configured = config.enrich.drop_headers.iter();
+    // What is no name of a header cannot come as one.
+    let mut names: Vec<HeaderName> = configured.filter_map(|name| name.parse().ok()).collect();
+    if !config.auth.keys.is_empty() {
+        names.push(HeaderName::from_static("x-api-key"));
     }
     names
 }

@@ -16,7 +16,7 @@ mod tests;
 use cursor::Cursor;
 pub use cursor::skip_white_space;
 use open_containers::OpenContainers;
-pub(super) use vectors::is_plain;
+pub(super) use vectors::{is_plain, is_plain_ascii};
 
 /// Byte range of the text that was scanned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::pipeline::Arrival;
 use crate::pipeline::json::push_string;
+use crate::pipeline::scan::is_plain_ascii;
 
 /// Above this many bytes of names and values the rest is cut.
 pub(in crate::pipeline) const MAX_BYTES: usize = 16 * 1024;
@@ -55,7 +56,7 @@ pub(super) fn render(arrival: &Arrival<'_>, out: &mut Vec<u8>) {
         object.member(FieldName::plain("http_host"), host);
     }
     for (name, value) in shown(arrival) {
-        object.member(name, &text(value));
+        object.header(name, value);
     }
     if object.out.last() == Some(&b',') {
         object.out.pop();
@@ -87,9 +88,8 @@ fn shown<'a>(arrival: &'a Arrival<'_>) -> impl Iterator<Item = (FieldName<'a>, &
     .filter(|(name, _)| !name.is_reserved())
 }
 
-fn is_dropped(name: &HeaderName, drop_headers: &[String]) -> bool {
-    name == http::header::AUTHORIZATION
-        || drop_headers.iter().any(|dropped| dropped == name.as_str())
+fn is_dropped(name: &HeaderName, drop_headers: &[HeaderName]) -> bool {
+    name == http::header::AUTHORIZATION || drop_headers.contains(name)
 }
 
 /// Whether `x-a` stands beside this `x_a`: they would get the same name.
@@ -145,7 +145,9 @@ impl<'a> FieldName<'a> {
         out.extend_from_slice(self.prefix.as_bytes());
         let start = out.len();
         out.extend_from_slice(self.dashed.as_bytes());
-        out[start..].iter_mut().for_each(|byte| *byte = undashed(*byte));
+        out[start..]
+            .iter_mut()
+            .for_each(|byte| *byte = undashed(*byte));
     }
 }
 
@@ -161,20 +163,41 @@ struct Cut<'a> {
 
 impl Cut<'_> {
     fn member(&mut self, name: FieldName<'_>, value: &str) {
-        let Some(room) = self
-            .bytes_left
-            .checked_sub(name.len())
-            .filter(|room| *room > 0)
-        else {
+        if let Some(room) = self.begin(name) {
+            let value = &value[..value.floor_char_boundary(room)];
+            self.bytes_left = room - value.len();
+            push_string(self.out, value);
+            self.out.push(b',');
+        }
+    }
+
+    /// As [`Self::member`]; most values need no look at their characters.
+    fn header(&mut self, name: FieldName<'_>, value: &HeaderValue) {
+        let bytes = value.as_bytes();
+        if !is_plain_ascii(bytes) {
+            return self.member(name, &text(value));
+        }
+        if let Some(room) = self.begin(name) {
+            let bytes = &bytes[..bytes.len().min(room)];
+            self.bytes_left = room - bytes.len();
+            self.out.reserve(bytes.len() + 3);
+            self.out.push(b'"');
+            self.out.extend_from_slice(bytes);
+            self.out.extend_from_slice(b"\",");
+        }
+    }
+
+    /// Writes a member's key; gives the room for its value, or none where there is no room for the member.
+    fn begin(&mut self, name: FieldName<'_>) -> Option<usize> {
+        let room = self.bytes_left.checked_sub(name.len());
+        let Some(room) = room.filter(|room| *room > 0) else {
             self.bytes_left = 0;
-            return;
+            return None;
         };
-        let value = &value[..value.floor_char_boundary(room)];
-        self.bytes_left = room - value.len();
+        self.out.reserve(name.len() + 3);
         self.out.push(b'"');
         name.push(self.out);
         self.out.extend_from_slice(b"\":");
-        push_string(self.out, value);
-        self.out.push(b',');
+        Some(room)
     }
 }

@@ -24,13 +24,24 @@ pub(super) fn specials(block: &[u8; BLOCK]) -> u64 {
 
 /// Whether a text needs no escape inside a string.
 pub(in crate::pipeline) fn is_plain(text: &[u8]) -> bool {
-    let (vectors, rest) = text.as_chunks();
-    let mut last = [b' '; LANES];
-    last[..rest.len()].copy_from_slice(rest);
-    vectors
-        .iter()
-        .chain([&last])
-        .all(|bytes| specials_of(bytes) == 0)
+    all_vectors(text, |bytes| specials_of(bytes) == 0)
+}
+
+/// Whether bytes are printable ASCII that can stand between quotes as it is.
+pub(in crate::pipeline) fn is_plain_ascii(bytes: &[u8]) -> bool {
+    let is_ascii = |bytes: &[u8; LANES]| u8x16::new(*bytes).to_bitmask() == 0;
+    all_vectors(bytes, |bytes| specials_of(bytes) == 0 && is_ascii(bytes))
+}
+
+/// Whether something holds for all bytes of a text; it is asked for some of them twice, and for spaces.
+#[inline(always)]
+fn all_vectors(text: &[u8], holds: impl Fn(&[u8; LANES]) -> bool) -> bool {
+    if let Some(last) = text.last_chunk() {
+        return text.as_chunks().0.iter().chain([last]).all(holds);
+    }
+    let mut padded = [b' '; LANES];
+    padded[..text.len()].copy_from_slice(text);
+    holds(&padded)
 }
 
 #[inline(always)]
