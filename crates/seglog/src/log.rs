@@ -152,8 +152,7 @@ impl Log {
 
     /// All segments, oldest first.
     pub fn segments(&self) -> Vec<Segment> {
-        let active = self.active.iter().map(|active| &active.segment);
-        self.sealed.iter().chain(active).cloned().collect()
+        self.segments_from(0).cloned().collect()
     }
 
     /// Gives back the space of sealed segments whose events are all below `position`, which must be durably so. Their
@@ -271,16 +270,16 @@ impl Log {
         Ok(())
     }
 
-    /// How many of these the active segment, in which the first one fits, can take in one write.
+    /// How many of these the active segment, for the first of which room was found, can take in one write.
     fn run_that_fits(&self, records: &[Record<'_>]) -> usize {
         let active = self.active.as_ref().expect("room was found in it");
         let left = self.room.left();
-        let mut bytes = 0;
+        let mut bytes = records[0].bytes();
         let fits = |record: &&Record<'_>| {
             bytes += record.bytes();
-            active.takes(bytes, self.options.segment_bytes) && active.growth(bytes) <= left
+            active.has_room(bytes, self.options.segment_bytes) && active.growth(bytes) <= left
         };
-        records.iter().take_while(fits).count()
+        1 + records[1..].iter().take_while(fits).count()
     }
 
     fn write_run(

@@ -7,7 +7,7 @@ mod state;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::folder::{Entry, File, Folder, Mode};
 use file::MemoryFile;
@@ -18,6 +18,8 @@ use state::{Contents, EIO, EMFILE, Random, Renaming, State, apply};
 pub struct MemoryFolder {
     path: PathBuf,
     state: Arc<Mutex<State>>,
+    /// Whether syncs wait, and who is to be told when they go on.
+    syncs_wait: Arc<(Mutex<bool>, Condvar)>,
 }
 
 impl Default for MemoryFolder {
@@ -25,6 +27,7 @@ impl Default for MemoryFolder {
         Self {
             path: PathBuf::from("/in-memory"),
             state: Arc::default(),
+            syncs_wait: Arc::default(),
         }
     }
 }
@@ -44,6 +47,20 @@ impl MemoryFolder {
     /// Syncs fail after so many that succeed.
     pub fn fail_syncs_after(&self, syncs: u64) {
         self.lock().faults.syncs_left = Some(syncs);
+    }
+
+    /// Syncs of files wait, or go on.
+    pub fn hold_syncs(&self, hold: bool) {
+        let (waits, changed) = &*self.syncs_wait;
+        *waits.lock().unwrap_or_else(PoisonError::into_inner) = hold;
+        changed.notify_all();
+    }
+
+    fn until_syncs_go_on(&self) {
+        let (waits, changed) = &*self.syncs_wait;
+        let waits = waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone_on = changed.wait_while(waits, |waits| *waits);
+        drop(gone_on);
     }
 
     /// Whether the process has no handle left for another open file.
@@ -66,6 +83,7 @@ impl MemoryFolder {
         Self {
             path: self.path.clone(),
             state: Arc::new(Mutex::new(copy)),
+            ..Self::default()
         }
     }
 

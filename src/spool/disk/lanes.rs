@@ -174,10 +174,18 @@ impl Lanes {
         self.ages.forget_below(self.acked.low());
     }
 
-    pub(super) fn note_newest(&mut self, newest: &Segment) {
-        match self.segments.last_mut() {
-            Some(last) if last.generation == newest.generation => last.clone_from(newest),
-            _ => self.segments.push(newest.clone()),
+    /// The generation of the newest segment that is known; 0 when none is.
+    pub(super) fn newest_generation(&self) -> u64 {
+        self.segments.last().map_or(0, |last| last.generation)
+    }
+
+    /// The newest known segment as it is now, and those behind it.
+    pub(super) fn note_newest<'a>(&mut self, segments: impl Iterator<Item = &'a Segment>) {
+        for segment in segments {
+            match self.segments.last_mut() {
+                Some(last) if last.generation == segment.generation => last.clone_from(segment),
+                _ => self.segments.push(segment.clone()),
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use seglog::{Acked, Folder, Place, Segment};
+use seglog::{Acked, Folder, Log, Place};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -132,11 +132,11 @@ impl Shared {
     }
 
     /// Requests that were committed, with their places.
-    pub(super) fn publish(&self, committed: &[(Request, Place)], newest: Option<&Segment>) {
+    pub(super) fn publish(&self, committed: &[(Request, Place)], log: &Log) {
         let mut lanes = self.lanes();
-        if let Some(newest) = newest {
-            lanes.note_newest(newest);
-        }
+        // A group can go over several: whoever reads behind it must know them all, or takes what is in them for lost.
+        let newest = lanes.newest_generation();
+        lanes.note_newest(log.segments_from(newest));
         let now = now_millis();
         let mut wakes = Wakes::default();
         for (request, place) in committed {

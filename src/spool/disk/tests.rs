@@ -6,6 +6,7 @@ mod random;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use seglog::Folder;
 use seglog::testing::MemoryFolder;
 use tokio::time::Instant;
@@ -160,6 +161,37 @@ async fn a_feed_that_lags_reads_the_disk_in_order_and_catches_up() {
     }
     seen.extend(texts(&lease_all(&opened.spool).await));
     assert_eq!(seen, numbers(0..700));
+    opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn a_feed_that_lags_reads_groups_that_go_over_several_segments() {
+    let folder = MemoryFolder::default();
+    let options = SpoolOptions {
+        tail_bytes: 1,
+        max_bytes: 64 * 1024 * 1024,
+        ..OPTIONS
+    };
+    let opened = open_with(&folder, options);
+    let filler = "x".repeat(1000);
+    let events: Vec<String> = (0..200)
+        .map(|number| format!("{number} {filler}"))
+        .collect();
+    let mut seen = Vec::new();
+    for round in events.chunks(50) {
+        let live: Vec<[&str; 1]> = round.iter().map(|event| [event.as_str()]).collect();
+        let appends = live.iter().map(|live| opened.append(live, &[]));
+        // The writer finds most of them when it has committed the first.
+        folder.hold_syncs(true);
+        let go_on = async { folder.hold_syncs(false) };
+        let (appended, ()) = tokio::join!(biased; join_all(appends), go_on);
+        for appended in appended {
+            appended.unwrap();
+        }
+        seen.extend(texts(&lease_all(&opened.spool).await));
+    }
+    assert_eq!(opened.telemetry.books().lost, 0);
+    assert_eq!(seen, events);
     opened.spool.close().await;
 }
 

@@ -99,7 +99,7 @@ impl Writer {
             let all = placed.into_iter().map(|(request, _)| request);
             return refuse(all.chain(no_room), AppendError::Failed);
         }
-        self.shared.publish(&placed, self.log.active_segment());
+        self.shared.publish(&placed, &self.log);
         self.count(&placed);
         for (request, _) in placed {
             accept(request);

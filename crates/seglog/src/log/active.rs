@@ -39,11 +39,16 @@ impl Active {
         Ok(Self { segment, file })
     }
 
-    /// Whether records of so many bytes together belong into this segment: they fit, or they are one that fits in none.
+    /// Whether a record of so many bytes belongs into this segment: it fits, or it fits in none.
     pub(super) fn takes(&self, bytes: u64, segment_bytes: u64) -> bool {
         let is_new = self.segment.used_bytes == HEADER_BYTES as u64;
         let is_outsize = HEADER_BYTES as u64 + bytes > segment_bytes;
-        self.segment.used_bytes + bytes <= segment_bytes || (is_new && is_outsize)
+        self.has_room(bytes, segment_bytes) || (is_new && is_outsize)
+    }
+
+    /// Whether records of so many bytes together fit into this segment.
+    pub(super) fn has_room(&self, bytes: u64, segment_bytes: u64) -> bool {
+        self.segment.used_bytes + bytes <= segment_bytes
     }
 
     /// By how much the file becomes longer when so many bytes are written to it.

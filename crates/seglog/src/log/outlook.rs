@@ -17,6 +17,14 @@ impl Log {
         self.active.as_ref().map(|active| &active.segment)
     }
 
+    /// The segments from a generation on, oldest first.
+    pub fn segments_from(&self, generation: u64) -> impl Iterator<Item = &Segment> {
+        let before = |segment: &Segment| segment.generation < generation;
+        let at = self.sealed.partition_point(before);
+        let active = self.active_segment().filter(|active| !before(active));
+        self.sealed.range(at..).chain(active)
+    }
+
     /// By how much the files may still grow.
     pub fn room(&self) -> u64 {
         self.room.left()

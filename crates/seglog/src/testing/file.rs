@@ -92,6 +92,7 @@ impl File for MemoryFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.folder.until_syncs_go_on();
         let mut state = self.living()?;
         match &mut state.faults.syncs_left {
             Some(0) => return Err(io::Error::from_raw_os_error(EIO)),
