@@ -4,7 +4,7 @@ use seglog::testing::MemoryFolder;
 use seglog::{Checkpoint, Checksum, Folder, Log, OpenError, Opened, Options, Record, Refused};
 
 use crate::support::{
-    OPTIONS, Read, append, checkpoint, open, open_with, read_between, shared, taken,
+    OPTIONS, Read, append, append_group, checkpoint, open, open_with, read_between, shared, taken,
 };
 
 fn try_open(folder: &MemoryFolder) -> Result<Opened, OpenError> {
@@ -58,6 +58,31 @@ fn a_record_longer_than_a_segment_gets_one_of_its_own() {
         append(&mut opened.log, 1, &vec![1; 20_000]),
         Err(Refused::TooLarge)
     );
+}
+
+#[test]
+fn a_group_longer_than_a_segment_goes_over_several() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    append(&mut opened.log, 1, &[0; 500]).unwrap();
+    let known = opened.log.segments()[0].generation;
+    let group: Vec<(u32, &[u8])> = vec![(1, &[1; 200]); 20];
+    assert!(
+        append_group(&mut opened.log, &group)
+            .iter()
+            .all(Result::is_ok)
+    );
+    opened.log.sync().unwrap();
+    assert_eq!(read_all(&folder, &opened.log, 100).len(), 21);
+    let segments = opened.log.segments();
+    assert!(segments.len() > 3);
+    assert!(
+        segments
+            .iter()
+            .all(|segment| segment.used_bytes <= OPTIONS.segment_bytes)
+    );
+    let later: Vec<_> = opened.log.segments_from(known + 1).cloned().collect();
+    assert_eq!(later, segments[1..]);
 }
 
 #[test]
