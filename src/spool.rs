@@ -193,7 +193,7 @@ impl Spool {
     /// Why a request with a body of so many bytes would be refused now, as far as that can be told before it is read.
     pub fn refuses(&self, body_bytes: u64) -> Option<AppendError> {
         match &self.store {
-            Store::Memory(_) => None,
+            Store::Memory(memory) => memory.refuses(body_bytes),
             Store::Disk(disk) => disk.refuses(body_bytes),
         }
     }

@@ -130,7 +130,7 @@ mod tests {
 
     fn batches(acknowledge: Acknowledge) -> (Batches, Spool) {
         let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));
-        let spool = Spool::in_memory(1000, acknowledge, telemetry);
+        let spool = Spool::in_memory(100_000, acknowledge, telemetry);
         let limits = LeaseLimits {
             max_events: 1000,
             max_bytes: 1000,

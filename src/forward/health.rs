@@ -161,8 +161,9 @@ impl Health {
     fn rest(&mut self, failing: Failing, now: Instant, dice: f64) {
         self.rests = self.rests.saturating_add(1).max(failing.round);
         let rest = match failing.after {
-            Some(after) => after,
-            None => self.backoff.pause(self.rests, dice),
+            Some(after) if !after.is_zero() => after,
+            // "At once" was heeded already: it has failed again and again since, and would be asked without a pause for ever.
+            _ => self.backoff.pause(self.rests, dice),
         };
         self.is_lasting = self.rests > 1 || failing.is_certain || rest >= LASTING;
         self.enter(State::Open { until: now + rest });
@@ -251,6 +252,23 @@ mod tests {
         let probe = health.begin(now).unwrap();
         health.works(probe);
         go_down(&mut health, now);
+        assert_eq!(health.admits(now), Admits::NotBefore(now + INITIAL));
+    }
+
+    #[test]
+    fn one_that_asks_for_no_rest_and_fails_on_gets_one() {
+        let now = Instant::now();
+        let mut health = health();
+        let at_once = Failing {
+            after: Some(Duration::ZERO),
+            ..Failing::default()
+        };
+        for _ in 1..FAILURES_THAT_OPEN {
+            let ticket = health.begin(now).unwrap();
+            assert_eq!(health.failed(ticket, at_once, now, DICE), Change::Nothing);
+        }
+        let ticket = health.begin(now).unwrap();
+        assert_eq!(health.failed(ticket, at_once, now, DICE), Change::WentDown);
         assert_eq!(health.admits(now), Admits::NotBefore(now + INITIAL));
     }
 

@@ -1,7 +1,7 @@
 //! What a connection is doing, and since when: the clocks of its time limits. Written where it happens (the stream,
 //! the service), read by the connection's task. Atomics only.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -79,6 +79,8 @@ pub(super) struct Activity {
     written: AtomicU64,
     /// With HTTP/2 the streams come and go within one head or body of the connection.
     is_multiplexed: bool,
+    /// Whether the connection is to end when its answers are out.
+    is_dismissed: AtomicBool,
     /// Milliseconds since `opened` at which each large answer went out that the client has not taken yet; only with
     /// HTTP/2, where a client can be busy and leave one lying for ever.
     untaken: Mutex<Vec<u64>>,
@@ -93,6 +95,7 @@ impl Activity {
             requests: AtomicUsize::new(0),
             written: AtomicU64::new(0),
             is_multiplexed,
+            is_dismissed: AtomicBool::new(false),
             untaken: Mutex::default(),
         }
     }
@@ -100,6 +103,16 @@ impl Activity {
     /// Whether it is one of HTTP/2.
     pub(super) fn is_multiplexed(&self) -> bool {
         self.is_multiplexed
+    }
+
+    /// Ends the connection when its answers are out. With HTTP/1 an answer can say so itself.
+    pub(super) fn dismiss(&self) {
+        self.is_dismissed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was dismissed.
+    pub(super) fn is_dismissed(&self) -> bool {
+        self.is_dismissed.load(Ordering::Relaxed)
     }
 
     /// Bytes came in.

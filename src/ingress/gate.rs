@@ -126,6 +126,8 @@ impl Gate {
         let asked = route(request.method(), request.uri().path());
         let (parts, incoming) = request.into_parts();
         let version = parts.version;
+        // With HTTP/1 hyper sees to it.
+        let is_bare = version == Version::HTTP_2 && parts.method == Method::HEAD;
         // What a client sends ahead into a tunnel that it does not get is no request.
         let is_tunnel = parts.method == Method::CONNECT;
         let policy = self.policy();
@@ -156,6 +158,9 @@ impl Gate {
             permission.say(response.headers_mut());
         }
         self.say_if_closing(client, version, &mut response);
+        if is_bare {
+            response = without_content(response);
+        }
         let status = response.status().as_u16();
         let (took, wire_bytes) = (began.elapsed(), body.bytes as u64);
         self.telemetry
@@ -228,12 +233,18 @@ impl Gate {
     }
 
     /// Says `Connection: close` where the connection will be closed: bytes of the body are still to come, it is one
-    /// of the reserve, or the server is about to stop.
+    /// of the reserve, or the server is about to stop. HTTP/2 has no such header: there the connection itself is told.
     fn say_if_closing(&self, client: &Client, version: Version, response: &mut Response) {
-        let is_unread = client.leaves_bytes_unread.load(Ordering::Relaxed);
         let is_refused_reserve = client.is_reserve && !response.status().is_success();
+        if version == Version::HTTP_2 {
+            if is_refused_reserve {
+                client.activity.dismiss();
+            }
+            return;
+        }
+        let is_unread = client.leaves_bytes_unread.load(Ordering::Relaxed);
         let is_ending = self.lifecycle.phase() >= Phase::Draining;
-        if version < Version::HTTP_2 && (is_unread || is_refused_reserve || is_ending) {
+        if is_unread || is_refused_reserve || is_ending {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
@@ -248,6 +259,16 @@ fn guarded(client: &Client, version: Version, response: Response) -> Response {
     } else {
         response
     }
+}
+
+/// The answer to HEAD: with the length that its content would have, and without it (RFC 9110, 9.3.2).
+fn without_content(response: Response) -> Response {
+    let (mut parts, content) = response.into_parts();
+    let length = parts.headers.entry(header::CONTENT_LENGTH);
+    if let Some(bytes) = content.size_hint().exact() {
+        length.or_insert(bytes.into());
+    }
+    Response::from_parts(parts, Body::empty())
 }
 
 /// The first row that fits decides.

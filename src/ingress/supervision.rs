@@ -101,15 +101,18 @@ pub(super) async fn supervise(
         if phase >= Phase::Stopped {
             return Poll::Ready(Some(End::Stopped));
         }
-        if phase >= Phase::Closing && closing_since.is_none() {
-            conn.close();
-            closing_since = Some(Instant::now());
-        }
         loop {
             match conn.poll_serve(cx) {
                 Poll::Ready(Ok(())) => return Poll::Ready(Some(End::Served)),
                 Poll::Ready(Err(_)) => return Poll::Ready(Some(End::Faulty)),
                 Poll::Pending => {}
+            }
+            // Not before what has come was looked at: a request among it gets its answer.
+            let is_to_end = phase >= Phase::Closing || activity.is_dismissed();
+            if is_to_end && closing_since.is_none() {
+                conn.close();
+                closing_since = Some(Instant::now());
+                continue;
             }
             let doing = activity.doing();
             let deadline = match (doing, closing_since) {

@@ -11,7 +11,7 @@ use super::fields::Found;
 use super::letter;
 use super::scan::{Kind, Scanned, Scanner};
 use super::source_key::RecentSources;
-use super::splice::{EventText, Marks};
+use super::splice::{EventText, MARKS_ROOM, Marks};
 use super::{DecodeError, Rejected, validate, violations};
 use crate::budget::Reservation;
 use crate::config::OnInvalid;
@@ -20,6 +20,9 @@ use crate::event::{Envelope, LINE_END, Origin, Violation};
 use buffers::{lines, make_room};
 pub(super) use context::{Context, EnvelopeLimits, Invalid};
 use source_counts::{CountsMark, SourceCounts};
+
+/// So much of a body may stand around its only event.
+const WHITE_SPACE: usize = 64;
 
 /// Room for what stands around an event in a letter.
 const LETTER_ROOM: usize = 256;
@@ -152,7 +155,7 @@ impl<'a> EnvelopeBuilder<'a> {
         marks: Marks<'_>,
     ) -> Result<(), DecodeError> {
         let added = self.context.additions.size();
-        self.guess_size(scanned.span.len(), added);
+        self.guess_size(scanned.span.len());
         let size = scanned.span.len() + added + violations::room(marks.violations);
         make_room(
             &mut self.live,
@@ -245,16 +248,18 @@ impl<'a> EnvelopeBuilder<'a> {
 
     /// Reserves, at the first event, what the whole envelope will take if the others are like it: growing by
     /// doubling would copy everything again and again.
-    fn guess_size(&mut self, event_bytes: usize, added: usize) {
+    fn guess_size(&mut self, event_bytes: usize) {
         if self.live.capacity() > 0 {
             return;
         }
-        let events = self.context.body_bytes / event_bytes.max(1) + 1;
-        let events = events.min(self.context.limits.max_events);
-        let guess = self
-            .context
-            .body_bytes
-            .saturating_add(events.saturating_mul(added));
+        let body_bytes = self.context.body_bytes;
+        // An event alone is one and not two, for a line end behind it.
+        let others = body_bytes
+            .saturating_sub(event_bytes + WHITE_SPACE)
+            .div_ceil(event_bytes.max(1));
+        let events = (others + 1).min(self.context.limits.max_events);
+        let added = events.saturating_mul(self.context.additions.usual_size());
+        let guess = body_bytes.saturating_add(added) + MARKS_ROOM;
         let max_bytes = self.context.limits.max_bytes;
         // A guess that finds no room is no reason to refuse: the first event may be an unusual one.
         let _without = make_room(

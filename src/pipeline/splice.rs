@@ -18,7 +18,7 @@ use crate::event::{LINE_END, Violation};
 use rewrite::Rewrite;
 
 /// Room for tags and the like; a guess that only saves growing the buffer later.
-const MARKS_ROOM: usize = 128;
+pub(super) const MARKS_ROOM: usize = 128;
 
 /// Slots of the members that may need a repair.
 #[derive(Clone, Copy, Debug)]
@@ -109,9 +109,14 @@ impl<'a> Additions<'a> {
         }
     }
 
-    /// Bytes that splicing adds to an event, at most.
+    /// Bytes that splicing adds to most events.
+    pub(super) fn usual_size(&self) -> usize {
+        self.members.len() + LINE_END.len()
+    }
+
+    /// Bytes that splicing adds to an event, about at most.
     pub(super) fn size(&self) -> usize {
-        self.members.len() + LINE_END.len() + MARKS_ROOM
+        self.usual_size() + MARKS_ROOM
     }
 
     /// Writes the event, enriched, on one line, without a line end.

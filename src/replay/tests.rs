@@ -17,6 +17,9 @@ const ALL: LeaseLimits = LeaseLimits {
 };
 
 /// A replayer that runs.
+/// Bytes of a spool that has room for one of the events here, and not for two.
+const ROOM_FOR_ONE: usize = 856;
+
 struct Running {
     folder: TempDir,
     shared: Arc<Shared>,
@@ -123,8 +126,7 @@ async fn letters_leave_the_shelf_once_the_spool_has_them() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_sent_before_a_long_wait_leaves_the_shelf_meanwhile() {
-    // Room for one event, and not for two.
-    let running = Running::start(600, 3);
+    let running = Running::start(ROOM_FOR_ONE, 3);
     running.ask_for_replay();
     for left in [&[2, 3][..], &[3], &[]] {
         running.until(|running| running.letters() == left).await;
@@ -141,7 +143,7 @@ async fn what_was_sent_before_a_long_wait_leaves_the_shelf_meanwhile() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_spool_can_never_hold_stays_and_the_others_go() {
-    let running = Running::start(600, 2);
+    let running = Running::start(ROOM_FOR_ONE, 2);
     let long = format!("{{\"text\":\"{}\"}}", "x".repeat(700));
     let rejected = UndeliverableEvent {
         position: 7,
@@ -169,7 +171,7 @@ async fn what_the_spool_can_never_hold_stays_and_the_others_go() {
 
 #[tokio::test(start_paused = true)]
 async fn an_interrupted_replay_leaves_its_request_and_the_rest() {
-    let running = Running::start(600, 3);
+    let running = Running::start(ROOM_FOR_ONE, 3);
     running.ask_for_replay();
     let (events, _parts) = running.lease().await;
     assert_eq!(events, 1);

@@ -56,6 +56,12 @@ impl MemorySpool {
         }
     }
 
+    /// Why an envelope whose body has so many bytes would be refused now, as far as that can be told beforehand.
+    pub(super) fn refuses(&self, body_bytes: u64) -> Option<AppendError> {
+        self.queue
+            .refuses(usize::try_from(body_bytes).unwrap_or(usize::MAX))
+    }
+
     pub(super) async fn lease(&self, limits: LeaseLimits) -> Vec<Part> {
         let _turn = self.gathering.lock().await;
         loop {

@@ -1,9 +1,10 @@
 //! More connections than there is room for: health checks get through, others are told, and nothing has to be restarted.
 
 use crate::support::client::{Connection, JSON};
-use crate::support::eventually;
 use crate::support::fake_broker::FakeBroker;
+use crate::support::http2_client::{Http2Client, post, send};
 use crate::support::test_app::TestApp;
+use crate::support::{eventually, in_time};
 
 /// How many connections are accepted beyond `server.max_connections`.
 const RESERVE: usize = 64;
@@ -82,6 +83,38 @@ async fn a_storm_of_connections_that_come_and_go_leaves_nothing_behind() {
         (app.post("/", &[JSON], "{}").await.status == 200).then_some(())
     })
     .await;
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 1);
+}
+
+#[tokio::test]
+async fn a_busy_http2_connection_beyond_the_most_is_refused_and_closed() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "[server]\nmax_connections = 1").await;
+    let mut first = app.connect().await;
+    assert_eq!(first.request("GET", "/live", &[], "").await.status, 200);
+    let health = || {
+        let request = http::Request::get("http://logs.example/health");
+        request.body(http_body_util::Full::default()).unwrap()
+    };
+    let client = Http2Client::open(app.public()).await;
+    for _ in 0..3 {
+        assert_eq!(client.request(health()).await.status, 200);
+    }
+    let refused = client.request(post("/", "application/json", "{}")).await;
+    assert_eq!(
+        (refused.status, refused.problem_code().as_str()),
+        (503, "overloaded")
+    );
+    // However often it asks: silence alone would close it too.
+    in_time("the connection to be closed", async {
+        while send(client.sender(), health()).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    app.until_connections(1).await;
+    assert_eq!(first.request("POST", "/", &[JSON], "{}").await.status, 200);
     app.finish().await;
     assert_eq!(broker.delivered().len(), 1);
 }

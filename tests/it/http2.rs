@@ -69,6 +69,33 @@ async fn health_and_refusals_are_answered_as_over_http1() {
 }
 
 #[tokio::test]
+async fn the_answer_to_head_has_no_content() {
+    let app = TestApp::start("").await;
+    let client = Http2Client::open(app.public()).await;
+    for (target, status) in [
+        ("/", 200),
+        ("/health", 200),
+        ("/v1/events", 405),
+        ("/openapi.yaml", 405),
+        ("/v1/none", 404),
+    ] {
+        let request = Request::head(format!("http://logs.example{target}"));
+        let answer = client.request(request.body(Full::default()).unwrap()).await;
+        assert_eq!(
+            (answer.status, answer.body.as_slice()),
+            (status, &b""[..]),
+            "{target}"
+        );
+        if status >= 400 {
+            let length = answer.header("content-length").unwrap();
+            assert!(length.parse::<u64>().unwrap() > 0, "{target}: {length}");
+        }
+    }
+    assert_eq!(get(&client, "/live").await.status, 200);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_body_larger_than_the_window_is_taken_and_one_larger_than_allowed_refused() {
     let broker = FakeBroker::start();
     let app = TestApp::start_with(&broker, "[ingest]\nmax_content_length = '2MiB'").await;

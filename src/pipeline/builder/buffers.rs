@@ -9,7 +9,7 @@ use crate::pipeline::DecodeError;
 /// The events of a full buffer.
 pub(super) fn lines(mut bytes: Vec<u8>, count: usize) -> Lines {
     // The guess can be far off, and an envelope may wait in the spool for long.
-    if bytes.capacity() - bytes.len() > bytes.len() / 2 + 1024 {
+    if bytes.capacity() - bytes.len() > bytes.len() / 4 + 256 {
         bytes.shrink_to_fit();
     }
     Lines {

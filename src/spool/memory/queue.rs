@@ -46,6 +46,9 @@ struct Entry {
     watched: Option<oneshot::Sender<()>>,
 }
 
+/// About what an envelope takes beside its text: it counts, for events can be short.
+pub(super) const ENTRY_BYTES: usize = 256;
+
 /// What came of a withdrawal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Withdrawn {
@@ -103,7 +106,7 @@ impl Queue {
         envelope: Envelope,
         watched: Option<oneshot::Sender<()>>,
     ) -> Result<Position, AppendError> {
-        let bytes = envelope.size();
+        let bytes = envelope.size() + ENTRY_BYTES;
         let mut state = self.lock();
         self.find_room(&mut state, bytes)?;
         let first = state.next;
@@ -131,22 +134,37 @@ impl Queue {
         Ok(first)
     }
 
+    /// Why an envelope of so many bytes or more would be refused now.
+    pub(super) fn refuses(&self, bytes: usize) -> Option<AppendError> {
+        let mut state = self.lock();
+        let refused = self.refusal(&state, bytes);
+        if refused.is_some_and(is_full) {
+            state.refused_bytes = Some(bytes);
+        }
+        refused
+    }
+
     fn find_room(&self, state: &mut State, bytes: usize) -> Result<(), AppendError> {
+        let refused = self.refusal(state, bytes);
+        match refused {
+            None => state.refused_bytes = None,
+            Some(refused) if is_full(refused) => state.refused_bytes = Some(bytes),
+            Some(_) => {}
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    fn refusal(&self, state: &State, bytes: usize) -> Option<AppendError> {
         if bytes > self.max_bytes {
-            return Err(AppendError::TooLarge {
+            return Some(AppendError::TooLarge {
                 bytes,
                 max_bytes: self.max_bytes,
                 key: "spool.memory_bytes",
             });
         }
-        if state.bytes + bytes > self.max_bytes {
-            state.refused_bytes = Some(bytes);
-            return Err(AppendError::Full {
-                retry_after: FULL_RETRY_AFTER,
-            });
-        }
-        state.refused_bytes = None;
-        Ok(())
+        (state.bytes + bytes > self.max_bytes).then_some(AppendError::Full {
+            retry_after: FULL_RETRY_AFTER,
+        })
     }
 
     /// Resolves when so many events, or bytes of them, can be leased.
@@ -207,7 +225,7 @@ impl Queue {
         entry.events -= withdrawn;
         entry.watched = None;
         let (origin, under_way) = (entry.origin, entry.events);
-        let sources = std::mem::take(&mut entry.sources);
+        let sources = first_of(std::mem::take(&mut entry.sources), under_way as u64);
         self.finish_if_done(guard, first);
         if under_way > 0 {
             self.count_accepted(origin, under_way, &sources);
@@ -276,4 +294,19 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The counts of so many events. Which source each of them is from nobody knows any more where there are several.
+fn first_of(mut sources: Vec<SourceCount>, events: u64) -> Vec<SourceCount> {
+    let mut left = events;
+    for count in &mut sources {
+        count.events = count.events.min(left);
+        left -= count.events;
+    }
+    sources.retain(|count| count.events > 0);
+    sources
+}
+
+fn is_full(refused: AppendError) -> bool {
+    matches!(refused, AppendError::Full { .. })
 }

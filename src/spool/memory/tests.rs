@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::queue::ENTRY_BYTES;
 use crate::spool::samples::envelope;
 use crate::spool::{Acknowledge, AppendError, LeaseLimits, Spool};
 use crate::telemetry::{Output, Telemetry};
@@ -31,7 +32,7 @@ fn in_a_while() -> Instant {
 
 #[tokio::test]
 async fn leases_keep_the_order_and_obey_the_limits() {
-    let (spool, _) = spool(1000, Acknowledge::Queued);
+    let (spool, _) = spool(100_000, Acknowledge::Queued);
     for live in [&["1", "2", "3"][..], &["4"], &["5", "6"]] {
         spool
             .append(envelope(live, &[]), in_a_while())
@@ -57,7 +58,7 @@ async fn leases_keep_the_order_and_obey_the_limits() {
 
 #[tokio::test]
 async fn a_lease_never_exceeds_its_bytes_but_for_one_event_alone() {
-    let (spool, _) = spool(1000, Acknowledge::Queued);
+    let (spool, _) = spool(100_000, Acknowledge::Queued);
     spool
         .append(envelope(&["1", "22222222", "3"], &[]), in_a_while())
         .await
@@ -74,7 +75,7 @@ async fn a_lease_never_exceeds_its_bytes_but_for_one_event_alone() {
 
 #[tokio::test]
 async fn full_refuses_until_there_is_room_again() {
-    let (spool, _) = spool(10, Acknowledge::Queued);
+    let (spool, _) = spool(ENTRY_BYTES + 10, Acknowledge::Queued);
     spool
         .append(envelope(&["12345"], &[]), in_a_while())
         .await
@@ -95,8 +96,8 @@ async fn full_refuses_until_there_is_room_again() {
     assert_eq!(
         too_large,
         Err(AppendError::TooLarge {
-            bytes: 11,
-            max_bytes: 10,
+            bytes: ENTRY_BYTES + 11,
+            max_bytes: ENTRY_BYTES + 10,
             key: "spool.memory_bytes",
         })
     );
@@ -104,7 +105,7 @@ async fn full_refuses_until_there_is_room_again() {
 
 #[tokio::test]
 async fn delivered_is_answered_when_events_and_letters_are_acked() {
-    let (spool, telemetry) = spool(1000, Acknowledge::Delivered);
+    let (spool, telemetry) = spool(100_000, Acknowledge::Delivered);
     let append = spool.append(envelope(&["1", "2"], &["letter"]), in_a_while());
     let deliver = async {
         let letter = spool.lease_letters(limits(10, 1000)).await.remove(0);
@@ -122,7 +123,7 @@ async fn delivered_is_answered_when_events_and_letters_are_acked() {
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_withdraws_what_is_not_under_way() {
-    let (spool, telemetry) = spool(1000, Acknowledge::Delivered);
+    let (spool, telemetry) = spool(100_000, Acknowledge::Delivered);
     let soon = Instant::now() + Duration::from_secs(1);
     let append = spool.append(envelope(&["1", "2", "3"], &["letter"]), soon);
     let (answer, leased) = tokio::join!(append, spool.lease(limits(1, 100)));
@@ -137,7 +138,7 @@ async fn a_timeout_withdraws_what_is_not_under_way() {
 
 #[tokio::test(start_paused = true)]
 async fn linger_waits_for_a_fuller_batch_and_no_longer() {
-    let (spool, _) = spool(1000, Acknowledge::Queued);
+    let (spool, _) = spool(100_000, Acknowledge::Queued);
     let begun = Instant::now();
     let lingering = LeaseLimits {
         linger: Duration::from_millis(5),
@@ -167,7 +168,7 @@ async fn linger_waits_for_a_fuller_batch_and_no_longer() {
 
 #[tokio::test]
 async fn drained_resolves_when_the_last_event_is_acked() {
-    let (spool, _) = spool(1000, Acknowledge::Queued);
+    let (spool, _) = spool(100_000, Acknowledge::Queued);
     spool.drained().await;
     spool
         .append(envelope(&["1"], &[]), in_a_while())
@@ -179,7 +180,7 @@ async fn drained_resolves_when_the_last_event_is_acked() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_is_never_empty_even_if_all_is_withdrawn_while_it_lingers() {
-    let (spool, _) = spool(1000, Acknowledge::Delivered);
+    let (spool, _) = spool(100_000, Acknowledge::Delivered);
     let lingering = LeaseLimits {
         linger: Duration::from_millis(5),
         ..limits(10, 1000)
@@ -204,7 +205,7 @@ async fn a_lease_is_never_empty_even_if_all_is_withdrawn_while_it_lingers() {
 #[tokio::test(start_paused = true)]
 async fn an_ack_at_the_deadline_is_a_delivery_and_counts_once() {
     for is_older_one_open in [false, true] {
-        let (spool, telemetry) = spool(1000, Acknowledge::Delivered);
+        let (spool, telemetry) = spool(100_000, Acknowledge::Delivered);
         let older = envelope(if is_older_one_open { &["0"] } else { &[] }, &[]);
         let older = spool.append(older, in_a_while());
         let deadline = Instant::now() + Duration::from_secs(1);
@@ -227,7 +228,7 @@ async fn an_ack_at_the_deadline_is_a_delivery_and_counts_once() {
 
 #[tokio::test(start_paused = true)]
 async fn withdrawn_envelopes_leave_nothing_behind_while_an_older_one_is_leased() {
-    let (spool, _) = spool(1000, Acknowledge::Delivered);
+    let (spool, _) = spool(100_000, Acknowledge::Delivered);
     let older = spool.append(
         envelope(&["0"], &[]),
         Instant::now() + Duration::from_secs(3600),
