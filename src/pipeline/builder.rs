@@ -17,7 +17,7 @@ use crate::budget::Reservation;
 use crate::config::OnInvalid;
 use crate::event::{Envelope, LINE_END, Origin, Violation};
 
-use buffers::{lines, make_room};
+use buffers::{Bound, lines, make_room};
 pub(super) use context::{Context, EnvelopeLimits, Invalid};
 use source_counts::{CountsMark, SourceCounts};
 
@@ -157,12 +157,8 @@ impl<'a> EnvelopeBuilder<'a> {
         let added = self.context.additions.size();
         self.guess_size(scanned.span.len());
         let size = scanned.span.len() + added + violations::room(marks.violations);
-        make_room(
-            &mut self.live,
-            size,
-            self.context.limits.max_bytes,
-            self.reservation,
-        )?;
+        let bound = self.bound_beside(&self.dead);
+        make_room(&mut self.live, size, bound, self.reservation)?;
         let event = EventText {
             text,
             scanned,
@@ -185,12 +181,8 @@ impl<'a> EnvelopeBuilder<'a> {
             + self.context.additions.size()
             + LETTER_ROOM
             + violations::room(violations);
-        make_room(
-            &mut self.dead,
-            size,
-            self.context.limits.max_bytes,
-            self.reservation,
-        )?;
+        let bound = self.bound_beside(&self.live);
+        make_room(&mut self.dead, size, bound, self.reservation)?;
         let event = EventText {
             text,
             scanned,
@@ -260,14 +252,18 @@ impl<'a> EnvelopeBuilder<'a> {
         let events = (others + 1).min(self.context.limits.max_events);
         let added = events.saturating_mul(self.context.additions.usual_size());
         let guess = body_bytes.saturating_add(added) + MARKS_ROOM;
-        let max_bytes = self.context.limits.max_bytes;
+        let bound = self.bound_beside(&self.dead);
+        let guess = guess.min(bound.max_bytes.saturating_sub(bound.elsewhere));
         // A guess that finds no room is no reason to refuse: the first event may be an unusual one.
-        let _without = make_room(
-            &mut self.live,
-            guess.min(max_bytes),
-            max_bytes,
-            self.reservation,
-        );
+        let _without = make_room(&mut self.live, guess, bound, self.reservation);
+    }
+
+    /// The bound of one buffer beside the other.
+    fn bound_beside(&self, other: &[u8]) -> Bound {
+        Bound {
+            max_bytes: self.context.limits.max_bytes,
+            elsewhere: other.len(),
+        }
     }
 
     fn reserve_scratch(&mut self, bytes: usize) -> Result<(), DecodeError> {

@@ -214,6 +214,16 @@ async fn a_queue_that_is_full() {
     assert_eq!(app.get("/ready").await.status, 503);
     assert_eq!(app.get("/ready").await.json()["status"], "spool_full");
     assert_eq!(app.get("/health").await.status, 200);
+    // Before a byte of the body was asked for.
+    for (bytes, status) in [(600, 503), (2000, 413)] {
+        let mut connection = app.connect().await;
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n";
+        connection
+            .send(format!("{head}Content-Length: {bytes}\r\n\r\n"))
+            .await;
+        assert_eq!(connection.answer().await.status, status);
+    }
+    assert_eq!(app.get("/ready").await.status, 503);
     let huge = format!("{{\"message\":\"{}\"}}", "x".repeat(2000));
     let answer = app.post("/", &[JSON], huge).await;
     expect(&answer, 413, "body_too_large");

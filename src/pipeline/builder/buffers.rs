@@ -18,19 +18,31 @@ pub(super) fn lines(mut bytes: Vec<u8>, count: usize) -> Lines {
     }
 }
 
+/// The most that the buffers of an envelope may hold together.
+#[derive(Clone, Copy)]
+pub(super) struct Bound {
+    pub(super) max_bytes: usize,
+    /// Bytes in the other buffers.
+    pub(super) elsewhere: usize,
+}
+
 /// Makes sure that `more` bytes fit without growing, and that what the buffer holds is reserved.
 pub(super) fn make_room(
     buffer: &mut Vec<u8>,
     more: usize,
-    max_bytes: usize,
+    bound: Bound,
     reservation: &mut Reservation,
 ) -> Result<(), DecodeError> {
+    let Bound {
+        max_bytes,
+        elsewhere,
+    } = bound;
     let needed = buffer.len() + more;
+    if needed.saturating_add(elsewhere) > max_bytes {
+        return Err(DecodeError::EnvelopeTooLarge { max_bytes });
+    }
     if needed <= buffer.capacity() {
         return Ok(());
-    }
-    if needed > max_bytes {
-        return Err(DecodeError::EnvelopeTooLarge { max_bytes });
     }
     let (held, before) = (buffer.len(), buffer.capacity());
     let mut enlarge = |capacity: usize| {

@@ -28,12 +28,8 @@ impl EnvelopeBuilder<'_> {
         self.check_count()?;
         let text = String::from_utf8_lossy(text);
         let size = string_len(&text) + MESSAGE_ROOM + self.context.additions.size();
-        make_room(
-            &mut self.live,
-            size,
-            self.context.limits.max_bytes,
-            self.reservation,
-        )?;
+        let bound = self.bound_beside(&self.dead);
+        make_room(&mut self.live, size, bound, self.reservation)?;
         let mut live = std::mem::take(&mut self.live);
         let start = live.len();
         push_message(&mut live, &text, tags);
@@ -84,12 +80,8 @@ impl EnvelopeBuilder<'_> {
             return self.tag_text(cut, text.len(), violations);
         }
         let size = string_len(cut) + LETTER_ROOM + violations::room(violations);
-        make_room(
-            &mut self.dead,
-            size,
-            self.context.limits.max_bytes,
-            self.reservation,
-        )?;
+        let bound = self.bound_beside(&self.live);
+        make_room(&mut self.dead, size, bound, self.reservation)?;
         letter::push_text(
             &mut self.dead,
             self.context.now,

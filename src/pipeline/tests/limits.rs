@@ -58,6 +58,38 @@ fn an_envelope_that_is_too_large_is_refused_whatever_made_it_large() {
 }
 
 #[test]
+fn events_and_dead_letters_count_together() {
+    let toml = "[ingest]\nmax_envelope_bytes = '64KiB'\n[validate]\nrequired = ['a']\n[enrich]\nheaders = false";
+    let sent = Sent::to_logstash(toml, JSON);
+    let text = "x".repeat(1000);
+    let good = format!("{{\"a\":\"{text}\"}}");
+    let bad = format!("{{\"b\":\"{text}\"}}");
+    assert!(sent.decode(good.repeat(40)).is_ok());
+    assert!(sent.decode(bad.repeat(40)).is_ok());
+    let error = sent.decode((good + &bad).repeat(40)).unwrap_err();
+    let max_bytes = 64 * 1024;
+    assert_eq!(error, DecodeError::EnvelopeTooLarge { max_bytes });
+}
+
+#[test]
+fn an_event_alone_takes_little_more_than_its_bytes() {
+    for body in [
+        "{\"a\":1}".to_owned(),
+        "{\"a\":1}\n".to_owned(),
+        format!("{{\"a\":\"{}\"}}", "x".repeat(600)),
+    ] {
+        let live = Sent::to_logstash("", JSON)
+            .decode(&body)
+            .unwrap()
+            .envelope
+            .live;
+        let taken = live.bytes.len();
+        let held = live.bytes.try_into_mut().unwrap().capacity();
+        assert!(held <= taken + taken / 4 + 256, "{held} for {taken}");
+    }
+}
+
+#[test]
 fn a_budget_that_is_used_up_refuses_and_one_byte_less_never_panics() {
     let bodies = [
         ("application/json", "{\"a\":1}".repeat(50)),

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::queue::ENTRY_BYTES;
+use crate::event::SourceCount;
 use crate::spool::samples::envelope;
 use crate::spool::{Acknowledge, AppendError, LeaseLimits, Spool};
-use crate::telemetry::{Output, Telemetry};
+use crate::telemetry::{Gauges, Output, Telemetry};
 
 fn spool(max_bytes: usize, acknowledge: Acknowledge) -> (Spool, Arc<Telemetry>) {
     let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));
@@ -125,12 +126,21 @@ async fn delivered_is_answered_when_events_and_letters_are_acked() {
 async fn a_timeout_withdraws_what_is_not_under_way() {
     let (spool, telemetry) = spool(100_000, Acknowledge::Delivered);
     let soon = Instant::now() + Duration::from_secs(1);
-    let append = spool.append(envelope(&["1", "2", "3"], &["letter"]), soon);
+    let known = |source: &str| telemetry.sources.number(source.as_bytes(), Vec::new);
+    let count = |source, events| SourceCount { source, events };
+    let mut envelope = envelope(&["1", "2", "3"], &["letter"]);
+    envelope.sources = vec![count(known("a"), 2), count(known("b"), 2)];
+    let append = spool.append(envelope, soon);
     let (answer, leased) = tokio::join!(append, spool.lease(limits(1, 100)));
     assert_eq!(answer, Err(AppendError::NotDelivered));
     assert_eq!(spool.status().events, 1);
     assert_eq!(telemetry.books().accepted, 1);
     assert_eq!(telemetry.books().received, 1);
+    let samples = telemetry.render(Gauges::default());
+    assert!(
+        samples.contains("headgate_source_events_total 1\n"),
+        "{samples}"
+    );
     spool.ack(&leased);
     assert_eq!(spool.status(), crate::spool::SpoolStatus::default());
     assert_eq!(telemetry.books().accepted, 1);
