@@ -4,6 +4,7 @@
 //! One request's body becomes one envelope, or nothing: what does not fit its limits is refused as a whole,
 //! before anything is kept.
 
+mod arrival;
 mod builder;
 mod charset;
 mod codec;
@@ -27,8 +28,7 @@ mod violations;
 use std::cell::RefCell;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, Version, header};
-use jiff::Timestamp;
+use http::{HeaderMap, HeaderName, header};
 use thiserror::Error;
 use thread_local::ThreadLocal;
 
@@ -36,6 +36,7 @@ use crate::budget::{Exhausted, Reservation};
 use crate::config::{Codec, Config};
 use crate::event::{Envelope, Origin, Violation};
 use crate::telemetry::Sources;
+pub use arrival::Arrival;
 use builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid, Scratch};
 pub(crate) use coding::Coding;
 use coding::InflationLimits;
@@ -78,46 +79,6 @@ pub enum Api {
     Logstash,
     /// The application API: what is wrong is told.
     Events,
-}
-
-/// What is known of a request beside its body.
-pub struct Arrival<'a> {
-    /// Time of arrival.
-    pub at: Timestamp,
-    /// The same as text: ISO 8601, UTC, milliseconds.
-    pub now: &'a str,
-    /// The client's address.
-    pub client_ip: &'a str,
-    /// The request's method.
-    pub method: &'a Method,
-    /// Path and query, as sent.
-    pub target: &'a str,
-    /// The request's version.
-    pub version: Version,
-    /// `Host`, or the authority of HTTP/2.
-    pub host: Option<&'a str>,
-    /// All headers.
-    pub headers: &'a HeaderMap,
-    /// Headers that never reach an event.
-    pub drop_headers: &'a [HeaderName],
-    /// Bytes of the body as it came.
-    pub body_bytes: usize,
-    /// The request's id, as answered.
-    pub request_id: &'a str,
-    /// Index of the API key that the request bears.
-    pub key: Option<usize>,
-}
-
-impl Arrival<'_> {
-    fn http_version(&self) -> &'static str {
-        match self.version {
-            Version::HTTP_09 => "HTTP/0.9",
-            Version::HTTP_10 => "HTTP/1.0",
-            Version::HTTP_2 => "HTTP/2.0",
-            Version::HTTP_3 => "HTTP/3.0",
-            _ => "HTTP/1.1",
-        }
-    }
 }
 
 /// What a body became.

@@ -135,6 +135,7 @@ impl Health {
         dice: f64,
     ) -> Change {
         if ticket.generation != self.generation {
+            self.rest_longer(failing, now);
             return Change::Nothing;
         }
         let asks_for_rest = failing.after.is_some_and(|after| !after.is_zero());
@@ -167,6 +168,13 @@ impl Health {
         };
         self.is_lasting = self.rests > 1 || failing.is_certain || rest >= LASTING;
         self.enter(State::Open { until: now + rest });
+    }
+
+    /// What was sent before it went to rest and is answered now can still ask for more of it.
+    fn rest_longer(&mut self, failing: Failing, now: Instant) {
+        if let (State::Open { until }, Some(after)) = (&mut self.state, failing.after) {
+            *until = (*until).max(now + after);
+        }
     }
 
     fn enter(&mut self, state: State) {
@@ -270,6 +278,26 @@ mod tests {
         let ticket = health.begin(now).unwrap();
         assert_eq!(health.failed(ticket, at_once, now, DICE), Change::WentDown);
         assert_eq!(health.admits(now), Admits::NotBefore(now + INITIAL));
+    }
+
+    #[test]
+    fn a_late_answer_can_ask_for_a_longer_rest_and_not_for_a_shorter_one() {
+        let now = Instant::now();
+        let mut health = health();
+        let tickets = [(); 3].map(|()| health.begin(now).unwrap());
+        let seconds = |after| Failing {
+            after: Some(Duration::from_secs(after)),
+            ..Failing::default()
+        };
+        for (ticket, after, rest) in [
+            (tickets[0], 5, 5),
+            (tickets[1], 120, 120),
+            (tickets[2], 1, 120),
+        ] {
+            health.failed(ticket, seconds(after), now, DICE);
+            let until = now + Duration::from_secs(rest);
+            assert_eq!(health.admits(now), Admits::NotBefore(until));
+        }
     }
 
     #[test]

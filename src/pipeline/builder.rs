@@ -258,6 +258,19 @@ impl<'a> EnvelopeBuilder<'a> {
         let _without = make_room(&mut self.live, guess, bound, self.reservation);
     }
 
+    /// What follows may take as much as an envelope alone.
+    pub(super) fn bound_what_follows(&mut self, limits: EnvelopeLimits) {
+        let bytes = self.live.len() + self.dead.len();
+        self.limit_to(EnvelopeLimits {
+            max_events: limits.max_events.saturating_add(self.count()),
+            max_bytes: limits.max_bytes.saturating_add(bytes),
+        });
+    }
+
+    pub(super) fn limit_to(&mut self, limits: EnvelopeLimits) {
+        self.context.limits = limits;
+    }
+
     /// The bound of one buffer beside the other.
     fn bound_beside(&self, other: &[u8]) -> Bound {
         Bound {

@@ -155,7 +155,9 @@ impl<'a> Additions<'a> {
 
     /// Whether the event can stay as it is, but for what is added at its end.
     pub(super) fn only_adds(&self, event: EventText<'_>) -> bool {
-        !self.headers_cut && self.template.only_adds(event.found) && !self.timestamp_is_bad(event)
+        !self.headers_cut
+            && self.template.only_adds(event.found, &self.request)
+            && !self.timestamp_is_bad(event)
     }
 
     /// Writes what is added to an event whose closing brace is still to be written, and the brace.

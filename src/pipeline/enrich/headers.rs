@@ -37,7 +37,7 @@ pub(super) fn text(value: &HeaderValue) -> Cow<'_, str> {
 pub(in crate::pipeline) fn are_cut(arrival: &Arrival<'_>) -> bool {
     let headers = shown(arrival).map(|(name, value)| name.len() + value.len());
     let host = arrival
-        .host
+        .shown_host()
         .map_or(0, |host| "http_host".len() + host.len());
     headers.sum::<usize>() + host + request_line_len(arrival) > MAX_BYTES
 }
@@ -52,7 +52,7 @@ pub(super) fn render(arrival: &Arrival<'_>, out: &mut Vec<u8>) {
     object.member(FieldName::plain("request_method"), arrival.method.as_str());
     object.member(FieldName::plain("request_path"), arrival.target);
     object.member(FieldName::plain("http_version"), arrival.http_version());
-    if let Some(host) = arrival.host {
+    if let Some(host) = arrival.shown_host() {
         object.member(FieldName::plain("http_host"), host);
     }
     for (name, value) in shown(arrival) {
@@ -82,14 +82,10 @@ fn shown<'a>(arrival: &'a Arrival<'_>) -> impl Iterator<Item = (FieldName<'a>, &
         }
         Some((name, value))
     })
-    .filter(|(name, _)| *name != http::header::HOST && !is_dropped(name, arrival.drop_headers))
+    .filter(|(name, _)| *name != http::header::HOST && !arrival.drops(name))
     .filter(|(name, _)| !(name.as_str().contains('_') && has_twin(name, headers)))
     .map(|(name, value)| (FieldName::of(name), value))
     .filter(|(name, _)| !name.is_reserved())
-}
-
-fn is_dropped(name: &HeaderName, drop_headers: &[HeaderName]) -> bool {
-    name == http::header::AUTHORIZATION || drop_headers.contains(name)
 }
 
 /// Whether `x-a` stands beside this `x_a`: they would get the same name.

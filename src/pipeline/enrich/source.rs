@@ -45,10 +45,32 @@ impl Source {
         Self::Fixed(b"\"1\"".to_vec())
     }
 
+    /// Whether the request has a value for it.
+    pub(super) fn has_value(&self, request: &Request<'_>) -> bool {
+        let arrival = request.arrival;
+        match self {
+            Self::UserAgent => arrival.shown_header(&header::USER_AGENT).is_some(),
+            Self::MimeType => arrival.shown_header(&header::CONTENT_TYPE).is_some(),
+            Self::UrlDomain => arrival.shown_host().is_some(),
+            Self::UrlPort => port(arrival).is_some(),
+            Self::TraceId => trace::id(arrival.headers).is_some(),
+            Self::EventId => request.ids.is_some(),
+            Self::Fixed(_)
+            | Self::Now
+            | Self::ClientIp
+            | Self::Headers
+            | Self::HttpVersion
+            | Self::Method
+            | Self::Target
+            | Self::BodyBytes
+            | Self::RequestId => true,
+        }
+    }
+
     /// Writes the value as JSON; false, and nothing written, when the request has none.
     pub(super) fn render(&self, request: &Request<'_>, out: &mut Vec<u8>) -> bool {
         let arrival = request.arrival;
-        let header = |name| arrival.headers.get(name).map(headers::text);
+        let header = |name| arrival.shown_header(name).map(headers::text);
         match self {
             Self::Fixed(json) => out.extend_from_slice(json),
             Self::Now => push_string(out, arrival.now),
@@ -58,8 +80,8 @@ impl Source {
             Self::Method => push_string(out, arrival.method.as_str()),
             Self::Target => push_string(out, arrival.target),
             Self::BodyBytes => push_string(out, &arrival.body_bytes.to_string()),
-            Self::UserAgent => return push_some(out, header(header::USER_AGENT).as_deref()),
-            Self::MimeType => return push_some(out, header(header::CONTENT_TYPE).as_deref()),
+            Self::UserAgent => return push_some(out, header(&header::USER_AGENT).as_deref()),
+            Self::MimeType => return push_some(out, header(&header::CONTENT_TYPE).as_deref()),
             Self::RequestId => push_string(out, arrival.request_id),
             Self::TraceId => return push_some(out, trace::id(arrival.headers)),
             Self::EventId => match &request.ids {
@@ -67,9 +89,12 @@ impl Source {
                 None => return false,
             },
             Self::UrlDomain => {
-                return push_some(out, arrival.host.map(|host| domain_and_port(host).0));
+                return push_some(
+                    out,
+                    arrival.shown_host().map(|host| domain_and_port(host).0),
+                );
             }
-            Self::UrlPort => match arrival.host.and_then(|host| domain_and_port(host).1) {
+            Self::UrlPort => match port(arrival) {
                 Some(port) => out.extend_from_slice(port.to_string().as_bytes()),
                 None => return false,
             },
@@ -83,6 +108,10 @@ fn push_some(out: &mut Vec<u8>, text: Option<&str>) -> bool {
         push_string(out, text);
     }
     text.is_some()
+}
+
+fn port(arrival: &Arrival<'_>) -> Option<u16> {
+    domain_and_port(arrival.shown_host()?).1
 }
 
 /// Writes the next id.

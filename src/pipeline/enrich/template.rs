@@ -124,18 +124,18 @@ impl Template {
     }
 
     /// Whether an event's own members can all stay beside what is added.
-    pub(in crate::pipeline) fn only_adds(&self, found: &Found) -> bool {
+    pub(in crate::pipeline) fn only_adds(&self, found: &Found, request: &Request<'_>) -> bool {
         self.groups.iter().all(|group| {
             found
                 .get(group.slot)
-                .is_none_or(|own| group.meets(own.kind) == Meeting::Keep)
+                .is_none_or(|own| group.meets(own.kind, request) == Meeting::Keep)
         })
     }
 }
 
 impl Group {
-    pub(in crate::pipeline) fn meets(&self, own: Kind) -> Meeting {
-        self.node.meets(own)
+    pub(in crate::pipeline) fn meets(&self, own: Kind, request: &Request<'_>) -> Meeting {
+        self.node.meets(own, request)
     }
 
     /// Writes the group's value; false, and nothing written, when the request has none.
@@ -156,11 +156,19 @@ impl Group {
 }
 
 impl Node {
-    fn meets(&self, own: Kind) -> Meeting {
+    fn meets(&self, own: Kind, request: &Request<'_>) -> Meeting {
         match self {
             Self::Object(_) if own == Kind::Object => Meeting::Merge,
-            node if node.overwrites() => Meeting::Replace,
+            node if node.overwrites() && node.has_value(request) => Meeting::Replace,
             _ => Meeting::Keep,
+        }
+    }
+
+    /// Whether the request has a value for it: what it has none for replaces nothing.
+    fn has_value(&self, request: &Request<'_>) -> bool {
+        match self {
+            Self::Leaf(leaf) => leaf.source.has_value(request),
+            Self::Object(children) => children.iter().any(|(_, child)| child.has_value(request)),
         }
     }
 
@@ -223,7 +231,7 @@ impl Node {
                 return;
             };
             let is_last = last[child].is_some_and(|last| last.span == member.value);
-            match children[child].1.meets(member.kind) {
+            match children[child].1.meets(member.kind, request) {
                 Meeting::Keep => copy_member(&mut object, text, &member),
                 Meeting::Merge if is_last => {
                     copy_key(&mut object, text, &member);
@@ -238,7 +246,7 @@ impl Node {
             }
         });
         for ((name, child), last) in std::iter::zip(children, last) {
-            if last.is_none_or(|own| child.meets(own.kind) == Meeting::Replace) {
+            if last.is_none_or(|own| child.meets(own.kind, request) == Meeting::Replace) {
                 add(&mut object, name, child, request);
             }
         }

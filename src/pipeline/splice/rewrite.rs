@@ -44,7 +44,7 @@ impl Rewrite<'_> {
             return;
         }
         let group = self.group(slot);
-        match group.map(|group| (group, group.meets(member.kind))) {
+        match group.map(|group| (group, self.meets(group, member.kind))) {
             _ if slot == slots.moved_timestamp && self.moves_timestamp() => {}
             Some((_, Meeting::Replace)) => {}
             _ if slot == slots.timestamp && self.timestamp_is_bad => {
@@ -75,7 +75,7 @@ impl Rewrite<'_> {
                 _ if self.is_written_apart(group.slot) => false,
                 _ if group.slot == slots.moved_timestamp && self.moves_timestamp() => false,
                 None => true,
-                Some(own) if group.meets(own.kind) == Meeting::Replace => true,
+                Some(own) if self.meets(group, own.kind) == Meeting::Replace => true,
                 Some(_) => group.slot == slots.timestamp && self.timestamp_is_bad,
             };
             if is_added && !range.is_empty() {
@@ -103,7 +103,7 @@ impl Rewrite<'_> {
         let own = self.event.found.get(slot).filter(|_| self.timestamp_is_bad);
         let replaces = |own: Value| {
             let group = self.group(slot);
-            group.is_some_and(|group| group.meets(own.kind) == Meeting::Replace)
+            group.is_some_and(|group| self.meets(group, own.kind) == Meeting::Replace)
         };
         own.is_some_and(|own| !replaces(own))
     }
@@ -129,7 +129,7 @@ impl Rewrite<'_> {
                     return None;
                 }
             }
-            (Some(own), Some(group)) => match group.meets(own.kind) {
+            (Some(own), Some(group)) => match self.meets(group, own.kind) {
                 Meeting::Keep => base.extend_from_slice(own.span.of(self.event.text)),
                 Meeting::Merge => {
                     group.merge(self.event.text, own, &self.additions.request, &mut base);
@@ -140,6 +140,10 @@ impl Rewrite<'_> {
             },
         }
         Some(base)
+    }
+
+    fn meets(&self, group: &Group, own: Kind) -> Meeting {
+        group.meets(own, &self.additions.request)
     }
 
     fn group(&self, slot: usize) -> Option<&Group> {

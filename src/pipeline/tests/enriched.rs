@@ -284,3 +284,23 @@ fn headers_are_shown_as_logstash_shows_them() {
     .event("{}");
     assert_eq!(events.get("headers"), None::<&Value>);
 }
+
+#[test]
+fn headers_that_are_dropped_reach_no_field() {
+    let drop = "drop_headers = ['User-Agent', 'Content-Type', 'Host']";
+    let event = |ecs: &str| {
+        Sent {
+            toml: &format!("[enrich]\necs_compatibility = '{ecs}'\n{drop}\n"),
+            ..Sent::default()
+        }
+        .event("{}")
+    };
+    let ecs = event("v1");
+    assert!(ecs.get("user_agent").is_none(), "{ecs}");
+    assert!(ecs["http"]["request"].get("mime_type").is_none(), "{ecs}");
+    assert_eq!(ecs["url"].as_object().unwrap().len(), 1, "{ecs}");
+    let logstash = event("disabled");
+    for name in ["http_host", "http_user_agent", "content_type"] {
+        assert!(logstash["headers"].get(name).is_none(), "{logstash}");
+    }
+}

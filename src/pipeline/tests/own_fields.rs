@@ -76,6 +76,24 @@ fn without_a_trace_there_is_no_field_for_it() {
 }
 
 #[test]
+fn what_a_request_has_no_value_for_replaces_nothing() {
+    let toml = "[enrich]\non_conflict = 'overwrite'\ntrace_id_field = '[trace][id]'\n";
+    let own = json!({"id": "own", "x": 1});
+    let sent = Sent {
+        toml,
+        ..Sent::default()
+    };
+    assert_eq!(sent.event(&json!({"trace": own}).to_string())["trace"], own);
+    assert_eq!(sent.event(r#"{"trace":"own"}"#)["trace"], json!("own"));
+    let sent = Sent {
+        toml: "[enrich]\non_conflict = 'overwrite'\ntrace_id_field = '[tags][trace]'\n",
+        ..Sent::default()
+    };
+    let event = sent.event(r#"{"tags":["a"],"@timestamp":"bad"}"#);
+    assert_eq!(event["tags"], json!(["a", "_timestampparsefailure"]));
+}
+
+#[test]
 fn every_event_has_an_id_of_its_own_in_the_order_of_the_events() {
     let body = r#"[{"a":1},{"event":{"x":1}},{"tags":1,"@timestamp":"bad"},{"event":{"x":1,"y":{}},"a":2},{}]"#;
     for toml in [
