@@ -62,7 +62,7 @@ impl Pipeline {
                 // A text does not tell which key it came with, so no field of it may count: a client whose event is kept as
                 // text would else get rid of the fields that its key forces.
                 Cow::Owned(text) if self.forces_fields => builder.message(&text, &[]),
-                Cow::Owned(text) => replay_text(text, self.limits, &mut builder),
+                Cow::Owned(text) => replay_text(&text, self.limits, &mut builder),
                 object => replay_event(object, &mut builder),
             }
             .expect("there is no limit that it could break");
@@ -73,18 +73,18 @@ impl Pipeline {
 
 /// A text can be many events: as many as a body of it could, else it is one.
 fn replay_text(
-    text: Vec<u8>,
+    text: &[u8],
     limits: EnvelopeLimits,
     builder: &mut EnvelopeBuilder<'_>,
 ) -> Result<(), DecodeError> {
     let before = builder.mark();
     builder.bound_what_follows(limits);
-    let outcome = replay_event(Cow::Borrowed(&text), builder);
+    let outcome = replay_event(Cow::Borrowed(text), builder);
     builder.limit_to(NO_LIMITS);
     match outcome {
         Err(DecodeError::TooManyEvents { .. } | DecodeError::EnvelopeTooLarge { .. }) => {
             builder.roll_back(before);
-            builder.message(&text, &[])
+            builder.message(text, &[])
         }
         outcome => outcome,
     }

@@ -13,7 +13,7 @@ mod violations;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use http::HeaderName;
+use http::{HeaderName, Method, Version};
 use serde_json::Value;
 use toml::Table;
 

@@ -1,0 +1,235 @@
+//! When a Broker is left alone, and for how long.
+
+use super::*;
+
+const INITIAL: Duration = Duration::from_millis(100);
+const MAX: Duration = Duration::from_secs(2);
+/// The longest pauses.
+const DICE: f64 = 1.0;
+
+fn health() -> Health {
+    Health::new(Backoff {
+        initial: INITIAL,
+        max: MAX,
+    })
+}
+
+fn fail(health: &mut Health, now: Instant) -> Change {
+    let ticket = health.begin(now).unwrap();
+    health.failed(ticket, Failing::default(), now, DICE)
+}
+
+fn go_down(health: &mut Health, now: Instant) {
+    while fail(health, now) != Change::WentDown {}
+}
+
+#[test]
+fn five_failures_in_a_row_open_it_and_a_success_between_them_does_not() {
+    let now = Instant::now();
+    let mut health = health();
+    for _ in 0..4 {
+        assert_eq!(fail(&mut health, now), Change::Nothing);
+    }
+    let ticket = health.begin(now).unwrap();
+    assert_eq!(health.works(ticket), Change::Nothing);
+    for _ in 0..4 {
+        assert_eq!(fail(&mut health, now), Change::Nothing);
+    }
+    assert_eq!(fail(&mut health, now), Change::WentDown);
+    assert_eq!(health.admits(now), Admits::NotBefore(now + INITIAL));
+}
+
+#[test]
+fn after_the_rest_one_probe_decides() {
+    let mut now = Instant::now();
+    let mut health = health();
+    go_down(&mut health, now);
+    now += INITIAL;
+    assert_eq!(health.admits(now), Admits::Probe);
+    let probe = health.begin(now).unwrap();
+    assert_eq!(health.admits(now + MAX), Admits::AfterProbe);
+    assert!(health.begin(now).is_none(), "one at a time");
+    assert_eq!(
+        health.failed(probe, Failing::default(), now, DICE),
+        Change::Nothing
+    );
+    assert_eq!(health.admits(now), Admits::NotBefore(now + 2 * INITIAL));
+    now += 2 * INITIAL;
+    let probe = health.begin(now).unwrap();
+    assert_eq!(health.works(probe), Change::CameUp);
+    assert_eq!(health.admits(now), Admits::Freely);
+}
+
+#[test]
+fn rests_grow_up_to_the_limit_and_begin_anew_after_a_success() {
+    let mut now = Instant::now();
+    let mut health = health();
+    go_down(&mut health, now);
+    for rest in [100, 200, 400, 800, 1600, 2000, 2000] {
+        let rest = Duration::from_millis(rest);
+        assert_eq!(health.admits(now), Admits::NotBefore(now + rest));
+        now += rest;
+        fail(&mut health, now);
+    }
+    now += MAX;
+    let probe = health.begin(now).unwrap();
+    health.works(probe);
+    go_down(&mut health, now);
+    assert_eq!(health.admits(now), Admits::NotBefore(now + INITIAL));
+}
+
+#[test]
+fn one_that_asks_for_no_rest_and_fails_on_gets_one() {
+    let now = Instant::now();
+    let mut health = health();
+    let at_once = Failing {
+        after: Some(Duration::ZERO),
+        ..Failing::default()
+    };
+    for _ in 1..FAILURES_THAT_OPEN {
+        let ticket = health.begin(now).unwrap();
+        assert_eq!(health.failed(ticket, at_once, now, DICE), Change::Nothing);
+    }
+    let ticket = health.begin(now).unwrap();
+    assert_eq!(health.failed(ticket, at_once, now, DICE), Change::WentDown);
+    assert_eq!(health.admits(now), Admits::NotBefore(now + INITIAL));
+}
+
+#[test]
+fn a_late_answer_can_ask_for_a_longer_rest_and_not_for_a_shorter_one() {
+    let now = Instant::now();
+    let mut health = health();
+    let tickets = [(); 3].map(|()| health.begin(now).unwrap());
+    let seconds = |after| Failing {
+        after: Some(Duration::from_secs(after)),
+        ..Failing::default()
+    };
+    for (ticket, after, rest) in [
+        (tickets[0], 5, 5),
+        (tickets[1], 120, 120),
+        (tickets[2], 1, 120),
+    ] {
+        health.failed(ticket, seconds(after), now, DICE);
+        let until = now + Duration::from_secs(rest);
+        assert_eq!(health.admits(now), Admits::NotBefore(until));
+    }
+}
+
+#[test]
+fn the_first_rest_goes_on_where_the_pauses_of_its_batch_were() {
+    let now = Instant::now();
+    let mut health = health();
+    for round in 1..=5 {
+        let ticket = health.begin(now).unwrap();
+        let failing = Failing {
+            round,
+            ..Failing::default()
+        };
+        health.failed(ticket, failing, now, DICE);
+    }
+    assert_eq!(health.admits(now), Admits::NotBefore(now + 16 * INITIAL));
+}
+
+#[test]
+fn a_broker_that_asks_to_be_left_alone_is() {
+    let now = Instant::now();
+    let mut health = health();
+    let (one, other) = (health.begin(now).unwrap(), health.begin(now).unwrap());
+    let after = Duration::from_secs(60);
+    let failing = Failing {
+        after: Some(after),
+        ..Failing::default()
+    };
+    assert_eq!(health.failed(one, failing, now, DICE), Change::WentDown);
+    assert_eq!(health.works(other), Change::Nothing);
+    assert_eq!(health.admits(now), Admits::NotBefore(now + after));
+    let mut busy_for_no_time = self::health();
+    let ticket = busy_for_no_time.begin(now).unwrap();
+    let failing = Failing {
+        after: Some(Duration::ZERO),
+        ..Failing::default()
+    };
+    busy_for_no_time.failed(ticket, failing, now, DICE);
+    assert_eq!(busy_for_no_time.admits(now), Admits::Freely);
+}
+
+#[test]
+fn what_was_sent_before_a_change_says_nothing_about_the_time_after_it() {
+    let now = Instant::now();
+    let mut health = health();
+    let under_way: Vec<_> = (0..8).map(|_| health.begin(now).unwrap()).collect();
+    let changes: Vec<_> = under_way
+        .into_iter()
+        .map(|ticket| health.failed(ticket, Failing::default(), now, DICE))
+        .collect();
+    let went_down = changes
+        .iter()
+        .position(|change| *change == Change::WentDown);
+    assert_eq!(went_down, Some(4));
+    assert_eq!(
+        health.admits(now),
+        Admits::NotBefore(now + INITIAL),
+        "what fails together makes one rest"
+    );
+}
+
+#[test]
+fn what_the_first_probe_ends_is_not_worth_a_word() {
+    let mut now = Instant::now();
+    let mut health = health();
+    go_down(&mut health, now);
+    assert!(!health.is_up() && !health.is_down_for_a_while());
+    now += INITIAL;
+    fail(&mut health, now);
+    assert!(health.is_down_for_a_while());
+    now += MAX;
+    let probe = health.begin(now).unwrap();
+    assert!(health.is_down_for_a_while(), "until the probe has ended");
+    health.works(probe);
+    assert!(!health.is_down_for_a_while());
+}
+
+/// Requests of a minute to a Broker that fails them all, after the first ten seconds.
+fn requests_of_a_minute(seed: u64) -> usize {
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let begun = Instant::now();
+    let mut health = Health::new(Backoff {
+        initial: INITIAL,
+        max: Duration::from_secs(30),
+    });
+    let mut now = begun;
+    let mut requests = 0;
+    while now < begun + Duration::from_secs(60) {
+        match health.admits(now) {
+            Admits::NotBefore(moment) => now = moment,
+            Admits::Freely | Admits::Probe => {
+                requests += usize::from(now > begun + Duration::from_secs(10));
+                let ticket = health.begin(now).unwrap();
+                health.failed(ticket, Failing::default(), now, dice.f64());
+                now += Duration::from_millis(1);
+            }
+            Admits::AfterProbe => unreachable!("each probe has ended"),
+        }
+    }
+    requests
+}
+
+#[test]
+fn one_that_fails_for_a_minute_is_asked_less_than_once_a_second() {
+    for seed in 0..1000 {
+        let requests = requests_of_a_minute(seed);
+        assert!(requests < 50, "seed {seed}: {requests} in fifty seconds");
+    }
+}
+
+#[test]
+fn a_certain_failure_opens_it_at_once() {
+    let now = Instant::now();
+    let mut health = health();
+    let ticket = health.begin(now).unwrap();
+    let failing = Failing {
+        is_certain: true,
+        ..Failing::default()
+    };
+    assert_eq!(health.failed(ticket, failing, now, DICE), Change::WentDown);
+}
