@@ -83,7 +83,7 @@ fn what_a_request_has_no_value_for_replaces_nothing() {
         toml,
         ..Sent::default()
     };
-    assert_eq!(sent.event(&json!({"trace": own}).to_string())["trace"], own);
+    assert_eq!(sent.event(json!({"trace": own}).to_string())["trace"], own);
     assert_eq!(sent.event(r#"{"trace":"own"}"#)["trace"], json!("own"));
     let sent = Sent {
         toml: "[enrich]\non_conflict = 'overwrite'\ntrace_id_field = '[tags][trace]'\n",
