@@ -166,8 +166,10 @@ impl Outputs<'_> {
         });
     }
 
+    /// Ends by itself: what is being written is written, and counted.
     fn run_local(&self, output: LocalOutput) {
-        self.run(local::run(output, self.shared.clone()));
+        let (shared, lifecycle) = (self.shared.clone(), self.lifecycle.clone());
+        self.tasks.spawn(local::run(output, shared, lifecycle));
     }
 
     fn start_file(&self) -> Result<(), StartError> {

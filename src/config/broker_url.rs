@@ -38,8 +38,17 @@ fn parse(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-/// Hides what stands where user information would, for showing a URL that was refused.
-pub(super) fn without_user_information(text: &str) -> String {
+/// Hides what stands where user information would, and the query of a URL, for showing it: both can be secrets.
+pub(super) fn without_secrets(text: &str) -> String {
+    match text.split_once('?') {
+        Some((before, query)) if before.contains("://") && !query.is_empty() => {
+            format!("{}?{MASK}", without_user_information(before))
+        }
+        _ => without_user_information(text),
+    }
+}
+
+fn without_user_information(text: &str) -> String {
     let Some((before, _)) = text.split_once('@') else {
         return text.to_owned();
     };
@@ -77,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_url_is_shown_without_its_user_information() {
+    fn a_url_is_shown_without_what_can_be_a_secret() {
         for (text, shown) in [
             (
                 "http://user:secret@logstash:8080/a",
@@ -85,9 +94,12 @@ mod tests {
             ),
             ("http://user:se@cret@logstash/", "http://***@logstash/"),
             ("user:secret@logstash", "***@logstash"),
+            ("http://logstash/in?token=s3cret", "http://logstash/in?***"),
+            ("http://u:p@logstash/?a=b@c?d", "http://***@logstash/?***"),
             ("not a url", "not a url"),
+            ("who? me", "who? me"),
         ] {
-            assert_eq!(without_user_information(text), shown);
+            assert_eq!(without_secrets(text), shown);
         }
     }
 }

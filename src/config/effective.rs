@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use crate::config::Config;
 use crate::config::known::{Entry, Known};
+use crate::units::secret::MASK;
 
 impl Config {
     /// The configuration as TOML in the order of the default file, secrets as `"***"`, and `output.type` as what it comes
@@ -13,6 +14,11 @@ impl Config {
     pub fn effective_toml(&self) -> String {
         let mut config = self.clone();
         config.output.kind = Some(self.output_type());
+        for url in &mut config.broker.urls {
+            if url.query().is_some_and(|query| !query.is_empty()) {
+                url.set_query(Some(MASK));
+            }
+        }
         let tree =
             Table::try_from(&config).expect("every value of a configuration has a form in TOML");
         let mut text = String::new();

@@ -67,7 +67,7 @@ fn masked(key: &str, value: &Value) -> Value {
             // A table or a list from the environment that could not be read as one.
             Value::String(MASK.to_owned())
         }
-        Value::String(text) => Value::String(broker_url::without_user_information(text)),
+        Value::String(text) => Value::String(broker_url::without_secrets(text)),
         _ => value.clone(),
     }
 }
@@ -98,8 +98,8 @@ mod tests {
             ("headers", r#"'{ Authorization = "Basic x"'"#, r#""***""#),
             (
                 "urls",
-                "['http://u:p@h/', 'not a url']",
-                r#"["http://***@h/", "not a url"]"#,
+                "['http://u:p@h/', 'http://h/in?token=x', 'not a url']",
+                r#"["http://***@h/", "http://h/in?***", "not a url"]"#,
             ),
         ] {
             let given: Value = given.parse().unwrap();

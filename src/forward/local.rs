@@ -11,7 +11,7 @@ use super::encode::json_lines;
 use super::file::FileOutput;
 use super::stdout::StdoutOutput;
 use super::{LOCAL_LIMITS, Shared};
-use crate::lifecycle::blocking;
+use crate::lifecycle::{Lifecycle, blocking};
 use crate::telemetry::events::{OutputFailed, OutputRecovered};
 
 const BACKOFF: Backoff = Backoff {
@@ -41,20 +41,31 @@ impl LocalOutput {
     }
 }
 
-/// Delivers for ever.
-pub(super) async fn run(mut output: LocalOutput, shared: Shared) {
+/// Delivers until the life has stopped. It looks for that between batches only: one that is written and not acked would come
+/// again.
+pub(super) async fn run(mut output: LocalOutput, shared: Shared, lifecycle: Lifecycle) {
     loop {
-        let parts = shared.spool.lease(LOCAL_LIMITS).await;
+        let leasing = shared.spool.lease(LOCAL_LIMITS);
+        let Some(parts) = lifecycle.unless_stopped(leasing).await else {
+            return;
+        };
         let batch = Batch { parts };
         let lines = json_lines(&batch);
-        output = until_written(output, lines).await;
+        let Some(written) = until_written(output, lines, &lifecycle).await else {
+            return;
+        };
+        output = written;
         shared.telemetry.delivered(batch.events() as u64);
         shared.spool.ack(&batch.parts);
     }
 }
 
-/// Writes lines until it succeeds, on a thread where it may block.
-async fn until_written(output: LocalOutput, lines: Bytes) -> LocalOutput {
+/// Writes lines until it succeeds, on a thread where it may block; none when the life has stopped before.
+async fn until_written(
+    output: LocalOutput,
+    lines: Bytes,
+    lifecycle: &Lifecycle,
+) -> Option<LocalOutput> {
     let mut output = output;
     let mut failures = 0;
     loop {
@@ -71,7 +82,7 @@ async fn until_written(output: LocalOutput, lines: Bytes) -> LocalOutput {
                 if failures > 0 {
                     OutputRecovered { target: &target }.emit();
                 }
-                return output;
+                return Some(output);
             }
             Err(error) => {
                 failures += 1;
@@ -82,7 +93,8 @@ async fn until_written(output: LocalOutput, lines: Bytes) -> LocalOutput {
                     }
                     .emit();
                 }
-                tokio::time::sleep(BACKOFF.pause(failures, fastrand::f64())).await;
+                let pause = BACKOFF.pause(failures, fastrand::f64());
+                lifecycle.unless_stopped(tokio::time::sleep(pause)).await?;
             }
         }
     }

@@ -99,6 +99,11 @@ impl Gate {
         // Also where it is refused for what it is: who sends nonsense without end is above a limit too.
         let charged = allowance.charge(cost);
         charged.map_err(|limited| self.count_limited(limited))?;
+        let decoded = decoded.inspect_err(|refusal| {
+            if refusal.is_for_want_of_room() {
+                allowance.give_back(cost);
+            }
+        });
         let (Decoded { envelope, rejected }, reservation) = decoded?;
         let accepted = envelope.events();
         let reservation = Arc::new(reservation);

@@ -54,6 +54,11 @@ impl Refusal {
         }
     }
 
+    /// Whether the server had no room or no time for the request, whatever was in it.
+    pub(super) fn is_for_want_of_room(&self) -> bool {
+        matches!(self.code, Code::Overloaded | Code::Timeout)
+    }
+
     /// 405.
     pub(super) fn method_not_allowed(allow: &'static str) -> Self {
         Self {

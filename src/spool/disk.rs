@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use seglog::is_bad_sector;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -33,12 +34,9 @@ use source::{Extent, Source};
 /// The pause before a spool that cannot be read is read again.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// After so many tries the rest of a segment is given up of which the disk says that it cannot be read: one that is away for
-/// a moment comes back before that. Whatever else is in the way, such as too many open files, is waited for.
+/// After so many tries what the disk cannot read of a segment is given up: one that is away for a moment comes back before
+/// that. Whatever else is in the way, such as too many open files, is waited for.
 const TRIES: u32 = 60;
-
-/// Error number of an input/output error on Linux.
-const EIO: i32 = 5;
 
 /// So much is read from the disk at a time when a lease wants less.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -171,7 +169,7 @@ impl DiskSpool {
                 }
                 Err(error) => {
                     failures += 1;
-                    bad_reads += u32::from(error.raw_os_error() == Some(EIO));
+                    bad_reads += u32::from(is_bad_sector(&error));
                     if failures == 1 {
                         SpoolUnreadable { reason: &error }.emit();
                     }
@@ -265,7 +263,7 @@ async fn read_piece(
     blocking(move || {
         let mut source = source;
         let piece = if gives_up {
-            source.give_up(&extent)
+            source.read_what_is_left(&extent)?
         } else {
             source.read(&extent)?
         };

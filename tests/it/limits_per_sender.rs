@@ -147,6 +147,36 @@ async fn what_the_spool_refuses_is_given_back() {
 }
 
 #[tokio::test]
+async fn what_finds_no_room_in_memory_is_given_back() {
+    let broker = FakeBroker::start();
+    let small = "[ingest]\nmax_content_length = '256KiB'\nmax_envelope_bytes = '256KiB'\nmax_in_flight_bytes = '256KiB'\n";
+    let toml = small.to_owned() + &config("bytes_per_second = 1");
+    let app = TestApp::start_with(&broker, &toml).await;
+    let mut other = app.connect().await;
+    let held = "x".repeat(150_000);
+    let head =
+        "POST / HTTP/1.1\r\nHost: x\r\nX-Api-Key: quiet-key\r\nContent-Length: 160000\r\n\r\n";
+    other.send(format!("{head}{held}")).await;
+    eventually("the other body to be held", async || {
+        let in_flight = app.samples().await.value("headgate_in_flight_bytes", &[]);
+        (in_flight > Some(150_000.0)).then_some(())
+    })
+    .await;
+    let long = "v".repeat(2_000);
+    let headers = [JSON, NOISY, ("X-Long", long.as_str())];
+    let answer = app.post("/", &headers, batch(100)).await;
+    assert_eq!(
+        (answer.status, answer.problem_code().as_str()),
+        (503, "overloaded")
+    );
+    drop(other);
+    app.until_connections(0).await;
+    assert_eq!(app.post("/", &headers, batch(100)).await.status, 200);
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 100);
+}
+
+#[tokio::test]
 async fn who_waits_is_let_in_again() {
     let broker = FakeBroker::start();
     let app = TestApp::start_with(&broker, &config("events_per_second = 1000")).await;

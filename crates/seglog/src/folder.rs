@@ -145,8 +145,8 @@ pub(crate) fn read_full_at(file: &dyn File, buffer: &mut [u8], offset: u64) -> i
     Ok(filled)
 }
 
-/// Whether an error of reading tells of a place on the disk, and not of the file as a whole.
-pub(crate) fn is_bad_sector(error: &io::Error) -> bool {
+/// Whether an error of reading tells of a place on the disk, and not of the file as a whole: EIO on Linux.
+pub fn is_bad_sector(error: &io::Error) -> bool {
     const EIO: i32 = 5;
     error.raw_os_error() == Some(EIO)
 }

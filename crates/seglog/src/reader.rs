@@ -44,6 +44,9 @@ pub struct Reader {
     end: Position,
     /// What is wholly below is stepped over without a word.
     from: Position,
+    is_strict: bool,
+    /// The segment whose bad sectors are damage all the same.
+    tolerated: Option<u64>,
 }
 
 impl Reader {
@@ -75,7 +78,25 @@ impl Reader {
             open: None,
             end: 0,
             from: 0,
+            is_strict: false,
+            tolerated: None,
         }
+    }
+
+    /// The same, for which a sector that cannot be read is an error and not damage: a disk that is away for a moment looks like
+    /// one whose sectors are bad, for what the system has in memory can still be read.
+    #[must_use]
+    pub fn strict(self) -> Self {
+        Self {
+            is_strict: true,
+            ..self
+        }
+    }
+
+    /// From now on, what cannot be read in the segment that it stands in is damage.
+    pub fn tolerate_bad_sectors_here(&mut self) {
+        self.tolerated = Some(self.cursor.generation);
+        self.open = None;
     }
 
     /// Where it stands.
@@ -200,7 +221,14 @@ impl Reader {
         let generation = self.cursor.generation;
         let open = match self.open.take() {
             Some(open) if open.generation() == generation => open,
-            _ => SegmentReader::open(&*self.folder, generation)?,
+            _ => {
+                let opened = SegmentReader::open(&*self.folder, generation)?;
+                if self.is_strict && self.tolerated != Some(generation) {
+                    opened.strict()
+                } else {
+                    opened
+                }
+            }
         };
         Ok(self.open.insert(open))
     }

@@ -58,6 +58,14 @@ impl SegmentReader {
         })
     }
 
+    /// The same; a bad sector is an error for it.
+    pub(crate) fn strict(self) -> Self {
+        Self {
+            window: Window::strict(),
+            ..self
+        }
+    }
+
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }

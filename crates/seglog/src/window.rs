@@ -21,9 +21,19 @@ pub(crate) struct Window {
     /// How much of the buffer was read.
     filled: usize,
     buffer: Vec<u8>,
+    /// Whether a bad sector is an error. Else what is on it reads as zeros.
+    is_strict: bool,
 }
 
 impl Window {
+    /// A window for which a bad sector is an error.
+    pub(crate) fn strict() -> Self {
+        Self {
+            is_strict: true,
+            ..Self::default()
+        }
+    }
+
     /// The `wanted` bytes (at most [`WINDOW_BYTES`]) at an offset; fewer where the file ends.
     pub(crate) fn get(&mut self, file: &dyn File, offset: u64, wanted: usize) -> io::Result<&[u8]> {
         let bytes = self.at_least(file, offset, wanted)?;
@@ -61,8 +71,12 @@ impl Window {
             self.buffer = vec![0; wanted];
         }
         let buffer = &mut self.buffer[..wanted];
-        self.filled = read_full_at(file, buffer, offset)
-            .or_else(|error| read_around(file, buffer, offset, error))?;
+        let outcome = read_full_at(file, buffer, offset);
+        self.filled = if self.is_strict {
+            outcome?
+        } else {
+            outcome.or_else(|error| read_around(file, buffer, offset, error))?
+        };
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use seglog::{Acked, Damage, Folder, Found, Reader, Segment, StoredRecord};
+use seglog::{Acked, Damage, Folder, Found, Reader, Segment, StoredRecord, is_bad_sector};
 
 use super::feed::Behind;
 use crate::event::Position;
@@ -54,7 +54,7 @@ impl Source {
         behind: Behind,
     ) -> Self {
         Self {
-            reader: Reader::new(folder, behind.cursor),
+            reader: Reader::new(folder, behind.cursor).strict(),
             side,
             done,
             within: None,
@@ -106,8 +106,17 @@ impl Source {
         Ok(piece)
     }
 
+    /// Reads the next piece of what can be read of the segment; where nothing can, its rest is given up.
+    pub(super) fn read_what_is_left(&mut self, extent: &Extent) -> io::Result<Piece> {
+        self.reader.tolerate_bad_sectors_here();
+        match self.read(extent) {
+            Err(error) if is_bad_sector(&error) => Ok(self.give_up(extent)),
+            outcome => outcome,
+        }
+    }
+
     /// Steps over the rest of the segment, of which nothing can be read.
-    pub(super) fn give_up(&mut self, extent: &Extent) -> Piece {
+    fn give_up(&mut self, extent: &Extent) -> Piece {
         let damage = self.reader.give_up_segment(&extent.segments, extent.end);
         self.within = None;
         self.behind.cursor = self.reader.cursor();

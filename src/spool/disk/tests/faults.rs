@@ -224,6 +224,43 @@ async fn a_segment_that_cannot_be_read_for_long_is_given_up_and_the_next_one_rea
 }
 
 #[tokio::test]
+async fn a_disk_that_is_away_for_a_moment_costs_no_event() {
+    let folder = MemoryFolder::default();
+    let (opened, second) = open_with_three_segments(&folder).await;
+    // The system has the beginning of the file in memory, and the rest of it not.
+    folder.fail_reads_of(&second, seglog::HEADER_BYTES..usize::MAX);
+    tokio::time::pause();
+    let moment = Duration::from_secs(30);
+    let mut seen = Vec::new();
+    let leasing = async {
+        while seen.len() < 6 {
+            seen.extend(texts(&opened.spool.lease(ALL).await));
+        }
+    };
+    let back = async {
+        tokio::time::sleep(moment).await;
+        folder.fail_reads_of(&second, 0..0);
+    };
+    tokio::join!(leasing, back);
+    assert_eq!(seen.len(), 6);
+    assert_eq!(opened.telemetry.books().lost, 0);
+    opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn a_bad_sector_costs_what_was_on_its_page_and_nothing_else() {
+    let folder = MemoryFolder::default();
+    let (opened, second) = open_with_three_segments(&folder).await;
+    let length = folder.contents(&second).len();
+    folder.fail_reads_of(&second, length - 1..length);
+    tokio::time::pause();
+    assert_eq!(texts(&lease_all(&opened.spool).await).len(), 4);
+    assert_eq!(opened.telemetry.books().lost, 2);
+    assert!(opened.is_balanced());
+    opened.spool.close().await;
+}
+
+#[tokio::test]
 async fn what_is_in_the_way_of_reading_and_goes_again_costs_no_event() {
     let folder = MemoryFolder::default();
     let (opened, _) = open_with_three_segments(&folder).await;
