@@ -99,3 +99,70 @@ async fn until_written(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::dead_letters::DeadLetters;
+    use crate::event::{Envelope, Lines, Origin};
+    use crate::lifecycle::Phase;
+    use crate::spool::{Acknowledge, Spool};
+    use crate::telemetry::{Output, Telemetry};
+
+    fn envelope(events: usize) -> Envelope {
+        Envelope {
+            origin: Origin::Json,
+            live: Lines {
+                count: events,
+                bytes: "{\"a\":1},\n".repeat(events).into(),
+            },
+            dead: Lines::default(),
+            sources: vec![],
+        }
+    }
+
+    fn lines_in(folder: &std::path::Path) -> usize {
+        let files = std::fs::read_dir(folder).unwrap();
+        let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+        texts.map(|text| text.lines().count()).sum()
+    }
+
+    #[tokio::test]
+    async fn what_is_written_at_the_end_is_acked() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.dead_letters.dir = folder.path().join("letters");
+        config.output.file.dir = folder.path().join("events");
+        let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::File));
+        let output = FileOutput::new(&config.output.file, Arc::clone(&telemetry));
+        output.check().unwrap();
+        let spool = Spool::in_memory(1 << 30, Acknowledge::Queued, Arc::clone(&telemetry));
+        let (envelopes, events) = (40, 10_000);
+        for _ in 0..envelopes {
+            let soon = Instant::now() + Duration::from_secs(20);
+            spool.append(envelope(events), soon).await.unwrap();
+        }
+        let dead_letters = DeadLetters::open(&config.dead_letters, Arc::clone(&telemetry)).unwrap();
+        let shared = Shared {
+            spool: spool.clone(),
+            dead_letters,
+            telemetry,
+        };
+        let lifecycle = Lifecycle::new();
+        let writing = run(LocalOutput::File(output), shared, lifecycle.clone());
+        let ending = async {
+            while spool.status().events == envelopes * events {
+                tokio::task::yield_now().await;
+            }
+            lifecycle.enter(Phase::Stopped);
+        };
+        tokio::join!(writing, ending);
+        let left = spool.status().events;
+        assert_eq!(lines_in(&config.output.file.dir), envelopes * events - left);
+    }
+}
