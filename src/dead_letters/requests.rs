@@ -76,8 +76,8 @@ impl Default for Newest {
 pub struct Waiting {
     /// Its file.
     pub path: PathBuf,
-    /// What it asks for, or why it cannot be read.
-    pub request: Result<Request, io::Error>,
+    /// What it asks for, or why it is no request.
+    pub request: Result<Request, serde_json::Error>,
 }
 
 impl Request {
@@ -179,11 +179,8 @@ pub(super) fn waiting(folder: &Path, passed_over: &[PathBuf]) -> io::Result<Vec<
     let paths = names.into_iter().map(|name| folder.join(name));
     let mut paths: Vec<_> = paths.filter(|path| !passed_over.contains(path)).collect();
     paths.sort_unstable();
-    let waiting = paths.into_iter().map(|path| Waiting {
-        request: read(&path),
-        path,
-    });
-    Ok(waiting.collect())
+    let waiting = paths.into_iter().map(|path| read(path).transpose());
+    waiting.flatten().collect()
 }
 
 /// Writes a request anew that waits.
@@ -204,8 +201,13 @@ fn names(folder: &Path) -> io::Result<Vec<OsString>> {
         .collect()
 }
 
-fn read(path: &Path) -> io::Result<Request> {
-    Ok(serde_json::from_slice(&fs::read(path)?)?)
+/// None where somebody else has removed it meanwhile. A file that cannot be read now may hold a request all the same.
+fn read(path: PathBuf) -> io::Result<Option<Waiting>> {
+    let text = unless_gone(fs::read(&path)).map_err(|error| at(&path, &error))?;
+    Ok(text.map(|text| Waiting {
+        request: serde_json::from_slice(&text),
+        path,
+    }))
 }
 
 /// Removes a request that is done. One that somebody else has removed is none any more.
@@ -215,7 +217,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
         .map_err(|error| at(path, &error))
 }
 
-/// Renames a request that cannot be read, so that it is not looked at again; its new name.
+/// Renames what is no request, so that it is not looked at again; its new name.
 pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = path.with_extension("unreadable");
     fs::rename(path, &aside)
@@ -281,6 +283,20 @@ mod tests {
         let old: Request = serde_json::from_str(old).unwrap();
         assert!(old.is_settled() && old.covers(1, 7));
         assert_eq!(old.later_bytes(1, (7, 100)), 0);
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_read_now_waits_and_one_that_is_gone_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        make_ready(folder.path()).unwrap();
+        let path = folder.path().join(FOLDER).join("1.json");
+        // A loop of links cannot be opened, whoever asks.
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let error = next(folder.path(), &[]).unwrap_err();
+        assert!(error.to_string().contains("1.json"), "{error}");
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("nowhere", &path).unwrap();
+        assert!(next(folder.path(), &[]).unwrap().is_none());
     }
 
     #[test]
