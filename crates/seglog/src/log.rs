@@ -72,8 +72,8 @@ pub struct Log {
     /// Events below are done, durably so.
     purged_below: Position,
     room: Room,
-    /// A record found no room, and none was appended since.
-    has_refused: bool,
+    /// Length of the longest record that found no room, until one as long finds some or all is given up; else 0.
+    refused_bytes: u64,
     /// The disk was full at the last write that needed more of it.
     is_disk_full: bool,
     has_failed: bool,
@@ -102,7 +102,9 @@ impl Log {
             let run = match self.find_room(record.bytes(), now)? {
                 Ok(()) => self.run_that_fits(rest),
                 Err(refused) => {
-                    self.has_refused |= refused == Refused::Full;
+                    if refused == Refused::Full {
+                        self.refused_bytes = self.refused_bytes.max(record.bytes());
+                    }
                     placed.push(Err(refused));
                     rest = &rest[1..];
                     continue;
@@ -205,7 +207,9 @@ impl Log {
         self.room.replace(before, active.segment.file_bytes);
         match outcome {
             Ok(places) => {
-                self.has_refused = false;
+                if records.iter().any(|one| one.bytes() >= self.refused_bytes) {
+                    self.refused_bytes = 0;
+                }
                 placed.extend(places.into_iter().map(Ok));
                 self.next += records
                     .iter()

@@ -18,10 +18,11 @@ impl Log {
     /// The system's; what could be given back was.
     pub fn purge(&mut self, position: Position) -> io::Result<()> {
         self.purged_below = self.purged_below.max(position);
-        if self.has_refused && self.purged_below >= self.next {
+        if self.refused_bytes > 0 && self.purged_below >= self.next {
             // It would be given back after the next rotation, for which there is no room.
             self.sealed
                 .extend(self.active.take().map(|active| active.segment));
+            self.refused_bytes = 0;
         }
         self.spares.reckon();
         while let Some(oldest) = self.sealed.front() {

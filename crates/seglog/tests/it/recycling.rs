@@ -131,6 +131,22 @@ fn space_comes_back_for_a_record_that_needs_all_of_it() {
 }
 
 #[test]
+fn space_comes_back_for_what_was_refused_whatever_smaller_was_taken_since() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    for _ in 0..2 {
+        append(&mut opened.log, 1, &[1; 200]).unwrap();
+        assert_eq!(
+            append(&mut opened.log, 1, &vec![1; MOST]),
+            Err(Refused::Full)
+        );
+        append(&mut opened.log, 1, &[1; 200]).unwrap();
+        finish(&mut opened);
+        assert!(opened.log.has_room_for(MOST as u64));
+    }
+}
+
+#[test]
 fn old_records_stay_dead_even_when_nothing_tells_their_generation_any_more() {
     for cut in 0..64 {
         let folder = MemoryFolder::default();
