@@ -5,7 +5,7 @@ mod reload;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use seglog::{DiskFolder, Folder};
@@ -365,7 +365,7 @@ async fn warn_of_unused(folder: Arc<dyn Folder>) {
 /// Lets the store of dead letters find those that were written just before a crash, and come out of the spool again.
 async fn recall(dead_letters: &DeadLetters, opened: OpenedSpool) -> std::io::Result<()> {
     let dead_letters = dead_letters.clone();
-    let since = opened.checkpoint_at.unwrap_or(SystemTime::UNIX_EPOCH);
+    let since = opened.open_since;
     blocking(move || dead_letters.recall(since, |position| opened.comes_again(position))).await
 }
 

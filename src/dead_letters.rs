@@ -185,7 +185,7 @@ impl DeadLetters {
     /// # Errors
     /// The system's, with the path.
     pub fn next_request(&self, passed_over: &[PathBuf]) -> io::Result<Option<Waiting>> {
-        requests::next(self.shelves.folder(), passed_over)
+        self.shelves.next_request(passed_over)
     }
 
     /// Removes a request that is done.

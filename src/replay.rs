@@ -9,6 +9,7 @@ mod letter;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -132,7 +133,7 @@ impl Replayer {
         }
     }
 
-    async fn set_aside(&mut self, path: PathBuf, reason: &io::Error) {
+    async fn set_aside(&mut self, path: PathBuf, reason: &(dyn Display + Sync)) {
         RequestUnreadable {
             path: &path,
             reason,

@@ -6,6 +6,8 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::telemetry::events::RemovedUncounted;
+
 /// The end of the name of a file under way, which is no letter file yet.
 const UNDER_WAY: &str = "tmp";
 
@@ -165,15 +167,23 @@ fn copy_without(old: &mut File, gone: &Places, new: &mut File) -> io::Result<()>
     Ok(())
 }
 
-/// Removes a file; how many letters were in it. One that is gone already held none.
+/// Removes a file; how many letters were found in it. One that is gone already held none, and one that cannot be read
+/// goes all the same: it would else be in the way for good.
 pub(super) fn remove(folder: &Path, number: u64) -> io::Result<u64> {
     let path = path(folder, number);
     let mut letters = 0;
-    for_each_line(&path, 0, |_| {
+    let read = for_each_line(&path, 0, |_| {
         letters += 1;
         true
-    })?;
+    });
     unless_gone(fs::remove_file(&path))?;
+    if let Err(error) = &read {
+        RemovedUncounted {
+            path: &path,
+            reason: error,
+        }
+        .emit();
+    }
     Ok(letters)
 }
 

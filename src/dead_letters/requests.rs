@@ -50,6 +50,25 @@ pub struct Request {
     /// fails again would be sent again when a crash makes the request begin anew, and a purge would take what nobody
     /// has seen.
     through: [u64; SHELVES.len()],
+    /// How much of that file is meant. Requests of older versions mean all of it.
+    #[serde(default)]
+    newest: Newest,
+}
+
+/// How much of the newest file of each shelf is meant: it may be written on until the request is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Newest {
+    /// What it was long when the request was made.
+    Bytes([u64; SHELVES.len()]),
+    /// All but so many bytes at its end. This stays true when letters before them are taken out.
+    AllBut([u64; SHELVES.len()]),
+}
+
+impl Default for Newest {
+    fn default() -> Self {
+        Self::AllBut([0; SHELVES.len()])
+    }
 }
 
 /// A request that waits in the folder.
@@ -57,8 +76,8 @@ pub struct Request {
 pub struct Waiting {
     /// Its file.
     pub path: PathBuf,
-    /// What it asks for, or why it cannot be read.
-    pub request: Result<Request, io::Error>,
+    /// What it asks for, or why it is no request.
+    pub request: Result<Request, serde_json::Error>,
 }
 
 impl Request {
@@ -67,16 +86,17 @@ impl Request {
     /// # Errors
     /// The system's, with the path.
     pub fn new(folder: &Path, action: Action, ids: Option<BTreeSet<Position>>) -> io::Result<Self> {
-        let mut through = [0; SHELVES.len()];
-        for (newest, shelf) in through.iter_mut().zip(SHELVES) {
+        let (mut through, mut bytes) = ([0; SHELVES.len()], [0; SHELVES.len()]);
+        for (index, shelf) in SHELVES.into_iter().enumerate() {
             let shelf = folder.join(shelf);
             let files = list(&shelf).map_err(|error| at(&shelf, &error))?;
-            *newest = files.last().map_or(0, |(number, _)| *number);
+            (through[index], bytes[index]) = files.last().copied().unwrap_or_default();
         }
         Ok(Self {
             action,
             ids,
             through,
+            newest: Newest::Bytes(bytes),
         })
     }
 
@@ -94,13 +114,16 @@ impl Request {
         // Names are in the order of the requests, and no two processes choose the same.
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let micros = now.map_or(0, |elapsed| elapsed.as_micros());
-        let path = folder.join(format!("{micros:020}-{}.json", process::id()));
+        self.write_to(&folder.join(format!("{micros:020}-{}.json", process::id())))
+    }
+
+    fn write_to(&self, path: &Path) -> io::Result<()> {
         let under_way = path.with_extension("tmp");
-        let mut file = File::create_new(&under_way)?;
+        let mut file = File::create(&under_way)?;
         file.write_all(&serde_json::to_vec(self)?)?;
         file.sync_all()?;
-        fs::rename(&under_way, &path)?;
-        sync_folder(folder)
+        fs::rename(&under_way, path)?;
+        sync_folder_of(path)
     }
 
     /// Whether it is about all letters.
@@ -125,18 +148,44 @@ impl Request {
     pub(super) fn covers(&self, shelf: usize, number: u64) -> bool {
         number <= self.through[shelf]
     }
+
+    /// How many bytes at the end of this file, which is written no more, came later than the request.
+    pub(super) fn later_bytes(&self, shelf: usize, (number, bytes): (u64, u64)) -> u64 {
+        match self.newest {
+            _ if number != self.through[shelf] => 0,
+            Newest::Bytes(meant) => bytes.saturating_sub(meant[shelf]),
+            Newest::AllBut(later) => later[shelf],
+        }
+    }
+
+    /// Whether what it means stays the same when letters are taken out, by itself or by another.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self.newest, Newest::AllBut(_))
+    }
+
+    /// The same request, to be told from what came later by the end of each shelf's newest file.
+    pub(super) fn settled(self, later: [u64; SHELVES.len()]) -> Self {
+        Self {
+            newest: Newest::AllBut(later),
+            ..self
+        }
+    }
 }
 
-/// The oldest request that waits, but for those to be passed over.
-pub(super) fn next(folder: &Path, passed_over: &[PathBuf]) -> io::Result<Option<Waiting>> {
+/// The requests that wait, oldest first, but for those to be passed over.
+pub(super) fn waiting(folder: &Path, passed_over: &[PathBuf]) -> io::Result<Vec<Waiting>> {
     let folder = folder.join(FOLDER);
     let names = names(&folder).map_err(|error| at(&folder, &error))?;
     let paths = names.into_iter().map(|name| folder.join(name));
-    let oldest = paths.filter(|path| !passed_over.contains(path)).min();
-    Ok(oldest.map(|path| Waiting {
-        request: read(&path),
-        path,
-    }))
+    let mut paths: Vec<_> = paths.filter(|path| !passed_over.contains(path)).collect();
+    paths.sort_unstable();
+    let waiting = paths.into_iter().map(|path| read(path).transpose());
+    waiting.flatten().collect()
+}
+
+/// Writes a request anew that waits.
+pub(super) fn replace(path: &Path, request: &Request) -> io::Result<()> {
+    request.write_to(path).map_err(|error| at(path, &error))
 }
 
 fn names(folder: &Path) -> io::Result<Vec<OsString>> {
@@ -152,8 +201,13 @@ fn names(folder: &Path) -> io::Result<Vec<OsString>> {
         .collect()
 }
 
-fn read(path: &Path) -> io::Result<Request> {
-    Ok(serde_json::from_slice(&fs::read(path)?)?)
+/// None where somebody else has removed it meanwhile. A file that cannot be read now may hold a request all the same.
+fn read(path: PathBuf) -> io::Result<Option<Waiting>> {
+    let text = unless_gone(fs::read(&path)).map_err(|error| at(&path, &error))?;
+    Ok(text.map(|text| Waiting {
+        request: serde_json::from_slice(&text),
+        path,
+    }))
 }
 
 /// Removes a request that is done. One that somebody else has removed is none any more.
@@ -163,7 +217,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
         .map_err(|error| at(path, &error))
 }
 
-/// Renames a request that cannot be read, so that it is not looked at again; its new name.
+/// Renames what is no request, so that it is not looked at again; its new name.
 pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = path.with_extension("unreadable");
     fs::rename(path, &aside)
@@ -184,6 +238,10 @@ pub(super) fn make_ready(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn next(folder: &Path, passed_over: &[PathBuf]) -> io::Result<Option<Waiting>> {
+        Ok(waiting(folder, passed_over)?.into_iter().next())
+    }
 
     #[test]
     fn requests_are_found_in_their_order_until_they_are_done() {
@@ -213,9 +271,32 @@ mod tests {
         let all = Request::new(folder.path(), Action::Replay, None).unwrap();
         assert!(all.is_for_all() && all.wants(Some(1)) && all.wants(None));
         assert!(all.covers(1, 7) && !all.covers(1, 8) && !all.covers(0, 1));
+        assert_eq!([6, 7].map(|number| all.later_bytes(1, (number, 9))), [0, 9]);
         let chosen = Some(BTreeSet::from([3]));
         let chosen = Request::new(folder.path(), Action::Replay, chosen).unwrap();
         assert!(chosen.wants(Some(3)) && !chosen.wants(Some(4)) && !chosen.wants(None));
+    }
+
+    #[test]
+    fn a_request_of_an_older_version_means_its_newest_file_whole() {
+        let old = r#"{"action":"purge","ids":null,"through":[0,7]}"#;
+        let old: Request = serde_json::from_str(old).unwrap();
+        assert!(old.is_settled() && old.covers(1, 7));
+        assert_eq!(old.later_bytes(1, (7, 100)), 0);
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_read_now_waits_and_one_that_is_gone_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        make_ready(folder.path()).unwrap();
+        let path = folder.path().join(FOLDER).join("1.json");
+        // A loop of links cannot be opened, whoever asks.
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let error = next(folder.path(), &[]).unwrap_err();
+        assert!(error.to_string().contains("1.json"), "{error}");
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("nowhere", &path).unwrap();
+        assert!(next(folder.path(), &[]).unwrap().is_none());
     }
 
     #[test]

@@ -229,6 +229,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_cannot_be_read_makes_room_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let unreadable = path(folder.path(), 1);
+        // A loop of links cannot be opened, whoever asks.
+        std::os::unix::fs::symlink(&unreadable, &unreadable).unwrap();
+        let mut shelf = Shelf::new(folder.path().into(), 20);
+        for (letter, dropped) in [("one one one\n", 0), ("two two two\n", 1)] {
+            assert_eq!(shelf.append(letter.as_bytes()).unwrap(), dropped);
+        }
+        assert!(fs::symlink_metadata(unreadable).is_err());
+        assert_eq!(text(folder.path()), "two two two\n");
+    }
+
+    #[test]
     fn a_new_start_goes_on_in_a_new_file() {
         let folder = tempfile::tempdir().unwrap();
         for letter in ["one\n", "two\n"] {

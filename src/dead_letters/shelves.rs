@@ -5,10 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::files::{self, Places, at, for_each_line, list, make_folder};
+use super::files::{self, Line, Places, at, for_each_line, list, make_folder, unless_gone};
 use super::folder_lock::FolderLock;
 use super::reader::KeptLetter;
-use super::requests::{self, Request};
+use super::requests::{self, Request, Waiting};
 use super::shelf::Shelf;
 use super::{OpenError, SHELVES};
 
@@ -24,6 +24,8 @@ pub(super) struct Shelves {
 pub struct LetterFile {
     shelf: usize,
     number: u64,
+    /// Bytes at its end that a request is not about.
+    later_bytes: u64,
 }
 
 /// How many letters are read at once; a single larger one is read all the same, alone.
@@ -72,6 +74,29 @@ impl Shelves {
         self.lock(shelf).append(lines)
     }
 
+    /// The oldest request that waits, but for those to be passed over. All that wait are settled before: the first one
+    /// would else move the letters by whose places the others tell what came later.
+    pub(super) fn next_request(&self, passed_over: &[PathBuf]) -> io::Result<Option<Waiting>> {
+        let mut all = requests::waiting(&self.folder, passed_over)?;
+        for Waiting { path, request } in &mut all {
+            if let Ok(request) = request
+                && !request.is_settled()
+            {
+                *request = self.settle(request)?;
+                requests::replace(path, request)?;
+            }
+        }
+        Ok(all.into_iter().next())
+    }
+
+    fn settle(&self, request: &Request) -> io::Result<Request> {
+        let mut later = [0; SHELVES.len()];
+        for file in self.files(request)? {
+            later[file.shelf] += file.later_bytes;
+        }
+        Ok(request.clone().settled(later))
+    }
+
     /// The files that a request is about, oldest first, closed: new letters go to others.
     pub(super) fn files(&self, request: &Request) -> io::Result<Vec<LetterFile>> {
         let mut all = Vec::new();
@@ -79,11 +104,13 @@ impl Shelves {
             let mut shelf = self.lock(index);
             shelf.close();
             let files = list(shelf.folder()).map_err(|error| at(shelf.folder(), &error))?;
-            let numbers = files.into_iter().map(|(number, _)| number);
-            let covered = numbers.filter(|number| request.covers(index, *number));
-            all.extend(covered.map(|number| LetterFile {
+            let covered = files
+                .into_iter()
+                .filter(|(number, _)| request.covers(index, *number));
+            all.extend(covered.map(|file| LetterFile {
                 shelf: index,
-                number,
+                number: file.0,
+                later_bytes: request.later_bytes(index, file),
             }));
         }
         Ok(all)
@@ -103,7 +130,7 @@ impl Shelves {
             ..LetterBatch::default()
         };
         let mut bytes = 0;
-        for_each_line(&path, from, |line| {
+        for_each_meant_line(file, &path, from, |line| {
             let letter =
                 KeptLetter::parse(line.text).filter(|letter| request.wants(letter.position()));
             if let Some(letter) = letter {
@@ -130,7 +157,7 @@ impl Shelves {
     pub(super) fn purge(&self, request: &Request) -> io::Result<u64> {
         let mut purged = 0;
         for file in self.files(request)? {
-            purged += if request.is_for_all() {
+            purged += if request.is_for_all() && file.later_bytes == 0 {
                 self.lock(file.shelf).remove(file.number)?
             } else {
                 self.purge_chosen(file, request)?
@@ -142,9 +169,12 @@ impl Shelves {
     fn purge_chosen(&self, file: LetterFile, request: &Request) -> io::Result<u64> {
         let path = self.path(file);
         let mut chosen = Places::default();
-        for_each_line(&path, 0, |line| {
-            let letter = KeptLetter::parse(line.text);
-            if letter.is_some_and(|letter| request.wants(letter.position())) {
+        let is_chosen = |text: &[u8]| {
+            let letter = KeptLetter::parse(text);
+            letter.is_some_and(|letter| request.wants(letter.position()))
+        };
+        for_each_meant_line(file, &path, 0, |line| {
+            if request.is_for_all() || is_chosen(line.text) {
                 chosen.push(line.place);
             }
             true
@@ -165,6 +195,20 @@ impl Shelves {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Calls `take` with each line from the byte `from` on that is not later than the request, as long as it says to go on.
+fn for_each_meant_line(
+    file: LetterFile,
+    path: &Path,
+    from: u64,
+    mut take: impl FnMut(Line<'_>) -> bool,
+) -> io::Result<()> {
+    let Some(metadata) = unless_gone(fs::metadata(path))? else {
+        return Ok(());
+    };
+    let end = metadata.len().saturating_sub(file.later_bytes);
+    for_each_line(path, from, |line| line.place.end <= end && take(line))
 }
 
 /// Finds out whether the folder can be written, and clears up after a crash.

@@ -48,6 +48,26 @@ impl Store {
         self.letters.purge(&request).unwrap()
     }
 
+    /// Reads the letters that a request is about one by one and takes them out, as a replay does; how many they were.
+    fn take_all_out(&self, request: &Request) -> usize {
+        let limits = ReadLimits {
+            max_letters: 1,
+            max_bytes: 1,
+        };
+        let mut taken = 0;
+        for file in self.letters.files(request).unwrap() {
+            loop {
+                let batch = self.letters.read(file, 0, request, limits).unwrap();
+                if batch.letters.is_empty() {
+                    break;
+                }
+                self.letters.take_out(file, &batch.places).unwrap();
+                taken += 1;
+            }
+        }
+        taken
+    }
+
     fn ids(&self) -> Vec<Position> {
         ids(self.letters.shelves.folder())
     }
@@ -229,6 +249,51 @@ fn a_request_that_begins_anew_leaves_what_came_later() {
     store.arrive(4, 1);
     assert_eq!(store.letters.purge(&request).unwrap(), 0);
     assert_eq!(store.ids(), [3, 4]);
+}
+
+#[test]
+fn letters_that_came_after_a_request_in_the_same_file_are_not_meant() {
+    for action in [Action::Purge, Action::Replay] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path(), "1MiB");
+        store.arrive(1, 2);
+        store.reject(5);
+        let request = Request::new(folder.path(), action, None).unwrap();
+        store.arrive(3, 1);
+        store.reject(6);
+        match action {
+            Action::Purge => assert_eq!(store.letters.purge(&request).unwrap(), 3),
+            Action::Replay => assert_eq!(store.take_all_out(&request), 3),
+        }
+        assert_eq!(store.ids(), [3, 6], "{action:?}");
+    }
+}
+
+#[test]
+fn requests_mean_the_same_letters_whatever_was_taken_out_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), "1MiB");
+    store.arrive(1, 2);
+    let ask = || {
+        let request = Request::new(folder.path(), Action::Purge, None).unwrap();
+        request.submit(folder.path()).unwrap();
+    };
+    ask();
+    store.arrive(3, 1);
+    ask();
+    store.arrive(4, 4);
+    let first = store.letters.next_request(&[]).unwrap().unwrap();
+    assert_eq!(store.letters.purge(&first.request.unwrap()).unwrap(), 2);
+    drop(store);
+    // As after a crash between the purge and the removal of its request.
+    let store = open(folder.path(), "1MiB");
+    store.arrive(8, 1);
+    let again = store.letters.next_request(&[]).unwrap().unwrap();
+    assert_eq!(again.path, first.path);
+    assert_eq!(store.letters.purge(&again.request.unwrap()).unwrap(), 0);
+    let second = store.letters.next_request(&[first.path]).unwrap().unwrap();
+    assert_eq!(store.letters.purge(&second.request.unwrap()).unwrap(), 1);
+    assert_eq!(store.ids(), [4, 5, 6, 7, 8]);
 }
 
 #[test]

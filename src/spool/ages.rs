@@ -17,12 +17,12 @@ pub(super) struct Ages {
 }
 
 impl Ages {
-    /// The event at `position` was taken at `taken_at`; both only grow.
+    /// The event at `position`, which only grows, was taken at `taken_at`, which does so unless the clock is set back.
     pub(super) fn note(&mut self, position: Position, taken_at: u64) {
         let is_due = self
             .notes
             .back()
-            .is_none_or(|(_, last)| taken_at >= last + STEP_MILLIS);
+            .is_none_or(|(_, last)| taken_at < *last || taken_at >= last + STEP_MILLIS);
         if !is_due {
             return;
         }
@@ -73,5 +73,17 @@ mod tests {
         ages.forget_below(90_000);
         assert!(ages.taken_at(90_000).unwrap() <= 9_000_000);
         assert!(ages.notes.len() <= 1100);
+    }
+
+    #[test]
+    fn ages_are_told_again_after_the_clock_was_set_back() {
+        let mut ages = Ages::default();
+        ages.note(1, 1_000_000);
+        for position in 2..100 {
+            ages.note(position, 400_000 + position * 100);
+        }
+        ages.forget_below(50);
+        let taken_at = ages.taken_at(50).unwrap();
+        assert!((404_000..=405_000).contains(&taken_at), "{taken_at}");
     }
 }

@@ -228,6 +228,21 @@ impl OutputFileRemoved<'_> {
     }
 }
 
+/// A file was removed that could not be read to its end first: it holds up nothing, but what was in it is not all counted.
+pub struct RemovedUncounted<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Why it could not be read.
+    pub reason: &'a dyn Display,
+}
+
+impl RemovedUncounted<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(path = %self.path.display(), reason = %self.reason, "a file was removed that could not be read: what was in it is not all counted");
+    }
+}
+
 /// An unfinished last line was cut off an events file; its event was never counted as delivered.
 pub struct TornLineCut<'a> {
     /// The file.

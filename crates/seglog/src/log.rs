@@ -3,6 +3,7 @@
 mod active;
 mod open;
 mod outlook;
+mod space;
 mod spares;
 
 use std::collections::VecDeque;
@@ -11,8 +12,8 @@ use std::sync::Arc;
 
 use crate::Position;
 use crate::error::Failed;
-use crate::folder::{Entry, File, Folder, Mode, is_full};
-use crate::layout::{segment_name, spare_name};
+use crate::folder::{File, Folder, Mode, is_full};
+use crate::layout::segment_name;
 use crate::record::Record;
 use crate::room::Room;
 use crate::segment::{HEADER_BYTES, Header, Segment};
@@ -71,8 +72,8 @@ pub struct Log {
     /// Events below are done, durably so.
     purged_below: Position,
     room: Room,
-    /// A record found no room, and none was appended since.
-    has_refused: bool,
+    /// Length of the longest record that found no room, until one as long finds some or all is given up; else 0.
+    refused_bytes: u64,
     /// The disk was full at the last write that needed more of it.
     is_disk_full: bool,
     has_failed: bool,
@@ -101,7 +102,9 @@ impl Log {
             let run = match self.find_room(record.bytes(), now)? {
                 Ok(()) => self.run_that_fits(rest),
                 Err(refused) => {
-                    self.has_refused |= refused == Refused::Full;
+                    if refused == Refused::Full {
+                        self.refused_bytes = self.refused_bytes.max(record.bytes());
+                    }
                     placed.push(Err(refused));
                     rest = &rest[1..];
                     continue;
@@ -155,52 +158,6 @@ impl Log {
         self.segments_from(0).cloned().collect()
     }
 
-    /// Gives back the space of sealed segments whose events are all below `position`, which must be durably so. Their
-    /// files are kept for new segments. Of those that are of no use, one is removed each time: removing 64 MiB takes 20 ms,
-    /// in which nothing can be appended.
-    ///
-    /// # Errors
-    /// The system's; what could be given back was.
-    pub fn purge(&mut self, position: Position) -> io::Result<()> {
-        self.purged_below = self.purged_below.max(position);
-        if self.has_refused && self.purged_below >= self.next {
-            // It would be given back after the next rotation, for which there is no room.
-            self.sealed
-                .extend(self.active.take().map(|active| active.segment));
-        }
-        self.spares.reckon();
-        while let Some(oldest) = self.sealed.front() {
-            if self.end_of_oldest() > self.purged_below {
-                break;
-            }
-            let (name, bytes) = (oldest.name(), oldest.file_bytes);
-            if Spares::are_of_use(bytes, self.options.segment_bytes) {
-                let spare = spare_name(oldest.generation);
-                self.folder.rename(&name, &spare)?;
-                self.spares.keep(Entry { name: spare, bytes });
-            } else {
-                self.folder.remove(&name)?;
-                self.room.replace(bytes, 0);
-            }
-            self.sealed.pop_front();
-        }
-        if self.spares.are_too_many() {
-            self.remove_spare()?;
-        }
-        Ok(())
-    }
-
-    /// Whether a purge would give back the space of files that were kept for new segments and are of no use.
-    pub fn has_surplus(&self) -> bool {
-        self.spares.will_be_too_many()
-    }
-
-    fn end_of_oldest(&self) -> Position {
-        let active = self.active.as_ref().map(|active| &active.segment);
-        let next = self.sealed.get(1).or(active);
-        next.map_or(self.next, |next| next.first)
-    }
-
     /// Sees to it that the active segment can take a record of so many bytes.
     fn find_room(&mut self, bytes: u64, now: u64) -> Result<Result<(), Refused>, Failed> {
         let alone = HEADER_BYTES as u64 + bytes;
@@ -210,7 +167,7 @@ impl Log {
         match &self.active {
             Some(active) if active.takes(bytes, self.options.segment_bytes) => {
                 let growth = active.growth(bytes);
-                self.give_up_spares_while(|log| growth > log.room.left())?;
+                self.give_up_spares_while(|log| growth > log.room.left());
                 if growth <= self.room.left() {
                     return Ok(Ok(()));
                 }
@@ -218,56 +175,12 @@ impl Log {
             _ => {}
         }
         if !self.has_room_to_rotate(alone) {
-            self.give_up_done()?;
+            self.give_up_done();
         }
         if self.has_room_to_rotate(alone) {
             return self.rotate(alone, now);
         }
         Ok(Err(Refused::Full))
-    }
-
-    /// Whether a new segment can become so long. It is made of a spare file, where there is one, and the others can be
-    /// given up for it.
-    fn has_room_to_rotate(&self, bytes: u64) -> bool {
-        bytes <= self.room.left() + self.spares.bytes()
-    }
-
-    /// Gives back the active segment too when all of its events are done: it would be purged after the next rotation,
-    /// for which there may never be room.
-    fn give_up_done(&mut self) -> Result<(), Failed> {
-        if self.purged_below < self.next {
-            return Ok(());
-        }
-        if let Some(active) = self.active.take() {
-            let name = active.segment.name();
-            self.sealed.push_back(active.segment);
-            let outcome = self.purge(self.purged_below);
-            outcome.map_err(|source| self.fail(&name, source))?;
-        }
-        Ok(())
-    }
-
-    fn give_up_spares_while(&mut self, is_needed: impl Fn(&Self) -> bool) -> Result<(), Failed> {
-        self.remove_spares_while(is_needed).map_err(|source| {
-            let name = self.spares.next().map(|spare| spare.name.clone());
-            self.fail(&name.unwrap_or_default(), source)
-        })
-    }
-
-    fn remove_spares_while(&mut self, is_needed: impl Fn(&Self) -> bool) -> io::Result<()> {
-        while is_needed(self) && self.spares.next().is_some() {
-            self.remove_spare()?;
-        }
-        Ok(())
-    }
-
-    fn remove_spare(&mut self) -> io::Result<()> {
-        if let Some(spare) = self.spares.next() {
-            self.folder.remove(&spare.name)?;
-            self.room.replace(spare.bytes, 0);
-            self.spares.take();
-        }
-        Ok(())
     }
 
     /// How many of these the active segment, for the first of which room was found, can take in one write.
@@ -294,7 +207,9 @@ impl Log {
         self.room.replace(before, active.segment.file_bytes);
         match outcome {
             Ok(places) => {
-                self.has_refused = false;
+                if records.iter().any(|one| one.bytes() >= self.refused_bytes) {
+                    self.refused_bytes = 0;
+                }
                 placed.extend(places.into_iter().map(Ok));
                 self.next += records
                     .iter()
@@ -305,8 +220,9 @@ impl Log {
             Err(error) if is_full(&error) => {
                 self.is_disk_full = true;
                 placed.extend(records.iter().map(|_| Err(Refused::Full)));
-                self.give_up_spares_while(|_| true)?;
-                self.give_up_done()
+                self.give_up_spares_while(|_| true);
+                self.give_up_done();
+                Ok(())
             }
             Err(source) => Err(self.fail(&name, source)),
         }
@@ -325,14 +241,18 @@ impl Log {
 
     /// Seals the active segment and begins a new one, which is to become so long at least.
     fn rotate(&mut self, bytes: u64, now: u64) -> Result<Result<(), Refused>, Failed> {
+        let finds_no_room = |log: &Self| {
+            let reused = log.spares.next().map_or(0, |spare| spare.bytes);
+            bytes > log.room.left() + reused
+        };
+        self.give_up_spares_while(finds_no_room);
+        if finds_no_room(self) {
+            return Ok(Err(Refused::Full));
+        }
         self.sync()?;
         if let Some(active) = self.active.take() {
             self.sealed.push_back(active.segment);
         }
-        self.give_up_spares_while(|log| {
-            let reused = log.spares.next().map_or(0, |spare| spare.bytes);
-            bytes > log.room.left() + reused
-        })?;
         let header = Header {
             generation: self.generation + 1,
             first: self.next,

@@ -68,6 +68,11 @@ impl MemoryFolder {
         self.lock().faults.is_out_of_handles = is_out;
     }
 
+    /// Whether no file can be removed.
+    pub fn refuse_removals(&self, refuse: bool) {
+        self.lock().faults.refuses_removals = refuse;
+    }
+
     /// The disk is full when all files take so many bytes; none: it is endless.
     pub fn limit_to(&self, bytes: Option<u64>) {
         self.lock().faults.capacity = bytes;
@@ -210,6 +215,9 @@ impl Folder for MemoryFolder {
         let mut state = self.living()?;
         if !state.names.contains_key(name) {
             return Err(io::ErrorKind::NotFound.into());
+        }
+        if state.faults.refuses_removals {
+            return Err(io::ErrorKind::PermissionDenied.into());
         }
         state.note(Renaming::Removed(name.to_owned()));
         Ok(())

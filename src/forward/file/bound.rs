@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::telemetry::Telemetry;
-use crate::telemetry::events::OutputFileRemoved;
+use crate::telemetry::events::{OutputFileRemoved, RemovedUncounted};
 
 /// Keeps the files of one folder within so many bytes.
 pub(super) struct Bound {
@@ -61,25 +61,28 @@ impl Bound {
         Ok(())
     }
 
+    /// A file that cannot be read goes all the same: the output would else stand still because of it, for good.
     fn remove(&self, file: &EventsFile) -> io::Result<()> {
-        let removed = count_lines(&file.path).and_then(|events| {
-            fs::remove_file(&file.path)?;
-            Ok(events)
-        });
-        match removed {
-            Ok(events) => {
-                self.telemetry.output_removed(events, file.bytes);
-                OutputFileRemoved {
-                    path: &file.path,
-                    events,
-                    bytes: file.bytes,
-                }
-                .emit();
-                Ok(())
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
+        let (events, read) = count_lines(&file.path);
+        match fs::remove_file(&file.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            removed => removed?,
         }
+        if let Err(error) = &read {
+            RemovedUncounted {
+                path: &file.path,
+                reason: error,
+            }
+            .emit();
+        }
+        self.telemetry.output_removed(events, file.bytes);
+        OutputFileRemoved {
+            path: &file.path,
+            events,
+            bytes: file.bytes,
+        }
+        .emit();
+        Ok(())
     }
 }
 
@@ -114,23 +117,43 @@ fn is_hour(path: &Path) -> bool {
     hour.is_some_and(|hour| format!("{hour}:00Z").parse::<jiff::Timestamp>().is_ok())
 }
 
-fn count_lines(path: &Path) -> io::Result<u64> {
-    let mut file = File::open(path)?;
-    let mut piece = vec![0; 256 * 1024];
+/// How many lines could be read, and whether those were all.
+fn count_lines(path: &Path) -> (u64, io::Result<()>) {
     let mut lines = 0;
-    loop {
-        match file.read(&mut piece) {
-            Ok(0) => return Ok(lines),
-            Ok(bytes) => lines += memchr::memchr_iter(b'\n', &piece[..bytes]).count() as u64,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+    let mut piece = vec![0; 256 * 1024];
+    let mut count = || {
+        let mut file = File::open(path)?;
+        loop {
+            match file.read(&mut piece) {
+                Ok(0) => return Ok(()),
+                Ok(bytes) => lines += memchr::memchr_iter(b'\n', &piece[..bytes]).count() as u64,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
-    }
+    };
+    let read = count();
+    (lines, read)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Output;
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_in_the_way_of_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("2026-01-01T08.ndjson");
+        // A loop of links cannot be opened, whoever asks.
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::File));
+        let bound = Bound::new(1, telemetry);
+        let file = EventsFile { path, bytes: 100 };
+        bound.remove(&file).unwrap();
+        assert!(fs::symlink_metadata(&file.path).is_err());
+        bound.remove(&file).unwrap();
+    }
 
     #[test]
     fn only_an_hour_is_an_hour() {

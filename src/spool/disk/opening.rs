@@ -51,8 +51,9 @@ pub struct OpenedSpool {
     acked: Acked,
     /// The position after the last event.
     end: Position,
-    /// When the last checkpoint was written; none where there is none.
-    pub checkpoint_at: Option<SystemTime>,
+    /// What happened to events that come again happened later than this. The checkpoint alone does not tell: each start
+    /// writes a new one, whatever is still open.
+    pub open_since: SystemTime,
 }
 
 impl OpenedSpool {
@@ -85,9 +86,7 @@ impl DiskSpool {
         let found = OpenedSpool {
             acked: opened.acked.clone(),
             end: opened.log.next(),
-            checkpoint_at: opened
-                .checkpoint_written_at
-                .map(|millis| UNIX_EPOCH + Duration::from_millis(millis)),
+            open_since: open_since(&opened),
         };
         let shared = Arc::new(Shared::new(
             Arc::clone(folder),
@@ -117,6 +116,17 @@ impl DiskSpool {
         };
         Ok((spool, found))
     }
+}
+
+/// The checkpoint may be older than the segment where the clock was set.
+fn open_since(opened: &Opened) -> SystemTime {
+    let low = opened.acked.low();
+    let segments = opened.log.segments();
+    let begun_by_then = segments.iter().rev().find(|segment| segment.first <= low);
+    let oldest = begun_by_then.or(segments.first());
+    let made_at = oldest.map_or(u64::MAX, |segment| segment.made_at);
+    let checkpoint_at = opened.checkpoint_written_at.unwrap_or_default();
+    UNIX_EPOCH + Duration::from_millis(made_at.min(checkpoint_at))
 }
 
 fn report(folder: &Path, opened: &Opened, telemetry: &Telemetry) {

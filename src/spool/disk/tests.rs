@@ -4,7 +4,7 @@ mod faults;
 mod random;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use seglog::Folder;
@@ -133,6 +133,37 @@ async fn only_what_was_not_acked_comes_again_after_a_restart() {
     opened.spool.ack(&letters);
     opened.spool.close().await;
     assert_eq!(open(&folder).telemetry.books().spooled_at_start, 0);
+}
+
+#[tokio::test]
+async fn what_is_open_is_open_since_it_came_however_often_the_spool_is_opened() {
+    let folder = MemoryFolder::default();
+    let open_again = || {
+        let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));
+        let folder: Arc<dyn Folder> = Arc::new(folder.clone());
+        Spool::on_disk(&folder, OPTIONS, telemetry).unwrap()
+    };
+    let long = "x".repeat(3000);
+    let mut begun = Vec::new();
+    for event in [&long, &long] {
+        let opened = open(&folder);
+        opened.append(&[event], &[]).await.unwrap();
+        begun.push(SystemTime::now());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        opened.spool.close().await;
+    }
+    for _ in 0..2 {
+        let (spool, opened) = open_again();
+        assert!(opened.open_since <= begun[0]);
+        spool.close().await;
+    }
+    let opened = open(&folder);
+    let first = opened.spool.lease(ALL).await;
+    opened.spool.ack(&first[..1]);
+    opened.spool.close().await;
+    let (spool, opened) = open_again();
+    assert!((begun[0]..=begun[1]).contains(&opened.open_since));
+    spool.close().await;
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ impl Log {
             synced: end,
             settled: end,
             purged_below: 0,
-            has_refused: false,
+            refused_bytes: 0,
             is_disk_full: false,
             has_failed: false,
             _lock: lock,

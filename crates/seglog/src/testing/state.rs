@@ -53,6 +53,7 @@ pub(super) struct Faults {
     pub(super) capacity: Option<u64>,
     pub(super) is_cut_off: bool,
     pub(super) is_out_of_handles: bool,
+    pub(super) refuses_removals: bool,
 }
 
 impl Contents {

@@ -1,11 +1,82 @@
 //! Files that are written again: their space comes back, and their old records stay dead.
 
 use seglog::testing::MemoryFolder;
-use seglog::{Folder, Options, Refused};
+use seglog::{Folder, Log, Opened, Options, Refused};
 
 use crate::support::{
     OPTIONS, append, checkpoint, open, open_with, payload, read_open, taken, try_append,
 };
+
+/// The longest payload that a log can take, which then needs all of its room.
+const MOST: usize = OPTIONS.max_bytes as usize - seglog::HEADER_BYTES - seglog::HEAD_BYTES;
+
+/// Appends until there is no room; how many there were.
+fn fill(log: &mut Log) -> usize {
+    let mut fitted = 0;
+    while append(log, 1, &[1; 200]) != Err(Refused::Full) {
+        fitted += 1;
+    }
+    fitted
+}
+
+/// All that was appended is done.
+fn finish(opened: &mut Opened) {
+    opened.log.sync().unwrap();
+    let next = opened.log.next();
+    checkpoint(opened, next);
+    opened.log.purge(next).unwrap();
+}
+
+fn remove_all(folder: &MemoryFolder, end: &str) {
+    for entry in folder.list().unwrap() {
+        if entry.name.ends_with(end) {
+            folder.remove(&entry.name).unwrap();
+        }
+    }
+}
+
+#[test]
+fn segments_that_were_removed_by_hand_give_back_their_space() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    let fitted = fill(&mut opened.log);
+    remove_all(&folder, ".seg");
+    finish(&mut opened);
+    assert_eq!(opened.log.room(), OPTIONS.max_bytes);
+    assert_eq!(fill(&mut opened.log), fitted);
+    assert!(taken(&folder) <= OPTIONS.max_bytes);
+}
+
+#[test]
+fn spare_files_that_were_removed_by_hand_give_back_their_space() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    for _ in 0..3 {
+        fill(&mut opened.log);
+        finish(&mut opened);
+        remove_all(&folder, ".spare");
+        append(&mut opened.log, 1, &vec![1; MOST]).unwrap();
+        assert_eq!(append(&mut opened.log, 1, &[]), Err(Refused::Full));
+        finish(&mut opened);
+    }
+}
+
+#[test]
+fn spare_files_that_cannot_be_removed_are_room_that_is_not_there() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    let fitted = fill(&mut opened.log);
+    finish(&mut opened);
+    folder.refuse_removals(true);
+    assert_eq!(
+        append(&mut opened.log, 1, &vec![1; MOST]),
+        Err(Refused::Full)
+    );
+    assert!(fill(&mut opened.log) >= fitted / 2);
+    folder.refuse_removals(false);
+    finish(&mut opened);
+    append(&mut opened.log, 1, &vec![1; MOST]).unwrap();
+}
 
 #[test]
 fn space_comes_back_when_one_segment_is_all_that_there_may_be() {
@@ -37,26 +108,41 @@ fn space_comes_back_when_one_segment_is_all_that_there_may_be() {
 fn space_comes_back_for_a_record_that_needs_all_of_it() {
     let folder = MemoryFolder::default();
     let mut opened = open(&folder);
-    let most = OPTIONS.max_bytes as usize - seglog::HEADER_BYTES - seglog::HEAD_BYTES;
     for _ in 0..3 {
         append(&mut opened.log, 1, &[1; 200]).unwrap();
         assert_eq!(
-            append(&mut opened.log, 1, &vec![1; most]),
+            append(&mut opened.log, 1, &vec![1; MOST]),
             Err(Refused::Full)
         );
         assert_eq!(
-            append(&mut opened.log, 1, &vec![1; most + 1]),
+            append(&mut opened.log, 1, &vec![1; MOST + 1]),
             Err(Refused::TooLarge)
         );
         opened.log.sync().unwrap();
         let next = opened.log.next();
         checkpoint(&mut opened, next);
         opened.log.purge(next).unwrap();
-        append(&mut opened.log, 1, &vec![1; most]).unwrap();
+        append(&mut opened.log, 1, &vec![1; MOST]).unwrap();
         assert_eq!(append(&mut opened.log, 1, &[]), Err(Refused::Full));
         opened.log.sync().unwrap();
         checkpoint(&mut opened, next + 1);
         opened.log.purge(next + 1).unwrap();
+    }
+}
+
+#[test]
+fn space_comes_back_for_what_was_refused_whatever_smaller_was_taken_since() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    for _ in 0..2 {
+        append(&mut opened.log, 1, &[1; 200]).unwrap();
+        assert_eq!(
+            append(&mut opened.log, 1, &vec![1; MOST]),
+            Err(Refused::Full)
+        );
+        append(&mut opened.log, 1, &[1; 200]).unwrap();
+        finish(&mut opened);
+        assert!(opened.log.has_room_for(MOST as u64));
     }
 }
 

@@ -1,0 +1,110 @@
+//! Gives back space: of segments whose events are done, and of files that were kept for new ones. A file that somebody
+//! has removed by hand has given back its space already.
+
+use std::io;
+
+use super::Log;
+use super::spares::Spares;
+use crate::Position;
+use crate::folder::Entry;
+use crate::layout::spare_name;
+
+impl Log {
+    /// Gives back the space of sealed segments whose events are all below `position`, which must be durably so. Their
+    /// files are kept for new segments. Of those that are of no use, one is removed each time: removing 64 MiB takes 20 ms,
+    /// in which nothing can be appended.
+    ///
+    /// # Errors
+    /// The system's; what could be given back was.
+    pub fn purge(&mut self, position: Position) -> io::Result<()> {
+        self.purged_below = self.purged_below.max(position);
+        if self.refused_bytes > 0 && self.purged_below >= self.next {
+            // It would be given back after the next rotation, for which there is no room.
+            self.sealed
+                .extend(self.active.take().map(|active| active.segment));
+            self.refused_bytes = 0;
+        }
+        self.spares.reckon();
+        while let Some(oldest) = self.sealed.front() {
+            if self.end_of_oldest() > self.purged_below {
+                break;
+            }
+            let (name, bytes) = (oldest.name(), oldest.file_bytes);
+            let spare = spare_name(oldest.generation);
+            let is_of_use = Spares::are_of_use(bytes, self.options.segment_bytes);
+            if is_of_use && is_there(self.folder.rename(&name, &spare))? {
+                self.spares.keep(Entry { name: spare, bytes });
+            } else {
+                is_there(self.folder.remove(&name))?;
+                self.room.replace(bytes, 0);
+            }
+            self.sealed.pop_front();
+        }
+        if self.spares.are_too_many() {
+            self.remove_spare()?;
+        }
+        Ok(())
+    }
+
+    /// Whether a purge would give back the space of files that were kept for new segments and are of no use.
+    pub fn has_surplus(&self) -> bool {
+        self.spares.will_be_too_many()
+    }
+
+    pub(super) fn end_of_oldest(&self) -> Position {
+        let active = self.active.as_ref().map(|active| &active.segment);
+        let next = self.sealed.get(1).or(active);
+        next.map_or(self.next, |next| next.first)
+    }
+
+    /// Whether a new segment can become so long. It is made of a spare file, where there is one, and the others can be
+    /// given up for it.
+    pub(super) fn has_room_to_rotate(&self, bytes: u64) -> bool {
+        bytes <= self.room.left() + self.spares.bytes()
+    }
+
+    /// Gives back the active segment too when all of its events are done: it would be purged after the next rotation,
+    /// for which there may never be room.
+    pub(super) fn give_up_done(&mut self) {
+        if self.purged_below < self.next {
+            return;
+        }
+        if let Some(active) = self.active.take() {
+            self.sealed.push_back(active.segment);
+            let _no_room_then = self.purge(self.purged_below);
+        }
+    }
+
+    /// A spare file that cannot be removed is room that is not there. No event is in it, so nothing is unsure.
+    pub(super) fn give_up_spares_while(&mut self, is_needed: impl Fn(&Self) -> bool) {
+        let _no_room_then = self.remove_spares_while(is_needed);
+    }
+
+    pub(super) fn remove_spares_while(
+        &mut self,
+        is_needed: impl Fn(&Self) -> bool,
+    ) -> io::Result<()> {
+        while is_needed(self) && self.spares.next().is_some() {
+            self.remove_spare()?;
+        }
+        Ok(())
+    }
+
+    fn remove_spare(&mut self) -> io::Result<()> {
+        if let Some(spare) = self.spares.next() {
+            is_there(self.folder.remove(&spare.name))?;
+            self.room.replace(spare.bytes, 0);
+            self.spares.take();
+        }
+        Ok(())
+    }
+}
+
+/// Whether the file that something was done with was there.
+fn is_there(outcome: io::Result<()>) -> io::Result<bool> {
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
