@@ -11,6 +11,7 @@ mod broker_connections;
 mod broker_tls;
 mod brokers;
 mod chaos;
+mod command_line;
 mod compression;
 mod configuration;
 mod connection_floods;
