@@ -32,6 +32,7 @@ mod listener;
 mod log_injection;
 mod logstash_paths;
 mod metrics;
+mod open_files;
 mod openapi;
 mod outputs;
 mod parked;
