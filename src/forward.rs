@@ -204,8 +204,9 @@ impl Outputs<'_> {
         let is_tls = config.urls.iter().any(|url| url.scheme() == "https");
         let tls = is_tls.then(|| client_config(&config.tls)).transpose()?;
         let changed = Arc::default();
-        let broker = |(index, url)| {
-            let metrics = self.shared.telemetry.broker(&broker::address(url));
+        let labels = broker::labels(&config.urls);
+        let broker = |((index, url), label): ((usize, _), String)| {
+            let metrics = self.shared.telemetry.broker(&label);
             let resolver = Arc::clone(resolver);
             let life = (self.lifecycle.clone(), self.tasks.clone());
             let errored = metrics.errored.clone();
@@ -213,10 +214,10 @@ impl Outputs<'_> {
             let clients = BrokerClient::several(&Arc::new(target), config.max_in_flight);
             let changed = Arc::clone(&changed);
             Ok(Arc::new(Broker::new(
-                index, url, config, metrics, clients, changed,
+                index, label, url, config, metrics, clients, changed,
             )))
         };
-        let all = config.urls.iter().enumerate().map(broker);
+        let all = config.urls.iter().enumerate().zip(labels).map(broker);
         let all = all.collect::<Result<_, SetupError>>()?;
         Ok(Brokers::new(all, Arc::clone(&changed)))
     }

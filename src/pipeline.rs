@@ -45,7 +45,6 @@ use enrich::source::Request;
 use enrich::template::Template;
 use fields::Fields;
 use media_type::MediaType;
-use source_key::SourceKey;
 use splice::{Additions, Slots};
 use validate::Rules;
 pub use violations::push_json as push_violations;
@@ -55,7 +54,6 @@ pub struct Pipeline {
     fields: Fields,
     slots: Slots,
     rules: Rules,
-    source_key: SourceKey,
     /// For the Logstash paths and for the application API, without a key and then one for each key.
     templates: Vec<[Template; 2]>,
     /// For what comes without a request.
@@ -193,7 +191,6 @@ impl Pipeline {
     pub fn new(config: &Config) -> Self {
         let mut fields = Fields::default();
         let slots = Slots::new(&mut fields);
-        let source_key = SourceKey::new(&config.metrics.source_fields, &mut fields);
         let no_fields = crate::config::StaticFields::default();
         let of_keys = config.auth.keys.iter().map(|key| &key.fields);
         let templates: Vec<[Template; 2]> = std::iter::once(&no_fields)
@@ -205,7 +202,7 @@ impl Pipeline {
                 [template(true), template(false)]
             })
             .collect();
-        let bare_template = enrich::bare_template(&mut fields);
+        let bare_template = enrich::bare_template(config, &mut fields);
         let added = templates.iter().flatten().flat_map(Template::paths);
         let added = added.collect();
         let rules = Rules::new(&config.validate, &config.ingest, added, &mut fields);
@@ -218,7 +215,6 @@ impl Pipeline {
             fields,
             slots,
             rules,
-            source_key,
             templates,
             bare_template,
             forces_fields,
@@ -283,7 +279,7 @@ impl Pipeline {
             invalid,
             limits: self.limits,
             cut_texts: true,
-            source_key: &self.source_key,
+            source_key: &template.source_key,
             sources,
             now: arrival.now,
             body_bytes: text.bytes.len(),

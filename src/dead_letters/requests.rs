@@ -76,8 +76,8 @@ impl Default for Newest {
 pub struct Waiting {
     /// Its file.
     pub path: PathBuf,
-    /// What it asks for, or why it is no request.
-    pub request: Result<Request, serde_json::Error>,
+    /// What it asks for, or why it is no request, or none that may be read.
+    pub request: io::Result<Request>,
 }
 
 impl Request {
@@ -203,9 +203,15 @@ fn names(folder: &Path) -> io::Result<Vec<OsString>> {
 
 /// None where somebody else has removed it meanwhile. A file that cannot be read now may hold a request all the same.
 fn read(path: PathBuf) -> io::Result<Option<Waiting>> {
-    let text = unless_gone(fs::read(&path)).map_err(|error| at(&path, &error))?;
+    let text = match fs::read(&path) {
+        // That will not change by itself, and others wait behind it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Some(Err(error)),
+        outcome => unless_gone(outcome)
+            .map_err(|error| at(&path, &error))?
+            .map(Ok),
+    };
     Ok(text.map(|text| Waiting {
-        request: serde_json::from_slice(&text),
+        request: text.and_then(|text| Ok(serde_json::from_slice(&text)?)),
         path,
     }))
 }

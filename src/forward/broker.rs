@@ -28,7 +28,7 @@ pub(super) struct Broker {
     /// Its place among the others.
     pub(super) index: usize,
     /// How it is called in metrics, logs and dead letters.
-    pub(super) address: String,
+    pub(super) label: String,
     url: Url,
     format: BrokerFormat,
     slots: usize,
@@ -66,6 +66,7 @@ pub(super) enum Offer {
 impl Broker {
     pub(super) fn new(
         index: usize,
+        label: String,
         url: &Url,
         config: &config::Broker,
         metrics: BrokerMetrics,
@@ -75,7 +76,7 @@ impl Broker {
         metrics.up.set(1.0);
         Self {
             index,
-            address: address(url),
+            label,
             url: url.clone(),
             format: config.format,
             slots: clients.len(),
@@ -205,7 +206,7 @@ impl Slot {
         self.broker.metrics.up.set(1.0);
         if was_told {
             BrokerUp {
-                broker: &self.broker.address,
+                broker: &self.broker.label,
             }
             .emit();
         }
@@ -226,7 +227,7 @@ impl Slot {
         }
         if is_to_be_told {
             BrokerDown {
-                broker: &self.broker.address,
+                broker: &self.broker.label,
                 reason,
             }
             .emit();
@@ -248,8 +249,20 @@ impl Drop for Slot {
     }
 }
 
+/// How each of these is called: by its address, and by its path too where another has the same address. Never by its
+/// query, which may hold a secret.
+pub(super) fn labels(urls: &[Url]) -> Vec<String> {
+    let addresses: Vec<String> = urls.iter().map(address).collect();
+    let label = |(url, address): (&Url, &String)| {
+        let are_several = addresses.iter().filter(|other| *other == address).count() > 1;
+        let path = if are_several { url.path() } else { "" };
+        format!("{address}{path}")
+    };
+    std::iter::zip(urls, &addresses).map(label).collect()
+}
+
 /// Host and port.
-pub(super) fn address(url: &Url) -> String {
+fn address(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or_default();
     format!("{host}:{port}")
@@ -277,6 +290,7 @@ mod tests {
         let clients = BrokerClient::unconnected(&url, &config);
         Arc::new(Broker::new(
             0,
+            "127.0.0.1:9".to_owned(),
             &url,
             &config,
             metrics,
@@ -312,6 +326,26 @@ mod tests {
         assert!(!broker.status().up);
         assert!(!one.goes_on());
         assert!(matches!(broker.offer(now), Offer::NotBefore(_)));
+    }
+
+    #[test]
+    fn the_path_tells_brokers_with_one_address_apart() {
+        let labels = |urls: &[&str]| {
+            let urls: Vec<Url> = urls.iter().map(|url| url.parse().unwrap()).collect();
+            labels(&urls)
+        };
+        assert_eq!(
+            labels(&[
+                "http://lb:8080/a?secret=x",
+                "http://lb:8080/b",
+                "http://lb/a"
+            ]),
+            ["lb:8080/a", "lb:8080/b", "lb:80"]
+        );
+        assert_eq!(
+            labels(&["https://lb", "http://lb:443/b", "http://lb"]),
+            ["lb:443/", "lb:443/b", "lb:80"]
+        );
     }
 
     #[test]

@@ -117,7 +117,15 @@ mod tests {
             let metrics = telemetry.broker(&index.to_string());
             let changed = Arc::clone(&changed);
             let clients = BrokerClient::unconnected(&url, &config);
-            Arc::new(Broker::new(index, &url, &config, metrics, clients, changed))
+            Arc::new(Broker::new(
+                index,
+                index.to_string(),
+                &url,
+                &config,
+                metrics,
+                clients,
+                changed,
+            ))
         };
         Brokers::new((0..count).map(broker).collect(), Arc::clone(&changed))
     }

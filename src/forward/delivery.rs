@@ -141,7 +141,7 @@ impl Delivery {
 
     async fn bury(&self, position: Position, event: Bytes, sentence: &Sentence, slot: &Slot) {
         let dead_letters = self.shared.dead_letters.clone();
-        let broker = slot.broker().address.clone();
+        let broker = slot.broker().label.clone();
         let (reason, status) = (sentence.reason, sentence.status);
         let message = sentence.message.clone();
         until_kept(move || {

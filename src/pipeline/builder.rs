@@ -120,7 +120,7 @@ impl<'a> EnvelopeBuilder<'a> {
             // Not even looked into further: it goes on as text, if it goes on.
             return match self.context.invalid {
                 Invalid::Reject => self.reject(vec![violation]),
-                Invalid::Keep(_) => self.keep_text(scanned.span.of(text), &[violation]),
+                Invalid::Keep(_) => self.keep_text(scanned.span.of(text), &[], &[violation]),
             };
         }
         let event = EventText {

@@ -52,12 +52,12 @@ pub(super) fn template<'a>(
         };
         builder.add(reference, leaf);
     }
-    builder.build(fields)
+    builder.build(&config.metrics.source_fields, fields)
 }
 
 /// Makes the template of what comes without a request.
-pub(super) fn bare_template(fields: &mut Fields) -> Template {
-    with_what_every_event_has().build(fields)
+pub(super) fn bare_template(config: &Config, fields: &mut Fields) -> Template {
+    with_what_every_event_has().build(&config.metrics.source_fields, fields)
 }
 
 fn with_what_every_event_has() -> TemplateBuilder {

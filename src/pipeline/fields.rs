@@ -175,6 +175,12 @@ impl FieldPath {
         }
     }
 
+    /// The slot of its first name.
+    #[inline(always)]
+    pub(super) fn slot(&self) -> usize {
+        self.slot
+    }
+
     /// The field's value in an event, looked up inside objects where the path goes on.
     #[inline(always)]
     pub(super) fn value(&self, text: &[u8], found: &Found, scanner: &mut Scanner) -> Option<Value> {

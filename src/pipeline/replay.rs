@@ -50,7 +50,7 @@ impl Pipeline {
             invalid: Invalid::Keep(self.on_invalid),
             limits: NO_LIMITS,
             cut_texts: false,
-            source_key: &self.source_key,
+            source_key: &self.bare_template.source_key,
             sources,
             now,
             body_bytes: 0,

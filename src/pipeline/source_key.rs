@@ -1,13 +1,35 @@
 //! Which source an event is from: the values of `metrics.source_fields`. Pure but for the shared memo.
 
-use super::fields::{Beginning, FieldPath, Fields, Found, Value, beginning, unescape};
+use super::enrich::template::FixedValue;
+use super::fields::{Beginning, FieldPath, Fields, Found, Value, beginning, member_of, unescape};
 use super::scan::{Kind, Scanner, Span};
 use crate::telemetry::Sources;
 use crate::units::FieldReference;
 
-/// The fields that tell the source.
+/// The fields that tell the source, of events to which the same is added.
 pub(super) struct SourceKey {
-    fields: Vec<FieldPath>,
+    fields: Vec<SourceField>,
+}
+
+/// One of them.
+struct SourceField {
+    path: FieldPath,
+    /// What is added in its place to every event.
+    fixed: Option<Fixed>,
+}
+
+/// A fixed value, made ready to be told.
+struct Fixed {
+    given: FixedValue,
+    value: Value,
+    spelling: Spelling,
+}
+
+/// What a field of an event tells once the event is enriched.
+enum Told<'a> {
+    /// What the event came with, if anything.
+    Own(Option<Value>),
+    Fixed(&'a Fixed),
 }
 
 /// The sources of the last events: those of one request mostly have one source, or a few, and so have those of a thread.
@@ -38,12 +60,18 @@ const PART: usize = size_of::<Beginning>();
 const SEPARATOR: u8 = 0xff;
 
 impl SourceKey {
-    pub(super) fn new(references: &[FieldReference], fields: &mut Fields) -> Self {
+    /// `fixed`: what is added in the place of a field whatever the request.
+    pub(super) fn new(
+        references: &[FieldReference],
+        fixed: impl Fn(&FieldReference) -> Option<FixedValue>,
+        fields: &mut Fields,
+    ) -> Self {
+        let field = |reference| SourceField {
+            path: FieldPath::new(reference, fields),
+            fixed: fixed(reference).map(Fixed::new),
+        };
         Self {
-            fields: references
-                .iter()
-                .map(|reference| FieldPath::new(reference, fields))
-                .collect(),
+            fields: references.iter().map(field).collect(),
         }
     }
 
@@ -58,19 +86,20 @@ impl SourceKey {
     ) -> usize {
         let mut hash = 0;
         for field in &self.fields {
-            let spelling = Spelling::of(text, field.value(text, found, scanner));
+            let spelling = field.told(text, found, scanner).spelling(text);
             hash = spelling.hashed_into(hash);
         }
         if let Some(known) = recent.find(hash) {
             let spellings = &recent.spellings[known * self.fields.len()..];
-            let is_same = |(field, known): (&FieldPath, &Spelling)| {
-                *known == Spelling::of(text, field.value(text, found, scanner))
+            let is_same = |(field, known): (&SourceField, &Spelling)| {
+                *known == field.told(text, found, scanner).spelling(text)
             };
             if std::iter::zip(&self.fields, spellings).all(is_same) {
                 return recent.numbers[known];
             }
         }
-        let number = self.shared_number(text, found, scanner, sources);
+        let told = |field| SourceField::told(field, text, found, scanner);
+        let number = self.shared_number(text, sources, told);
         self.remember(hash, number, text, found, scanner, recent);
         number
     }
@@ -86,7 +115,7 @@ impl SourceKey {
         recent: &mut RecentSources,
     ) {
         let before = recent.spellings.len();
-        let spelling = |field: &FieldPath| Spelling::of(text, field.value(text, found, scanner));
+        let spelling = |field: &SourceField| field.told(text, found, scanner).spelling(text);
         recent.spellings.extend(self.fields.iter().map(spelling));
         let are_whole = recent.spellings[before..].iter().all(Spelling::is_whole);
         if are_whole && recent.known < MAX_RECENT {
@@ -99,33 +128,113 @@ impl SourceKey {
     }
 
     /// The same from the shared memo.
-    fn shared_number(
-        &self,
+    fn shared_number<'a>(
+        &'a self,
         text: &[u8],
-        found: &Found,
-        scanner: &mut Scanner,
         sources: &Sources,
+        mut told: impl FnMut(&'a SourceField) -> Told<'a>,
     ) -> usize {
         let mut spelling = Vec::with_capacity(64);
         for field in &self.fields {
-            if let Some(value) = field.value(text, found, scanner) {
+            if let Some((text, value)) = told(field).value(text) {
                 spelling.extend_from_slice(value.span.of(text));
             }
             spelling.push(SEPARATOR);
         }
         sources.number(&spelling, || {
-            let value = |field: &FieldPath| field.value(text, found, scanner);
-            let values = self.fields.iter().map(value);
+            let values = self.fields.iter().map(|field| told(field).value(text));
             values
-                .map(|value| value.map_or_else(String::new, |value| label(text, value)))
+                .map(|value| value.map_or_else(String::new, |(text, value)| label(text, value)))
                 .collect()
         })
     }
 
-    /// The number of the source of events that tell none.
+    /// The number of the source of events that tell none themselves.
     pub(super) fn none(&self, sources: &Sources) -> usize {
-        let spelling = vec![SEPARATOR; self.fields.len()];
-        sources.number(&spelling, || vec![String::new(); self.fields.len()])
+        self.shared_number(b"", sources, |field| match &field.fixed {
+            Some(fixed) => Told::Fixed(fixed),
+            None => Told::Own(None),
+        })
+    }
+}
+
+impl SourceField {
+    #[inline(always)]
+    fn told(&self, text: &[u8], found: &Found, scanner: &mut Scanner) -> Told<'_> {
+        match &self.fixed {
+            None => Told::Own(self.path.value(text, found, scanner)),
+            Some(fixed) if fixed.given.replaces_own => Told::Fixed(fixed),
+            Some(fixed) => match found.get(self.path.slot()) {
+                None => Told::Fixed(fixed),
+                Some(own) => self.told_inside(text, own, fixed, scanner),
+            },
+        }
+    }
+
+    /// Goes down the objects like a merge of what is added into the event's own.
+    #[inline(never)]
+    fn told_inside<'a>(
+        &self,
+        text: &[u8],
+        mut own: Value,
+        fixed: &'a Fixed,
+        scanner: &mut Scanner,
+    ) -> Told<'a> {
+        let mut replaced = fixed.given.replaced_on_the_way.iter();
+        for name in &self.path.reference.path()[1..] {
+            let replaced = replaced.next();
+            if own.kind != Kind::Object {
+                let is_replaced = replaced.copied().unwrap_or_default();
+                return if is_replaced {
+                    Told::Fixed(fixed)
+                } else {
+                    Told::Own(None)
+                };
+            }
+            match member_of(text, own, name, scanner) {
+                Some(member) => own = member,
+                None if replaced.is_some() => return Told::Fixed(fixed),
+                None => return Told::Own(None),
+            }
+        }
+        Told::Own(Some(own))
+    }
+}
+
+impl Fixed {
+    fn new(given: FixedValue) -> Self {
+        let scanned = Scanner::default().value(&given.json, 0, |_| {});
+        let scanned = scanned.expect("what was written as JSON is valid");
+        let value = Value {
+            span: scanned.span,
+            kind: scanned.kind,
+        };
+        Self {
+            spelling: Spelling::of(&given.json, Some(value)),
+            value,
+            given,
+        }
+    }
+}
+
+impl<'a> Told<'a> {
+    #[inline(always)]
+    fn spelling(&self, text: &[u8]) -> Spelling {
+        match self {
+            Self::Own(value) => Spelling::of(text, *value),
+            Self::Fixed(fixed) => fixed.spelling,
+        }
+    }
+
+    /// The value, and the text that it lies in.
+    fn value<'t>(&self, text: &'t [u8]) -> Option<(&'t [u8], Value)>
+    where
+        'a: 't,
+    {
+        match self {
+            Self::Own(value) => value.map(|value| (text, value)),
+            Self::Fixed(fixed) => Some((&fixed.given.json, fixed.value)),
+        }
     }
 }
 

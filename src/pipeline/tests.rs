@@ -7,6 +7,7 @@ mod own_fields;
 mod random;
 mod replay;
 mod schema;
+mod sources;
 mod times;
 mod violations;
 

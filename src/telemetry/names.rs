@@ -53,7 +53,10 @@ const fn metric(
 
 const ROUTE: (&str, &str) = ("route", "logstash, events, health, other");
 const KEY: (&str, &str) = ("key", "the key's name");
-const BROKER: (&str, &str) = ("broker", "the Broker's address");
+const BROKER: (&str, &str) = (
+    "broker",
+    "the Broker's address, with its path where several have the same",
+);
 
 pub(super) const REQUESTS: Metric = metric(
     Counter,

@@ -170,14 +170,77 @@ async fn every_operation_answers_as_it_is_described() {
                         assert_eq!(answer.status, 405, "{method} {target} is not described");
                         continue;
                     }
-                    let response = &operation["responses"][answer.status.to_string()];
-                    assert!(!response.is_null(), "{method} {target} answered {answer:?}");
-                    expect_described(&description, resolved(&description, response), &answer);
+                    expect_answer(&description, operation, &answer);
                 }
             }
         }
         app.finish().await;
     }
+}
+
+/// Every operation that is described, by its target and method.
+fn operations(description: &Value) -> Vec<(String, &str, &Value)> {
+    let mut all = vec![];
+    for (template, operations) in description["paths"].as_object().unwrap() {
+        let target = template.replace("{path}", "app-logs/a");
+        for method in ["get", "head", "post", "put", "options"] {
+            if !operations[method].is_null() {
+                all.push((target.clone(), method, &operations[method]));
+            }
+        }
+    }
+    all
+}
+
+/// Fails unless the answer is described among those of its operation.
+fn expect_answer(description: &Value, operation: &Value, answer: &Answer) {
+    let response = &operation["responses"][answer.status.to_string()];
+    assert!(!response.is_null(), "{operation} answered {answer:?}");
+    expect_described(description, resolved(description, response), answer);
+}
+
+#[tokio::test]
+async fn beyond_the_most_connections_operations_answer_as_described() {
+    let description = description();
+    for status in [503, 429] {
+        let toml = format!("[server]\nmax_connections = 1\n[ingest]\noverload_status = {status}");
+        let app = TestApp::start(&toml).await;
+        let mut only = app.connect().await;
+        only.request("GET", "/live", &[], "").await;
+        for (target, method, operation) in operations(&description) {
+            let answer = app
+                .request(&method.to_uppercase(), &target, &[ORIGIN, PREFLIGHT], "")
+                .await;
+            let is_health = operation["tags"][0] == "health" || method == "head";
+            let expected = if is_health { 200 } else { status };
+            assert_eq!(answer.status, expected, "{method} {target}");
+            expect_answer(&description, operation, &answer);
+        }
+        let answer = app.request("HEAD", "/v1/other", &[], "").await;
+        assert_eq!(answer.status, status);
+        expect_answer(
+            &description,
+            &description["paths"]["/{path}"]["head"],
+            &answer,
+        );
+        drop(only);
+        app.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_doubtful_head_is_refused_as_described() {
+    let description = description();
+    let app = TestApp::start("").await;
+    for (target, method, operation) in operations(&description) {
+        let two_hosts = [JSON, ("Host", "other")];
+        let answer = app
+            .request(&method.to_uppercase(), &target, &two_hosts, "")
+            .await;
+        assert_eq!(answer.status, 400, "{method} {target}");
+        expect_answer(&description, operation, &answer);
+    }
+    app.finish().await;
 }
 
 /// Fails unless media type, headers and code of the answer are those of its description.

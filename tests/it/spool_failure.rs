@@ -47,6 +47,26 @@ async fn expect_unhealthy(app: &TestApp) {
 }
 
 #[tokio::test]
+async fn after_a_sync_that_hangs_the_client_knows_nothing_and_the_event_goes_out_once() {
+    let broker = FakeBroker::start();
+    let spool = MemoryFolder::default();
+    let toml = "[ingest]\ndurability = 'disk'\n[server]\nrequest_timeout = '200ms'";
+    let app = TestApp::start_in(&spool, &folder(), &with(&[&broker], toml)).await;
+    spool.hold_syncs(true);
+    let answer = app.post("/", &[JSON], "{}").await;
+    assert_eq!(
+        (answer.status, answer.problem_code().as_str()),
+        (503, "timeout")
+    );
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    assert!(broker.delivered().is_empty());
+    spool.hold_syncs(false);
+    app.until_book("delivered", 1).await;
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 1);
+}
+
+#[tokio::test]
 async fn after_a_failed_sync_nothing_is_acknowledged_and_what_was_is_delivered() {
     let broker = FakeBroker::start();
     broker.usually(Reply::status(503));

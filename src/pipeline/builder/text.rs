@@ -23,7 +23,7 @@ impl EnvelopeBuilder<'_> {
         tags: &[&str],
     ) -> Result<(), DecodeError> {
         if let Some(violation) = self.context.rules.check_size(text.len()) {
-            return self.keep_text(text, &[violation]);
+            return self.keep_text(text, tags, &[violation]);
         }
         self.check_count()?;
         let text = String::from_utf8_lossy(text);
@@ -67,17 +67,18 @@ impl EnvelopeBuilder<'_> {
         outcome
     }
 
-    /// Keeps an event that is too long or too deep as text.
+    /// Keeps an event that is too long or too deep as text; `tags` are for one that goes on.
     pub(super) fn keep_text(
         &mut self,
         text: &[u8],
+        tags: &[&str],
         violations: &[Violation],
     ) -> Result<(), DecodeError> {
         self.check_count()?;
         let whole = String::from_utf8_lossy(text);
         let cut = &whole[..whole.floor_char_boundary(self.context.longest_text())];
         if self.context.invalid == Invalid::Keep(OnInvalid::Tag) {
-            return self.tag_text(cut, text.len(), violations);
+            return self.tag_text(cut, text.len(), tags, violations);
         }
         let size = string_len(cut) + LETTER_ROOM + violations::room(violations);
         let bound = self.bound_beside(&self.live);
@@ -99,6 +100,7 @@ impl EnvelopeBuilder<'_> {
         &mut self,
         cut: &str,
         original_bytes: usize,
+        tags: &[&str],
         violations: &[Violation],
     ) -> Result<(), DecodeError> {
         let scratch = string_len(cut) + MESSAGE_ROOM;
@@ -112,7 +114,7 @@ impl EnvelopeBuilder<'_> {
         object.close(b'}');
         let scanned = self.scan_own(&event, 0);
         let marks = Marks {
-            tags: &["_validationfailure"],
+            tags: &[tags, &["_validationfailure"]].concat(),
             violations,
         };
         let outcome = self.write_live(&event, &scanned, marks);

@@ -6,11 +6,14 @@ use crate::config::OnConflict;
 use crate::pipeline::fields::{Fields, Found, Value, is_named};
 use crate::pipeline::json::{Members, push_string};
 use crate::pipeline::scan::{Kind, Member, Scanner};
+use crate::pipeline::source_key::SourceKey;
 use crate::units::FieldReference;
 
 /// What is added to each event of one kind of request.
 pub(in crate::pipeline) struct Template {
     pub(in crate::pipeline) groups: Vec<Group>,
+    /// What tells the source of an event to which this is added.
+    pub(in crate::pipeline) source_key: SourceKey,
     /// Whether the request's headers are among it.
     pub(in crate::pipeline) has_headers: bool,
     /// Whether an id of the event's own is among it.
@@ -36,6 +39,15 @@ enum Node {
 pub(super) struct Leaf {
     pub(super) source: Source,
     pub(super) conflict: OnConflict,
+}
+
+/// A value that is added to every event, whatever its request.
+pub(in crate::pipeline) struct FixedValue {
+    pub(in crate::pipeline) json: Vec<u8>,
+    /// Whether an event's own goes for it.
+    pub(in crate::pipeline) replaces_own: bool,
+    /// For each object that is merged on the way, whether an event's own goes that is none.
+    pub(in crate::pipeline) replaced_on_the_way: Vec<bool>,
 }
 
 /// What becomes of an event's own member when a group of the same name is added.
@@ -77,7 +89,9 @@ impl TemplateBuilder {
         children[index].1 = Node::Leaf(leaf);
     }
 
-    pub(super) fn build(self, fields: &mut Fields) -> Template {
+    pub(super) fn build(self, source_fields: &[FieldReference], fields: &mut Fields) -> Template {
+        let fixed = |field: &FieldReference| self.fixed(field.path());
+        let source_key = SourceKey::new(source_fields, fixed, fields);
         let group = |(name, node): (String, Node)| Group {
             slot: fields.register(&name),
             lead: lead(&name),
@@ -85,6 +99,7 @@ impl TemplateBuilder {
             node,
         };
         Template {
+            source_key,
             has_headers: self.has(|source| matches!(source, Source::Headers)),
             has_event_id: self.has(|source| matches!(source, Source::EventId)),
             groups: self.top.into_iter().map(group).collect(),
@@ -94,6 +109,39 @@ impl TemplateBuilder {
     fn has(&self, wanted: fn(&Source) -> bool) -> bool {
         self.top.iter().any(|(_, node)| node.has(wanted))
     }
+
+    /// What is added in a field's place, where that is known from the start.
+    fn fixed(&self, path: &[String]) -> Option<FixedValue> {
+        let mut children = &self.top;
+        let mut replaced_on_the_way = vec![];
+        for (at, name) in path.iter().enumerate() {
+            let (_, node) = children.iter().find(|(known, _)| known == name)?;
+            let leaf = match node {
+                Node::Object(inner) => {
+                    replaced_on_the_way.push(node.overwrites());
+                    children = inner;
+                    continue;
+                }
+                Node::Leaf(leaf) => leaf,
+            };
+            let Source::Fixed(json) = &leaf.source else {
+                return None;
+            };
+            return Some(FixedValue {
+                json: part_of(json, &path[at + 1..]),
+                replaces_own: leaf.conflict == OnConflict::Overwrite,
+                replaced_on_the_way,
+            });
+        }
+        None
+    }
+}
+
+/// What stands in a value where the path leads; null where nothing does.
+fn part_of(json: &[u8], path: &[String]) -> Vec<u8> {
+    let whole: serde_json::Value = serde_json::from_slice(json).expect("it was written as JSON");
+    let part = path.iter().try_fold(&whole, |value, name| value.get(name));
+    part.unwrap_or_default().to_string().into_bytes()
 }
 
 fn lead(name: &str) -> Vec<u8> {

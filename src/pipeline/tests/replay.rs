@@ -91,6 +91,23 @@ fn a_text_is_read_like_a_body_of_json() {
 }
 
 #[test]
+fn a_text_of_more_events_than_a_body_may_have_is_one() {
+    let toml = "[ingest]\nmax_events_per_request = 10";
+    let neighbours = [r#"{"first":1}"#, r#"{"last":1}"#];
+    for (numbers, messages) in [(10, vec!["1"; 10]), (11, vec!["1 1 1 1 1 1 1 1 1 1 1 "])] {
+        let text = Value::from("1 ".repeat(numbers)).to_string();
+        let events = live(toml, &[neighbours[0], &text, &text, neighbours[1]]);
+        let events: Vec<Value> = events.iter().map(|event| value(event)).collect();
+        let [first, texts @ .., last] = &events[..] else {
+            panic!("{events:?}");
+        };
+        assert_eq!((&first["first"], &last["last"]), (&1.into(), &1.into()));
+        let told: Vec<&Value> = texts.iter().map(|event| &event["message"]).collect();
+        assert_eq!(told, [&messages[..], &messages[..]].concat());
+    }
+}
+
+#[test]
 fn what_still_breaks_a_rule_is_a_letter_again() {
     let toml = "[validate]\nrequired = ['a']\n[ingest]\nmax_depth = 2\nmax_event_bytes = '100B'";
     let deep = r#""{\"a\":{\"b\":{}}}""#;

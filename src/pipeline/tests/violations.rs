@@ -229,6 +229,15 @@ fn plain_text_keeps_the_rules_too() {
         json!(["_jsonparsefailure", "_validationfailure"])
     );
     assert_eq!(event["message"], "not json");
+    let toml = "[validate]\non_invalid = 'tag'\n[ingest]\nmax_event_bytes = '4B'";
+    let event = Sent::to_logstash(toml, JSON).event("not json");
+    assert_eq!(
+        event["tags"],
+        json!(["_jsonparsefailure", "_validationfailure"])
+    );
+    assert_eq!(event["message"], "not ");
+    let event = Sent::to_logstash(toml, &[]).event("plain text");
+    assert_eq!(event["tags"], json!(["_validationfailure"]));
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! Failing syncs, full spools and disks, losses of power, damage.
 
+use std::pin::pin;
+
+use futures_util::poll;
+
 use super::*;
 use crate::spool::Look;
 
@@ -24,6 +28,35 @@ async fn a_sync_that_fails_acknowledges_nothing_and_what_was_synced_goes_out() {
     assert_eq!(texts[0], "0");
     assert!(!texts.contains(&"2".to_owned()));
     opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn a_sync_that_hangs_promises_nothing_and_its_events_come_once() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    folder.hold_syncs(true);
+    let bytes = folder.bytes();
+    let mut append = pin!(opened.append(&["0"], &[]));
+    while folder.bytes() == bytes {
+        assert!(poll!(append.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    // The deadline comes at once now that nothing but the clock can go on.
+    tokio::time::pause();
+    assert_eq!(append.await, Err(AppendError::NotSynced));
+    tokio::time::resume();
+    assert!(!opened.spool.has_events_to_lease());
+    folder.hold_syncs(false);
+    let parts = opened.spool.lease(ALL).await;
+    assert_eq!(texts(&parts), ["0"]);
+    opened.spool.ack(&parts);
+    opened.telemetry.delivered(1);
+    opened.spool.drained().await;
+    assert!(!opened.spool.has_events_to_lease());
+    opened.spool.close().await;
+    assert_eq!(opened.telemetry.books().accepted, 1);
+    assert!(opened.is_balanced());
+    assert_eq!(open(&folder).telemetry.books().spooled_at_start, 0);
 }
 
 #[tokio::test]
