@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::activity::Activity;
+use super::registry::Standing;
 
 /// An address, and how it is written: it is written into each event, and a connection's is the same for all its requests.
 #[derive(Clone)]
@@ -36,8 +37,8 @@ pub(super) struct Client {
     /// Its address: that of the peer, or the one that the PROXY header in front of the connection names. The client of a
     /// request may be further away (`TrustedProxies::client_ip`).
     pub(super) ip: ClientIp,
-    /// Whether its connection is one of the few beyond `server.max_connections`, kept for health checks.
-    pub(super) is_reserve: bool,
+    /// Whether its connection is one of the few that are kept for health checks.
+    pub(super) standing: Arc<Standing>,
     /// Its clocks.
     pub(super) activity: Arc<Activity>,
     /// Set when a request was answered with bytes of its body still to come.

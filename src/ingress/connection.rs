@@ -24,7 +24,7 @@ use super::client::{Client, ClientIp};
 use super::gate::Gate;
 use super::handshake::secure;
 use super::proxied;
-use super::registry::Registration;
+use super::registry::{Registration, Standing};
 use super::stream::{
     ClientStream, MAX_EMPTY_LINES_BYTES, Protocol, close_lingering, empty_lines, end_our_side,
     sniff,
@@ -61,29 +61,42 @@ pub(super) struct Protocols {
 pub(super) struct Accepted {
     pub(super) stream: TcpStream,
     pub(super) peer: IpAddr,
-    pub(super) is_reserve: bool,
+    pub(super) standing: Arc<Standing>,
     pub(super) registration: Registration,
 }
 
 /// What bounds all waiting for a connection's client.
 #[derive(Clone, Copy)]
 pub(super) struct Waiting<'a> {
-    pub(super) limits: TimeLimits,
+    limits: &'a TimeLimits,
+    reserve_limits: &'a TimeLimits,
+    standing: &'a Standing,
     pub(super) lifecycle: &'a Lifecycle,
     pub(super) registration: &'a Registration,
+}
+
+impl<'a> Waiting<'a> {
+    /// The time limits: those of the reserve are short, or silence would use it up.
+    pub(super) fn limits(&self) -> &'a TimeLimits {
+        if self.standing.is_reserve() {
+            self.reserve_limits
+        } else {
+            self.limits
+        }
+    }
 }
 
 /// Who is at the other end of a connection.
 struct Peer {
     ip: ClientIp,
-    is_reserve: bool,
+    standing: Arc<Standing>,
 }
 
 impl Peer {
     fn client(&self, activity: Activity) -> Arc<Client> {
         Arc::new(Client {
             ip: self.ip.clone(),
-            is_reserve: self.is_reserve,
+            standing: Arc::clone(&self.standing),
             activity: Arc::new(activity),
             leaves_bytes_unread: AtomicBool::new(false),
         })
@@ -95,17 +108,13 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     let Accepted {
         stream,
         peer,
-        is_reserve,
+        standing,
         registration,
     } = accepted;
-    // Those of the reserve are short, or silence would use it up.
-    let limits = if is_reserve {
-        protocols.reserve_limits
-    } else {
-        protocols.limits
-    };
     let waiting = Waiting {
-        limits,
+        limits: &protocols.limits,
+        reserve_limits: &protocols.reserve_limits,
+        standing: &standing,
         lifecycle: &protocols.lifecycle,
         registration: &registration,
     };
@@ -131,7 +140,7 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     };
     let peer = Peer {
         ip: ClientIp::new(address),
-        is_reserve,
+        standing: Arc::clone(&standing),
     };
     match protocol {
         Protocol::Http1 => serve_http1(stream, read, &peer, &protocols, waiting, gate).await,
@@ -153,10 +162,10 @@ async fn protocol_of(
     if agreed.is_some() {
         return agreed;
     }
-    if !next_request_begins(stream, read, waiting.limits.idle(), waiting).await {
+    if !next_request_begins(stream, read, waiting.limits().idle(), waiting).await {
         return None;
     }
-    let sniffing = tokio::time::timeout(waiting.limits.head(), sniff(stream, read));
+    let sniffing = tokio::time::timeout(waiting.limits().head(), sniff(stream, read));
     match waiting.lifecycle.unless_closing(sniffing).await {
         Some(Ok(Ok(protocol))) => protocol,
         _ => None,
@@ -171,6 +180,7 @@ async fn next_request_begins(
     silence: Duration,
     waiting: Waiting<'_>,
 ) -> bool {
+    let was_reserve = waiting.standing.is_reserve();
     let reading = async {
         let mut passed_over = 0;
         loop {
@@ -184,7 +194,19 @@ async fn next_request_begins(
             }
         }
     };
-    bytes_come(reading, silence, waiting).await
+    if bytes_come(reading, silence, waiting).await {
+        return true;
+    }
+    // It was silent for as long as one of the reserve may be, and is none any more.
+    let may_stay = was_reserve && !waiting.standing.is_reserve();
+    may_stay
+        && Box::pin(next_request_begins(
+            stream,
+            read,
+            waiting.limits().idle(),
+            waiting,
+        ))
+        .await
 }
 
 /// Whether `reading` gives any bytes; false when nothing comes within `silence`, or the server closes meanwhile.
@@ -215,8 +237,7 @@ async fn serve_http1(
     waiting: Waiting<'_>,
     gate: Arc<Gate>,
 ) {
-    let idle = waiting.limits.idle();
-    let mut silence = idle;
+    let mut silence = waiting.limits().idle();
     loop {
         if read.is_empty() && !next_request_begins(&mut stream, &mut read, silence, waiting).await {
             return part(stream, waiting.lifecycle).await;
@@ -229,7 +250,10 @@ async fn serve_http1(
             return;
         };
         (stream, read) = (quiet.stream, quiet.read);
-        silence = idle.saturating_sub(quiet.since.elapsed());
+        silence = waiting
+            .limits()
+            .idle()
+            .saturating_sub(quiet.since.elapsed());
     }
 }
 
@@ -257,8 +281,7 @@ async fn serve_until_quiet(
     });
     let io = ClientStream::new(stream, read.freeze(), Arc::clone(&client.activity));
     let mut conn = protocols.http1.serve_connection(TokioIo::new(io), service);
-    let quiet = Some(PARK_AFTER).filter(|quiet| *quiet < waiting.limits.idle());
-    let end = supervise(&mut conn, &client.activity, quiet, waiting).await;
+    let end = supervise(&mut conn, &client.activity, Some(PARK_AFTER), waiting).await;
     let parts = conn.into_parts();
     let stream = parts.io.into_inner().into_inner();
     let Some(end) = end else {

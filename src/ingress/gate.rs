@@ -176,7 +176,7 @@ impl Gate {
         parts: &http::request::Parts,
     ) -> Result<(), Refusal> {
         let is_health = matches!(asked, Asked::Rare(Route::Health));
-        if client.is_reserve && !is_health {
+        if !is_health && client.standing.is_reserve() {
             return Err(Refusal::new(
                 Code::Overloaded,
                 "Too many connections are open (server.max_connections); reuse connections, or come back later.",
@@ -235,7 +235,7 @@ impl Gate {
     /// Says `Connection: close` where the connection will be closed: bytes of the body are still to come, it is one
     /// of the reserve, or the server is about to stop. HTTP/2 has no such header: there the connection itself is told.
     fn say_if_closing(&self, client: &Client, version: Version, response: &mut Response) {
-        let is_refused_reserve = client.is_reserve && !response.status().is_success();
+        let is_refused_reserve = !response.status().is_success() && client.standing.is_reserve();
         if version == Version::HTTP_2 {
             if is_refused_reserve {
                 client.activity.dismiss();

@@ -36,7 +36,7 @@ pub(super) async fn secure(
     waiting: Waiting<'_>,
 ) -> Option<Transport> {
     let mut first = [0];
-    if !bytes_come(stream.peek(&mut first), waiting.limits.idle(), waiting).await {
+    if !bytes_come(stream.peek(&mut first), waiting.limits().idle(), waiting).await {
         return None;
     }
     let failed = |failure, reason: &dyn std::fmt::Display| {
@@ -54,7 +54,7 @@ pub(super) async fn secure(
         return None;
     }
     let handshake = tls.acceptor().accept(stream).into_fallible();
-    let in_time = tokio::time::timeout(waiting.limits.head(), handshake);
+    let in_time = tokio::time::timeout(waiting.limits().head(), handshake);
     match waiting.lifecycle.unless_closing(in_time).await? {
         Ok(Ok(stream)) => Some(Transport::Tls(Box::new(stream))),
         Ok(Err((error, stream))) => {

@@ -34,13 +34,13 @@ pub(super) async fn identify(
     };
     let mut read = BytesMut::with_capacity(HEADER_ROOM);
     let reading = stream.read_buf(&mut read);
-    if !bytes_come(reading, waiting.limits.idle(), waiting).await {
+    if !bytes_come(reading, waiting.limits().idle(), waiting).await {
         return None;
     }
     let policy = gate.policy();
     let trusted = &policy.trusted_proxies;
     let reading = address_of(&mut stream, &mut read, peer, is_required, trusted);
-    let reading = tokio::time::timeout(waiting.limits.head(), reading);
+    let reading = tokio::time::timeout(waiting.limits().head(), reading);
     let address = waiting.lifecycle.unless_closing(reading).await?;
     match address.unwrap_or(Err(ProxyHeaderFault::Incomplete)) {
         Ok(address) => Some((Prefixed::new(read.freeze(), stream), address)),

@@ -2,6 +2,7 @@
 //! at every turn of every connection would cost more than this does.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -22,6 +23,36 @@ struct Open {
 pub(super) struct Registration {
     registry: Arc<Registry>,
     number: u64,
+}
+
+/// Whether a connection is one of the few beyond `server.max_connections`. It is so only as long as there are that many: others
+/// may have been closing while it came.
+#[derive(Debug)]
+pub(super) struct Standing {
+    registry: Arc<Registry>,
+    max_connections: usize,
+    was_reserve: AtomicBool,
+}
+
+impl Standing {
+    /// That of a connection that is the last of so many `open` ones.
+    pub(super) fn new(registry: &Arc<Registry>, open: usize, max_connections: usize) -> Self {
+        Self {
+            registry: Arc::clone(registry),
+            max_connections,
+            was_reserve: AtomicBool::new(open > max_connections),
+        }
+    }
+
+    /// Whether it is there for health checks only.
+    pub(super) fn is_reserve(&self) -> bool {
+        if !self.was_reserve.load(Ordering::Relaxed) {
+            return false;
+        }
+        let is_reserve = self.registry.len() > self.max_connections;
+        self.was_reserve.store(is_reserve, Ordering::Relaxed);
+        is_reserve
+    }
 }
 
 impl Registry {

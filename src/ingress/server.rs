@@ -14,7 +14,7 @@ use super::activity::TimeLimits;
 use super::body::READ_AHEAD_BYTES;
 use super::connection::{Accepted, Protocols, serve};
 use super::gate::Gate;
-use super::registry::Registry;
+use super::registry::{Registry, Standing};
 use super::stream_tasks::StreamTasks;
 use super::tls::Tls;
 use crate::config::Config;
@@ -110,7 +110,7 @@ impl Server {
         let accepted = Accepted {
             stream,
             peer,
-            is_reserve: open > self.max_connections,
+            standing: Arc::new(Standing::new(&self.connections, open, self.max_connections)),
             registration,
         };
         let serving = serve(

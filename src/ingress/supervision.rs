@@ -84,9 +84,9 @@ pub(super) async fn supervise(
     waiting: Waiting<'_>,
 ) -> Option<End> {
     let Waiting {
-        limits,
         lifecycle,
         registration,
+        ..
     } = waiting;
     let timer = pin!(sleep_until(Instant::now() + FAR));
     let mut alarm = Alarm { timer, wakes: None };
@@ -114,6 +114,8 @@ pub(super) async fn supervise(
                 closing_since = Some(Instant::now());
                 continue;
             }
+            let limits = waiting.limits();
+            let quiet = quiet.filter(|quiet| *quiet < limits.idle());
             let doing = activity.doing();
             let deadline = match (doing, closing_since) {
                 (Doing::Idle, Some(since)) => {
@@ -123,14 +125,14 @@ pub(super) async fn supervise(
                 (Doing::Idle, None) if let Some(quiet) = quiet => {
                     Some(activity.last_sign() + quiet)
                 }
-                _ => activity.deadline(&limits),
+                _ => activity.deadline(limits),
             };
             match (alarm.is_overdue(deadline, cx), closing_since) {
                 (false, _) => return Poll::Pending,
                 (true, None) if doing == Doing::Idle && quiet.is_some() => {
                     return Poll::Ready(None);
                 }
-                (true, None) if doing == Doing::Idle && !activity.is_answer_overdue(&limits) => {
+                (true, None) if doing == Doing::Idle && !activity.is_answer_overdue(limits) => {
                     conn.close();
                     closing_since = Some(Instant::now());
                 }

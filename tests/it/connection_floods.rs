@@ -118,3 +118,22 @@ async fn a_busy_http2_connection_beyond_the_most_is_refused_and_closed() {
     app.finish().await;
     assert_eq!(broker.delivered().len(), 1);
 }
+
+#[tokio::test]
+async fn a_connection_that_came_while_others_closed_is_one_like_all() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "[server]\nmax_connections = 1").await;
+    let mut first = app.connect().await;
+    assert_eq!(first.request("GET", "/live", &[], "").await.status, 200);
+    let mut second = app.connect().await;
+    assert_eq!(second.request("GET", "/live", &[], "").await.status, 200);
+    drop(first);
+    app.until_connections(1).await;
+    for _ in 0..2 {
+        assert_eq!(second.request("POST", "/", &[JSON], "{}").await.status, 200);
+    }
+    let mut third = app.connect().await;
+    assert_eq!(third.request("POST", "/", &[JSON], "{}").await.status, 503);
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 2);
+}
