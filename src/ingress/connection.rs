@@ -30,7 +30,7 @@ use super::stream::{
     sniff,
 };
 use super::stream_tasks::StreamTasks;
-use super::supervision::{End, GOODBYE, supervise};
+use super::supervision::{Alarm, End, GOODBYE, far_away, supervise};
 use super::tls::Tls;
 use super::transport::Transport;
 use crate::config::ProxyProtocol;
@@ -162,7 +162,7 @@ async fn protocol_of(
     if agreed.is_some() {
         return agreed;
     }
-    if !next_request_begins(stream, read, waiting.limits().idle(), waiting).await {
+    if !next_request_begins(stream, read, Instant::now(), waiting).await {
         return None;
     }
     let sniffing = tokio::time::timeout(waiting.limits().head(), sniff(stream, read));
@@ -172,15 +172,14 @@ async fn protocol_of(
     }
 }
 
-/// Waits for the first bytes of a request; false when none come within `silence`, or the server closes meanwhile. What
-/// waits here has little memory: most connections do so most of the time.
+/// Waits for the first bytes of a request; false when none come in the time for silence, which began at `since`, or the server
+/// closes meanwhile. What waits here has little memory: most connections do so most of the time.
 async fn next_request_begins(
     stream: &mut Transport,
     read: &mut BytesMut,
-    silence: Duration,
+    since: Instant,
     waiting: Waiting<'_>,
 ) -> bool {
-    let was_reserve = waiting.standing.is_reserve();
     let reading = async {
         let mut passed_over = 0;
         loop {
@@ -194,34 +193,31 @@ async fn next_request_begins(
             }
         }
     };
-    if bytes_come(reading, silence, waiting).await {
-        return true;
-    }
-    // It was silent for as long as one of the reserve may be, and is none any more.
-    let may_stay = was_reserve && !waiting.standing.is_reserve();
-    may_stay
-        && Box::pin(next_request_begins(
-            stream,
-            read,
-            waiting.limits().idle(),
-            waiting,
-        ))
-        .await
+    bytes_come(reading, since, waiting).await
 }
 
-/// Whether `reading` gives any bytes; false when nothing comes within `silence`, or the server closes meanwhile.
+/// Whether `reading` gives any bytes; false when nothing comes in the time for silence, which began at `since`, or the server
+/// closes meanwhile. A connection that is none of the reserve any more has more time.
 pub(super) async fn bytes_come(
     reading: impl Future<Output = io::Result<usize>>,
-    silence: Duration,
+    since: Instant,
     waiting: Waiting<'_>,
 ) -> bool {
-    let mut reading = pin!(tokio::time::timeout(silence, reading));
+    let mut reading = pin!(reading);
+    let timer = pin!(far_away());
+    let mut alarm = Alarm::new(timer);
     poll_fn(|cx| {
         waiting.registration.wake_with(cx.waker());
-        match reading.as_mut().poll(cx) {
-            Poll::Ready(outcome) => Poll::Ready(matches!(outcome, Ok(Ok(1..)))),
-            Poll::Pending if waiting.lifecycle.phase() >= Phase::Closing => Poll::Ready(false),
-            Poll::Pending => Poll::Pending,
+        if let Poll::Ready(outcome) = reading.as_mut().poll(cx) {
+            return Poll::Ready(matches!(outcome, Ok(1..)));
+        }
+        let deadline = since + waiting.limits().idle();
+        let is_over =
+            waiting.lifecycle.phase() >= Phase::Closing || alarm.is_overdue(Some(deadline), cx);
+        if is_over {
+            Poll::Ready(false)
+        } else {
+            Poll::Pending
         }
     })
     .await
@@ -237,9 +233,9 @@ async fn serve_http1(
     waiting: Waiting<'_>,
     gate: Arc<Gate>,
 ) {
-    let mut silence = waiting.limits().idle();
+    let mut since = Instant::now();
     loop {
-        if read.is_empty() && !next_request_begins(&mut stream, &mut read, silence, waiting).await {
+        if read.is_empty() && !next_request_begins(&mut stream, &mut read, since, waiting).await {
             return part(stream, waiting.lifecycle).await;
         }
         // In a box, for a parked connection must not carry the room for it.
@@ -249,11 +245,7 @@ async fn serve_http1(
         let Some(quiet) = serving.await else {
             return;
         };
-        (stream, read) = (quiet.stream, quiet.read);
-        silence = waiting
-            .limits()
-            .idle()
-            .saturating_sub(quiet.since.elapsed());
+        (stream, read, since) = (quiet.stream, quiet.read, quiet.since);
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use rustls::Error;
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 use super::connection::{Waiting, bytes_come};
 use super::prefixed::Prefixed;
@@ -36,7 +37,7 @@ pub(super) async fn secure(
     waiting: Waiting<'_>,
 ) -> Option<Transport> {
     let mut first = [0];
-    if !bytes_come(stream.peek(&mut first), waiting.limits().idle(), waiting).await {
+    if !bytes_come(stream.peek(&mut first), Instant::now(), waiting).await {
         return None;
     }
     let failed = |failure, reason: &dyn std::fmt::Display| {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::connection::{Waiting, bytes_come};
 use super::gate::Gate;
@@ -34,7 +35,7 @@ pub(super) async fn identify(
     };
     let mut read = BytesMut::with_capacity(HEADER_ROOM);
     let reading = stream.read_buf(&mut read);
-    if !bytes_come(reading, waiting.limits().idle(), waiting).await {
+    if !bytes_come(reading, Instant::now(), waiting).await {
         return None;
     }
     let policy = gate.policy();

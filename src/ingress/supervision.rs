@@ -88,8 +88,8 @@ pub(super) async fn supervise(
         registration,
         ..
     } = waiting;
-    let timer = pin!(sleep_until(Instant::now() + FAR));
-    let mut alarm = Alarm { timer, wakes: None };
+    let timer = pin!(far_away());
+    let mut alarm = Alarm::new(timer);
     let mut closing_since: Option<Instant> = None;
     let mut is_registered = false;
     poll_fn(|cx| {
@@ -143,16 +143,25 @@ pub(super) async fn supervise(
     .await
 }
 
-/// Wakes a task when its deadline has passed.
-struct Alarm<'a> {
+/// The timer of an [`Alarm`] that is still to be set.
+pub(super) fn far_away() -> Sleep {
+    sleep_until(Instant::now() + FAR)
+}
+
+/// Wakes a task when its deadline has passed, which may be another one each time that it is asked.
+pub(super) struct Alarm<'a> {
     timer: Pin<&'a mut Sleep>,
     /// Whom the timer wakes as it is set now. As long as that does not change, there is no need to poll it, which takes a lock.
     wakes: Option<Waker>,
 }
 
-impl Alarm<'_> {
+impl<'a> Alarm<'a> {
+    pub(super) fn new(timer: Pin<&'a mut Sleep>) -> Self {
+        Self { timer, wakes: None }
+    }
+
     /// Whether a deadline has passed; if not, the timer wakes the task in time.
-    fn is_overdue(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
+    pub(super) fn is_overdue(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
         let Some(deadline) = deadline else {
             // Should the timer wake the task meanwhile, there is nothing to do.
             return false;
