@@ -96,14 +96,13 @@ impl Gate {
                 .map_or(0, |(decoded, _)| decoded.envelope.events() as u64),
             bytes: body.bytes as u64,
         };
-        // Also where it is refused for what it is: who sends nonsense without end is above a limit too.
-        let charged = allowance.charge(cost);
-        charged.map_err(|limited| self.count_limited(limited))?;
-        let decoded = decoded.inspect_err(|refusal| {
-            if refusal.is_for_want_of_room() {
-                allowance.give_back(cost);
-            }
-        });
+        // Also where it is refused for what it is: who sends nonsense without end is above a limit too. What finds no room here
+        // is no fault of the client's.
+        let is_shed = matches!(&decoded, Err(refusal) if refusal.is_for_want_of_room());
+        if !is_shed {
+            let charged = allowance.charge(cost);
+            charged.map_err(|limited| self.count_limited(limited))?;
+        }
         let (Decoded { envelope, rejected }, reservation) = decoded?;
         let accepted = envelope.events();
         let reservation = Arc::new(reservation);
