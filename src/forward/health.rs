@@ -174,6 +174,7 @@ impl Health {
     fn rest_longer(&mut self, failing: Failing, now: Instant) {
         if let (State::Open { until }, Some(after)) = (&mut self.state, failing.after) {
             *until = (*until).max(now + after);
+            self.is_lasting |= after >= LASTING;
         }
     }
 
