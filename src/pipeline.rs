@@ -238,7 +238,8 @@ impl Pipeline {
     }
 
     /// Makes an envelope of a body whose bytes `reservation` already counts; what the envelope takes, and what
-    /// inflating takes, is reserved on top.
+    /// inflating takes, is reserved on top. `sources` are the same for as long as the pipeline lives: their numbers are
+    /// remembered.
     ///
     /// # Errors
     /// See [`DecodeError`]; nothing is kept then.

@@ -141,6 +141,76 @@ fn domain_and_port(host: &str) -> (&str, Option<u16>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderMap, Method, Version};
+    use jiff::Timestamp;
+
+    use crate::pipeline::enrich::event_id::EventIds;
+
+    #[test]
+    fn a_value_is_there_where_one_is_written() {
+        let all = [
+            Source::version_1(),
+            Source::Now,
+            Source::ClientIp,
+            Source::Headers,
+            Source::HttpVersion,
+            Source::Method,
+            Source::Target,
+            Source::UserAgent,
+            Source::UrlDomain,
+            Source::UrlPort,
+            Source::BodyBytes,
+            Source::MimeType,
+            Source::RequestId,
+            Source::TraceId,
+            Source::EventId,
+        ];
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let sent = [
+            ("user-agent", "x"),
+            ("content-type", "text/plain"),
+            ("traceparent", trace),
+        ];
+        let sent: HeaderMap = sent
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .into_iter()
+            .collect();
+        let dropped = [header::USER_AGENT, header::CONTENT_TYPE, header::HOST];
+        let at = Timestamp::UNIX_EPOCH;
+        for (headers, host, drop_headers, missing) in [
+            (&HeaderMap::new(), None, &[][..], 6),
+            (&sent, Some("h"), &[], 1),
+            (&sent, Some("h:80"), &[], 0),
+            (&sent, Some("h:80"), &dropped, 4),
+        ] {
+            let arrival = Arrival {
+                at,
+                now: "now",
+                client_ip: "192.0.2.1",
+                method: &Method::POST,
+                target: "/",
+                version: Version::HTTP_11,
+                host,
+                headers,
+                drop_headers,
+                body_bytes: 0,
+                request_id: "id",
+                key: None,
+            };
+            let ids = host.map(|_| EventIds::default().run(at));
+            let request = Request {
+                arrival: &arrival,
+                ids,
+            };
+            let mut written = 0;
+            for source in &all {
+                let is_written = source.render(&request, &mut Vec::new());
+                assert_eq!(source.has_value(&request), is_written, "{source:?}");
+                written += usize::from(is_written);
+            }
+            assert_eq!(all.len() - written, missing);
+        }
+    }
 
     #[test]
     fn hosts_are_taken_apart() {

@@ -27,7 +27,7 @@ pub(in crate::pipeline) fn is_plain(text: &[u8]) -> bool {
     all_vectors(text, |bytes| specials_of(bytes) == 0)
 }
 
-/// Whether bytes are printable ASCII that can stand between quotes as it is.
+/// Whether bytes are ASCII that needs no escape inside a string.
 pub(in crate::pipeline) fn is_plain_ascii(bytes: &[u8]) -> bool {
     let is_ascii = |bytes: &[u8; LANES]| u8x16::new(*bytes).to_bitmask() == 0;
     all_vectors(bytes, |bytes| specials_of(bytes) == 0 && is_ascii(bytes))
