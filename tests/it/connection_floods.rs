@@ -9,6 +9,14 @@ use crate::support::{eventually, in_time};
 /// How many connections are accepted beyond `server.max_connections`.
 const RESERVE: usize = 64;
 
+/// A server with room for one connection, and that one.
+async fn full(broker: &FakeBroker) -> (TestApp, Connection) {
+    let app = TestApp::start_with(broker, "[server]\nmax_connections = 1").await;
+    let mut first = app.connect().await;
+    assert_eq!(first.request("GET", "/live", &[], "").await.status, 200);
+    (app, first)
+}
+
 #[tokio::test]
 async fn health_is_answered_through_a_flood_of_silent_connections() {
     let broker = FakeBroker::start();
@@ -31,9 +39,7 @@ async fn health_is_answered_through_a_flood_of_silent_connections() {
 #[tokio::test]
 async fn everything_else_beyond_the_most_connections_is_refused_before_its_body() {
     let broker = FakeBroker::start();
-    let app = TestApp::start_with(&broker, "[server]\nmax_connections = 1").await;
-    let mut first = app.connect().await;
-    assert_eq!(first.request("GET", "/live", &[], "").await.status, 200);
+    let (app, mut first) = full(&broker).await;
     for (method, target) in [
         ("POST", "/"),
         ("PUT", "/app-logs"),
@@ -90,9 +96,7 @@ async fn a_storm_of_connections_that_come_and_go_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_busy_http2_connection_beyond_the_most_is_refused_and_closed() {
     let broker = FakeBroker::start();
-    let app = TestApp::start_with(&broker, "[server]\nmax_connections = 1").await;
-    let mut first = app.connect().await;
-    assert_eq!(first.request("GET", "/live", &[], "").await.status, 200);
+    let (app, mut first) = full(&broker).await;
     let health = || {
         let request = http::Request::get("http://logs.example/health");
         request.body(http_body_util::Full::default()).unwrap()
@@ -122,9 +126,7 @@ async fn a_busy_http2_connection_beyond_the_most_is_refused_and_closed() {
 #[tokio::test]
 async fn a_connection_that_came_while_others_closed_is_one_like_all() {
     let broker = FakeBroker::start();
-    let app = TestApp::start_with(&broker, "[server]\nmax_connections = 1").await;
-    let mut first = app.connect().await;
-    assert_eq!(first.request("GET", "/live", &[], "").await.status, 200);
+    let (app, first) = full(&broker).await;
     let mut second = app.connect().await;
     assert_eq!(second.request("GET", "/live", &[], "").await.status, 200);
     drop(first);

@@ -118,15 +118,10 @@ fn space_comes_back_for_a_record_that_needs_all_of_it() {
             append(&mut opened.log, 1, &vec![1; MOST + 1]),
             Err(Refused::TooLarge)
         );
-        opened.log.sync().unwrap();
-        let next = opened.log.next();
-        checkpoint(&mut opened, next);
-        opened.log.purge(next).unwrap();
+        finish(&mut opened);
         append(&mut opened.log, 1, &vec![1; MOST]).unwrap();
         assert_eq!(append(&mut opened.log, 1, &[]), Err(Refused::Full));
-        opened.log.sync().unwrap();
-        checkpoint(&mut opened, next + 1);
-        opened.log.purge(next + 1).unwrap();
+        finish(&mut opened);
     }
 }
 
