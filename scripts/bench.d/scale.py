@@ -31,6 +31,9 @@ DELIVERY_SECONDS = 60
 FILL_PIECE_SECONDS = 2.0
 POLL_SECONDS = 0.1
 
+# By then the allocator has given back what nobody uses.
+GIVEN_BACK_SECONDS = 3.0
+
 # What is filled in beyond the backlog, and a segment or two.
 ROOM_BYTES = 16 * 2**30
 
@@ -133,15 +136,19 @@ def brokers(options: Options, number: int, folder: Path) -> Row:
 
 def memory(options: Options, durability: str, folder: Path) -> Row:
     """Memory under full load with large requests from many clients: beyond the byte budget, what waits in the spool's
-    queue or tail is in it."""
+    queue or tail is in it. Watched until the load ends: the whole budget is free at once then, and the allocator needs a
+    moment to give back what was in it."""
     with (
         Sink(folder / "sink", options.programs) as sink,
         Headgate(folder / "server", options.programs, sink.port, durability) as server,
     ):
         watch = Memory(server.process, server.admin_port)
-        seen = load.run(server, BODIES["array1000"](), 1_000, options.seconds)
-        settle(server, sink)
+        wrk = load.Wrk(server, BODIES["array1000"](), 1_000, options.seconds)
+        time.sleep(max(0.0, wrk.ends_at - time.monotonic()))
         watch.end()
+        seen = wrk.result()
+        settle(server, sink)
+        time.sleep(GIVEN_BACK_SECONDS)
         return {
             "requests/s": seen.requests / seen.duration_us * 1e6,
             "refused": seen.refused,
@@ -149,6 +156,7 @@ def memory(options: Options, durability: str, folder: Path) -> Row:
             "peak RSS MiB": watch.peak_rss,
             "budget in use MiB": watch.peak_in_use,
             "RSS beyond the budget MiB": watch.peak,
+            "RSS afterwards MiB": server.process.rss_mib(),
         }
 
 

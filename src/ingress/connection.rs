@@ -223,8 +223,8 @@ pub(super) async fn bytes_come(
     .await
 }
 
-/// Serves HTTP/1 until the connection ends. A connection that falls silent is parked: hyper lets go of it, and with it of up to
-/// 150 KiB of buffers, until the next request begins.
+/// Serves HTTP/1 until the connection ends. A connection that falls silent is parked: hyper lets go of it, and with it of tens of
+/// kilobytes of buffers, until the next request begins.
 async fn serve_http1(
     mut stream: Transport,
     mut read: BytesMut,

@@ -4,12 +4,17 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::prefixed::Prefixed;
 use super::stream::Protocol;
+
+/// The most that is read at once. hyper doubles its buffer when a read has filled it, up to what a head may have, and a busy
+/// connection keeps it: this fills none of 16 KiB. docs/PERFORMANCE.md says what that saves. TLS has records of that size
+/// (RFC 8446, 5.1), which bound it as well.
+const MAX_READ_BYTES: u64 = 16 * 1024 - 1;
 
 /// TCP, or TLS over it.
 pub(super) enum Transport {
@@ -43,7 +48,7 @@ impl AsyncRead for Transport {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tcp(stream) => Pin::new(&mut stream.take(MAX_READ_BYTES)).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
