@@ -40,6 +40,8 @@ pub(super) struct RecentSources {
     numbers: [usize; MAX_RECENT],
     /// Of each source as many as there are fields, one source behind the other.
     spellings: Vec<Spelling>,
+    /// Those of the source that is looked for.
+    told: Vec<Spelling>,
 }
 
 /// A value as it is written, or as much of a long one as is compared at once.
@@ -85,46 +87,19 @@ impl SourceKey {
         sources: &Sources,
     ) -> usize {
         let mut hash = 0;
+        recent.told.clear();
         for field in &self.fields {
             let spelling = field.told(text, found, scanner).spelling(text);
             hash = spelling.hashed_into(hash);
+            recent.told.push(spelling);
         }
-        if let Some(known) = recent.find(hash) {
-            let spellings = &recent.spellings[known * self.fields.len()..];
-            let is_same = |(field, known): (&SourceField, &Spelling)| {
-                *known == field.told(text, found, scanner).spelling(text)
-            };
-            if std::iter::zip(&self.fields, spellings).all(is_same) {
-                return recent.numbers[known];
-            }
+        if let Some(number) = recent.find(hash) {
+            return number;
         }
         let told = |field| SourceField::told(field, text, found, scanner);
         let number = self.shared_number(text, sources, told);
-        self.remember(hash, number, text, found, scanner, recent);
+        recent.remember(hash, number);
         number
-    }
-
-    #[inline(never)]
-    fn remember(
-        &self,
-        hash: u64,
-        number: usize,
-        text: &[u8],
-        found: &Found,
-        scanner: &mut Scanner,
-        recent: &mut RecentSources,
-    ) {
-        let before = recent.spellings.len();
-        let spelling = |field: &SourceField| field.told(text, found, scanner).spelling(text);
-        recent.spellings.extend(self.fields.iter().map(spelling));
-        let are_whole = recent.spellings[before..].iter().all(Spelling::is_whole);
-        if are_whole && recent.known < MAX_RECENT {
-            recent.hashes[recent.known] = hash;
-            recent.numbers[recent.known] = number;
-            recent.known += 1;
-        } else {
-            recent.spellings.truncate(before);
-        }
     }
 
     /// The same from the shared memo.
@@ -247,13 +222,34 @@ impl RecentSources {
         }
     }
 
-    /// The source of this hash, perhaps. All are looked at, for which one it is nobody can foretell.
+    /// The number of the source that [`Self::told`] spells.
     #[inline(always)]
     fn find(&self, hash: u64) -> Option<usize> {
+        let known = self.of_hash(hash)?;
+        let spellings = &self.spellings[known * self.told.len()..];
+        spellings
+            .starts_with(&self.told)
+            .then(|| self.numbers[known])
+    }
+
+    /// The source of this hash, perhaps. All are looked at, for which one it is nobody can foretell.
+    #[inline(always)]
+    fn of_hash(&self, hash: u64) -> Option<usize> {
         let is_same = |(number, known)| u32::from(known == hash) << number;
         let same = self.hashes.into_iter().enumerate().map(is_same);
         let first = same.fold(0, |all, one| all | one).trailing_zeros() as usize;
         (first < self.known).then_some(first)
+    }
+
+    /// Keeps the number of the source that [`Self::told`] spells, where there is room and it spells all of it.
+    #[inline(never)]
+    fn remember(&mut self, hash: u64, number: usize) {
+        if self.known < MAX_RECENT && self.told.iter().all(Spelling::is_whole) {
+            self.hashes[self.known] = hash;
+            self.numbers[self.known] = number;
+            self.spellings.extend_from_slice(&self.told);
+            self.known += 1;
+        }
     }
 }
 
