@@ -3,7 +3,6 @@
 
 #![no_main]
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -13,6 +12,7 @@ use headgate::event::{LINE_END, Lines};
 use headgate::pipeline::{Api, Arrival, Pipeline};
 use headgate::telemetry::{Output, Telemetry};
 use http::{HeaderMap, HeaderValue, Method, Version, header};
+use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
 
 const CONFIGURATIONS: [&str; 4] = [
@@ -66,7 +66,11 @@ fuzz_target!(|input: &[u8]| {
     };
     let pick = |byte: u8, shift: u32, of: usize| usize::from(byte >> shift) % of;
     let pipeline = &pipelines()[pick(first, 0, CONFIGURATIONS.len())];
-    let api = if first & 0x80 == 0 { Api::Logstash } else { Api::Events };
+    let api = if first & 0x80 == 0 {
+        Api::Logstash
+    } else {
+        Api::Events
+    };
     let mut headers = HeaderMap::new();
     let media_type = MEDIA_TYPES[pick(second, 0, MEDIA_TYPES.len())];
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -75,8 +79,9 @@ fuzz_target!(|input: &[u8]| {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
     }
     let arrival = Arrival {
+        at: Timestamp::from_second(1_795_392_000).expect("the year 2026"),
         now: "2026-11-23T00:00:00.000Z",
-        client_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        client_ip: "127.0.0.1",
         method: &Method::POST,
         target: "/fuzz",
         version: Version::HTTP_11,
@@ -89,7 +94,11 @@ fuzz_target!(|input: &[u8]| {
     };
     static TELEMETRY: OnceLock<Telemetry> = OnceLock::new();
     let telemetry = TELEMETRY.get_or_init(|| {
-        let labels = vec!["application".into(), "environment".into(), "component".into()];
+        let labels = vec![
+            "application".into(),
+            "environment".into(),
+            "component".into(),
+        ];
         Telemetry::new(labels, 10, Output::Http)
     });
     let budget = ByteBudget::new(1 << 20);
@@ -98,10 +107,16 @@ fuzz_target!(|input: &[u8]| {
         return;
     }
     let body = Bytes::copy_from_slice(body);
-    if let Ok(decoded) = pipeline.decode(api, &arrival, body, &telemetry.sources, &mut reservation) {
+    if let Ok(decoded) = pipeline.decode(api, &arrival, body, &telemetry.sources, &mut reservation)
+    {
         check(&decoded.envelope.live);
         check(&decoded.envelope.dead);
-        let counted: u64 = decoded.envelope.sources.iter().map(|count| count.events).sum();
+        let counted: u64 = decoded
+            .envelope
+            .sources
+            .iter()
+            .map(|count| count.events)
+            .sum();
         assert_eq!(counted, decoded.envelope.events() as u64);
         assert!(decoded.envelope.size() <= budget.used());
     }

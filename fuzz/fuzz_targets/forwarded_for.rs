@@ -15,11 +15,16 @@ const STRANGER: &str = "203.0.113.254";
 fn lines(input: &[u8]) -> HeaderMap {
     let values = input.split(|&byte| byte == b'\n');
     let values = values.filter_map(|line| HeaderValue::from_bytes(line).ok());
-    values.map(|value| (http::HeaderName::from_static("x-forwarded-for"), value)).collect()
+    values
+        .map(|value| (http::HeaderName::from_static("x-forwarded-for"), value))
+        .collect()
 }
 
 fuzz_target!(|input: &[u8]| {
-    let networks: Vec<_> = NETWORKS.iter().map(|text| text.parse().expect("they are networks")).collect();
+    let networks: Vec<_> = NETWORKS
+        .iter()
+        .map(|text| text.parse().expect("they are networks"))
+        .collect();
     let proxies = TrustedProxies::new(&networks);
     let peer: IpAddr = "10.0.0.1".parse().expect("it is an address");
     let stranger: IpAddr = STRANGER.parse().expect("it is an address");
@@ -32,6 +37,9 @@ fuzz_target!(|input: &[u8]| {
     headers.append("x-forwarded-for", HeaderValue::from_static(STRANGER));
     assert_eq!(proxies.client_ip(peer, &headers), stranger);
     // One who is trusted is passed over, to the same end.
-    headers.append("x-forwarded-for", HeaderValue::from_static("[2001:db8::1]:80, 10.9.9.9"));
+    headers.append(
+        "x-forwarded-for",
+        HeaderValue::from_static("[2001:db8::1]:80, 10.9.9.9"),
+    );
     assert_eq!(proxies.client_ip(peer, &headers), stranger);
 });
