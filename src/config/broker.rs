@@ -21,7 +21,10 @@ pub struct Broker {
     /// How a batch is compressed.
     pub compression: Compression,
     /// Headers of every request.
-    #[serde(with = "headers")]
+    #[serde(
+        serialize_with = "headers::serialize",
+        deserialize_with = "headers::deserialize_sensitive"
+    )]
     pub headers: HeaderMap,
     /// The user name for HTTP Basic; empty: none.
     pub user: String,

@@ -1,6 +1,6 @@
 //! Tables of HTTP headers that the operator chooses: `#[serde(with = "headers")]` on a `HeaderMap`. Pure.
 //!
-//! Values of headers that carry credentials are marked sensitive, so that neither `Debug` nor the effective
+//! Values of headers that may carry credentials are marked sensitive, so that neither `Debug` nor the effective
 //! configuration shows them.
 
 use std::collections::BTreeMap;
@@ -60,6 +60,17 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
                 "different headers, each one once, whatever the case of its name",
             ));
         }
+    }
+    Ok(headers)
+}
+
+/// The same, for headers by which this server proves who it is: any of them may be a credential, whatever its name.
+pub(super) fn deserialize_sensitive<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<HeaderMap, D::Error> {
+    let mut headers = deserialize(deserializer)?;
+    for value in headers.values_mut() {
+        value.set_sensitive(true);
     }
     Ok(headers)
 }

@@ -53,7 +53,7 @@ impl<'a> Merge<'a> {
             }
             (Some(Entry::Section(_)), value) => {
                 let key = path.join(".");
-                let given = shown::value(&key, &value);
+                let given = self.shown(path, &value);
                 let allowed = format!("a table: [{key}] and its keys below it");
                 self.refuse_given(key, given, allowed, origin.clone());
             }
@@ -138,17 +138,22 @@ impl<'a> Merge<'a> {
     }
 
     fn unknown(&mut self, path: &[String], value: &Value, origin: &Origin) {
-        let given = if self.known.may_hold_a_secret(path) {
-            shown::without_texts(value)
-        } else {
-            shown::value(&path.join("."), value)
-        };
         self.note(Problem::UnknownKey {
             key: path.join("."),
-            given,
+            given: self.shown(path, value),
             hint: self.known.hint(path),
             origin: origin.clone(),
         });
+    }
+
+    /// A value of which nobody knows what was meant, and so whether it is a secret.
+    fn shown(&self, path: &[String], value: &Value) -> String {
+        let key = path.join(".");
+        if self.known.may_hold_a_secret(path) {
+            shown::without_texts(&key, value)
+        } else {
+            shown::value(&key, value)
+        }
     }
 
     fn set(&mut self, path: &[String], value: Value, origin: &Origin) {
@@ -163,7 +168,13 @@ impl<'a> Merge<'a> {
                 self.origins.insert(key, origin.clone());
             }
             Err(allowed) => {
-                let given = shown::value(&key, &value);
+                // Where a table belongs, a text has no names that tell whether it is a secret.
+                let is_nameless = self.value(&key).is_table() && !value.is_table();
+                let given = if is_nameless {
+                    shown::without_texts(&key, &value)
+                } else {
+                    shown::value(&key, &value)
+                };
                 self.refuse_given(key, given, allowed, origin.clone());
             }
         }
@@ -208,7 +219,7 @@ impl<'a> Merge<'a> {
         for (name, value) in entry {
             let key = format!("{place}.{name}");
             if !template.contains_key(name) {
-                let given = shown::without_texts(value);
+                let given = shown::without_texts(name, value);
                 let names: Vec<&str> = template.keys().map(String::as_str).collect();
                 let hint = format!("the keys of [[auth.keys]] are {}", names.join(", "));
                 let origin = origin.clone();

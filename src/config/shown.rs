@@ -23,13 +23,19 @@ pub(super) fn names_a_secret(name: &str) -> bool {
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
+/// Any header by which this server proves who it is may be a credential, whatever its name.
+const SECRET_THROUGHOUT: &str = "broker.headers";
+
 /// The value of the key as TOML; secrets, also those inside it, as `"***"`.
 pub(super) fn value(key: &str, value: &Value) -> String {
+    if key == SECRET_THROUGHOUT {
+        return without_texts(key, value);
+    }
     one_line(&masked(key, value))
 }
 
-/// The value as TOML, every text in it as `"***"`.
-pub(super) fn without_texts(value: &Value) -> String {
+/// The value of the key as TOML; secrets, and every text in it, as `"***"`.
+pub(super) fn without_texts(key: &str, value: &Value) -> String {
     fn hidden(value: &Value) -> Value {
         match value {
             Value::String(_) => Value::String(MASK.to_owned()),
@@ -41,7 +47,7 @@ pub(super) fn without_texts(value: &Value) -> String {
             _ => value.clone(),
         }
     }
-    one_line(&hidden(value))
+    one_line(&hidden(&masked(key, value)))
 }
 
 /// A problem is one line, so line breaks in texts, which TOML would show as they are, are shown as escapes.

@@ -199,7 +199,7 @@ fn only_a_file_that_was_named_must_be_there() {
 fn the_effective_configuration_shows_no_secret() {
     let text = right(&format!(
         "[auth]\nuser = 'someone'\npassword = 'HIDDEN'\n[[auth.keys]]\nname = 'web'\nhash = '{HASH}'\nfields = {{ a = 1 }}\n\
-         [broker]\nurls = ['http://a']\npassword = 'HIDDEN'\nuser = 'u'\nheaders = {{ X-Env = 'test', X-Api-Key = 'HIDDEN' }}\n"
+         [broker]\nurls = ['http://a']\npassword = 'HIDDEN'\nuser = 'u'\nheaders = {{ X-Env = 'HIDDEN', X-Api-Key = 'HIDDEN' }}\n"
     ))
     .effective_toml();
     assert!(!text.contains("HIDDEN") && !text.contains("0f0f"), "{text}");
@@ -207,7 +207,7 @@ fn the_effective_configuration_shows_no_secret() {
         r#"user = "someone""#,
         r#"password = "***""#,
         r#"keys = [{ name = "web", hash = "***", fields = { "[a]" = 1 }, events_per_second = 0, bytes_per_second = 0, allowed_origins = [] }]"#,
-        r#"headers = { x-api-key = "***", x-env = "test" }"#,
+        r#"headers = { x-api-key = "***", x-env = "***" }"#,
         r#"urls = ["http://a/"]"#,
         r#"type = "http""#,
     ] {

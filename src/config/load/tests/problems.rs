@@ -304,9 +304,19 @@ fn no_message_shows_a_secret() {
         ("", &[("HEADGATE_AUTH__PASWORD", "12345678")]),
         ("", &[("HEADGATE_BROKER__URLS", "http://u:12345678@h/")]),
         (
+            "[broker]\nheaders = ['Authorization: Bearer 12345678']",
+            &[],
+        ),
+        ("[broker]\nheaders = { X-Team = \"12345678\\n\" }", &[]),
+        (
             "",
             &[("HEADGATE_BROKER__HEADERS", "{ Authorization = 12345678")],
         ),
+        (
+            "",
+            &[("HEADGATE_BROKER__HEADERS", "Authorization: Bearer 12345678")],
+        ),
+        ("", &[("HEADGATE_AUTH", "password = '12345678'")]),
         (
             &format!("[[auth.keys]]\nname = '12345678'\nhash = '{hash}'")
                 .replace("12345678", "web"),
