@@ -85,7 +85,8 @@ impl App {
         let lifecycle = Lifecycle::new();
         let background = TaskGroup::default();
         let telemetry = Arc::new(telemetry(&config));
-        let dead_letters = DeadLetters::open(&config.dead_letters, Arc::clone(&telemetry))
+        let dead_letters = dead_letters(&config, Arc::clone(&telemetry))
+            .await
             .context("dead_letters.dir")?;
         let (spool, opened) = spool(&config, folder, Arc::clone(&telemetry))
             .await
@@ -326,6 +327,11 @@ fn telemetry(config: &Config) -> Telemetry {
         config.metrics.max_sources,
         output,
     )
+}
+
+async fn dead_letters(config: &Config, telemetry: Arc<Telemetry>) -> anyhow::Result<DeadLetters> {
+    let config = config.dead_letters.clone();
+    Ok(blocking(move || DeadLetters::open(&config, telemetry)).await?)
 }
 
 async fn spool(

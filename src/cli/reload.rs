@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 use super::serve::level;
 use crate::app::App;
@@ -25,17 +25,18 @@ pub(super) struct Reloader {
 impl Reloader {
     /// `watch` has seen the file before it was read.
     pub(super) fn new(
+        hang_up: Signal,
         mut watch: FileWatch,
         loaded: Loaded,
         log_level: LogLevelHandle,
-    ) -> std::io::Result<Self> {
+    ) -> Self {
         watch.follow(loaded.files());
-        Ok(Self {
-            hang_up: signal(SignalKind::hangup())?,
+        Self {
+            hang_up,
             watch,
             loaded,
             log_level,
-        })
+        }
     }
 
     /// Reads again whenever there is reason to, and never ends.

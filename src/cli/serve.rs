@@ -18,6 +18,18 @@ use crate::telemetry::logging;
 const OTHER_FILES: u64 = 256;
 
 pub(super) fn run(file: &ConfigFile) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fault(&anyhow::Error::new(error).context("the runtime cannot start")),
+    };
+    // Before anything that takes time: a SIGHUP that nobody listens for ends the process.
+    let signals = match runtime.block_on(async { Signals::new() }) {
+        Ok(signals) => signals,
+        Err(error) => return fault(&anyhow::Error::new(error).context("signals cannot be heard")),
+    };
     let watch = FileWatch::new(vec![Config::file(file.config.as_deref())]);
     let loaded = match load(file) {
         Ok(loaded) => loaded,
@@ -32,18 +44,9 @@ pub(super) fn run(file: &ConfigFile) -> ExitCode {
         .emit();
     }
     raise_open_files(&loaded.config);
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return fault(&anyhow::Error::new(error).context("the runtime cannot start")),
-    };
-    let outcome = runtime.block_on(async {
-        let config = loaded.config.clone();
-        let reloader = Reloader::new(watch, loaded, log_level)?;
-        serve(config, reloader).await
-    });
+    let config = loaded.config.clone();
+    let reloader = Reloader::new(signals.hang_up, watch, loaded, log_level);
+    let outcome = runtime.block_on(serve(config, reloader, signals.stops));
     // A write to a pipe or a disk that hangs must not hold the process.
     runtime.shutdown_background();
     match outcome {
@@ -67,20 +70,23 @@ enum Ended {
     Failed,
 }
 
-async fn serve(config: Config, mut reloader: Reloader) -> anyhow::Result<Ended> {
-    let mut signals = Signals::new()?;
-    let app = App::start(config).await?;
+async fn serve(config: Config, mut reloader: Reloader, mut stops: Stops) -> anyhow::Result<Ended> {
+    let app = tokio::select! {
+        app = App::start(config) => app?,
+        // Nothing has been taken yet.
+        () = stops.next() => return Ok(Ended::Drained),
+    };
     let end = tokio::select! {
-        () = signals.stop() => app.drain().boxed(),
+        () = stops.next() => app.drain().boxed(),
         () = app.failed() => app.end_failed().boxed(),
         never = reloader.run(&app) => match never {},
     };
     let second_signal = async {
         if app.has_failed() {
             // It is ending by itself; the first one asks for no more.
-            signals.stop().await;
+            stops.next().await;
         }
-        signals.stop().await;
+        stops.next().await;
     };
     tokio::select! {
         () = end => {}
@@ -96,22 +102,33 @@ async fn serve(config: Config, mut reloader: Reloader) -> anyhow::Result<Ended> 
     })
 }
 
-/// The signals that end a server.
+/// The signals that mean something to a server.
 struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+    hang_up: Signal,
+    stops: Stops,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            stops: Stops {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+            },
         })
     }
+}
 
+/// Those that end it.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
     /// Resolves when a stop is asked for.
-    async fn stop(&mut self) {
+    async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
