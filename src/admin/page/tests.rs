@@ -29,7 +29,7 @@ fn status() -> Status {
         spool: SpoolSummary {
             bytes: 1536,
             events: 600,
-            oldest_event_age_seconds: 75.0,
+            oldest_event_age_seconds: 45.0,
             full: false,
             failed: false,
         },
@@ -59,7 +59,7 @@ fn every_value_is_there() {
         "value=\"1234000\"",
         ">600 <",
         "1.5 KiB",
-        "1 min 15 s",
+        "45 s",
         "serving, for 2 h 1 min",
         "http://a/",
         "127.0.0.1:8080",
@@ -88,7 +88,7 @@ fn what_comes_from_outside_is_text() {
 #[test]
 fn the_worst_is_told_first() {
     type Spoil = fn(&mut Status);
-    let cases: [(&str, &str, Spoil); 9] = [
+    let cases: [(&str, &str, Spoil); 11] = [
         ("ok", "all is well", |_| {}),
         ("bad", "the spool has failed", |status| {
             status.spool.failed = true;
@@ -106,6 +106,13 @@ fn the_worst_is_told_first() {
         }),
         ("bad", "the broker is down", |status| {
             status.brokers = vec![broker("http://a/", false)];
+        }),
+        ("warn", "events have waited for 1,234 seconds", |status| {
+            status.spool.oldest_event_age_seconds = 1234.5;
+        }),
+        ("warn", "1 of 2 brokers down", |status| {
+            status.spool.oldest_event_age_seconds = 1234.5;
+            status.brokers[1].up = false;
         }),
         ("warn", "draining", |status| status.phase = "closing"),
         ("warn", "1,000 events lost", |status| {

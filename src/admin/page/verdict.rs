@@ -3,6 +3,9 @@
 use super::Status;
 use super::text::grouped;
 
+/// An event that has waited for longer tells that its output takes none, or too few.
+const LONG_WAIT_SECONDS: f64 = 60.0;
+
 /// All that is not as it should be, the worst first.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Verdict(Vec<Trouble>);
@@ -18,7 +21,8 @@ struct Trouble {
 
 impl Verdict {
     pub(super) fn on(status: &Status) -> Self {
-        let mut all: Vec<Trouble> = [spool(status), brokers(status), phase(status), lost(status)]
+        let output = brokers(status).or_else(|| waiting(status));
+        let mut all: Vec<Trouble> = [spool(status), output, phase(status), lost(status)]
             .into_iter()
             .chain([configuration(status)])
             .flatten()
@@ -110,6 +114,17 @@ fn brokers(status: &Status) -> Option<Trouble> {
             "Events wait. The log says why.",
         ),
     }
+}
+
+fn waiting(status: &Status) -> Option<Trouble> {
+    let seconds = status.spool.oldest_event_age_seconds;
+    if status.spool.events == 0 || seconds <= LONG_WAIT_SECONDS {
+        return None;
+    }
+    slight(
+        format!("Events have waited for {} seconds", grouped(seconds as u64)),
+        "The output takes none, or fewer than come. The log says what failed, if anything did.",
+    )
 }
 
 fn phase(status: &Status) -> Option<Trouble> {
