@@ -141,12 +141,13 @@ fn request(
     ids: &[String],
 ) -> Result<Option<(Request, String)>, Failure> {
     if ids.is_empty() {
-        let request = Request::new(folder, action, None)?;
         let letters = count(folder)?;
         if letters == 0 {
             print(&format!("no dead letters in {}", folder.display()));
             return Ok(None);
         }
+        // Just before it is submitted: what it says of files is no longer true when another request has changed them.
+        let request = Request::new(folder, action, None)?;
         return Ok(Some((request, format!("all {}", counted(letters)))));
     }
     let known = known(folder, ids)?;

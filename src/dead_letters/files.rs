@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::telemetry::events::RemovedUncounted;
@@ -151,8 +152,18 @@ pub(super) fn take_out(folder: &Path, number: u64, gone: &Places) -> io::Result<
 
 fn write_without(old: &mut File, gone: &Places, path: &Path) -> io::Result<()> {
     let mut new = File::create(path)?;
+    keep_access(old, &new)?;
     copy_without(old, gone, &mut new)?;
     new.sync_all()
+}
+
+/// Whoever takes letters out, those who could read the file still can: a server must not fail to start because an
+/// administrator has purged.
+fn keep_access(old: &File, new: &File) -> io::Result<()> {
+    let access = old.metadata()?;
+    // Only an administrator may give files away, and only to him do they not belong to the same anyway.
+    let _same_owner_mostly = fchown(new, Some(access.uid()), Some(access.gid()));
+    new.set_permissions(access.permissions())
 }
 
 fn copy_without(old: &mut File, gone: &Places, new: &mut File) -> io::Result<()> {

@@ -1,6 +1,8 @@
 //! The store as its users see it: what is kept, what comes again after a crash, what requests do.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::telemetry::{DeathReason, Output};
@@ -232,6 +234,21 @@ fn chosen_letters_or_all_are_purged() {
     assert_eq!(store.purge(None), 0);
     store.arrive(40, 1);
     assert_eq!(store.ids(), [40]);
+}
+
+#[test]
+fn a_file_that_letters_are_taken_out_of_keeps_its_access() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), "1MiB");
+    store.arrive(1, 2);
+    let mode = |file: &Path| fs::metadata(file).unwrap().permissions().mode() & 0o777;
+    let shelf = folder.path().join(SHELVES[0]);
+    let file = || files::path(&shelf, files::list(&shelf).unwrap()[0].0);
+    for access in [0o640, 0o604] {
+        fs::set_permissions(file(), fs::Permissions::from_mode(access)).unwrap();
+        assert_eq!(store.purge(Some([1].into())), u64::from(access == 0o640));
+        assert_eq!(mode(&file()), access);
+    }
 }
 
 #[test]

@@ -250,7 +250,7 @@ impl Drop for Slot {
 }
 
 /// How each of these is called: by its address, and by its path too where another has the same address. Never by its
-/// query, which may hold a secret.
+/// query, which may hold a secret: those that differ in nothing else are numbered.
 pub(super) fn labels(urls: &[Url]) -> Vec<String> {
     let addresses: Vec<String> = urls.iter().map(address).collect();
     let label = |(url, address): (&Url, &String)| {
@@ -258,7 +258,15 @@ pub(super) fn labels(urls: &[Url]) -> Vec<String> {
         let path = if are_several { url.path() } else { "" };
         format!("{address}{path}")
     };
-    std::iter::zip(urls, &addresses).map(label).collect()
+    let labels: Vec<String> = std::iter::zip(urls, &addresses).map(label).collect();
+    let numbered = |(index, label): (usize, &String)| {
+        let before = labels[..index].iter().filter(|other| *other == label);
+        match before.count() {
+            0 => label.clone(),
+            earlier => format!("{label}#{}", earlier + 1),
+        }
+    };
+    labels.iter().enumerate().map(numbered).collect()
 }
 
 /// Host and port.
@@ -345,6 +353,15 @@ mod tests {
         assert_eq!(
             labels(&["https://lb", "http://lb:443/b", "http://lb"]),
             ["lb:443/", "lb:443/b", "lb:80"]
+        );
+        assert_eq!(
+            labels(&[
+                "http://lb/in?shard=1",
+                "http://lb/in?shard=2",
+                "http://lb/",
+                "http://lb/in?shard=3"
+            ]),
+            ["lb:80/in", "lb:80/in#2", "lb:80/", "lb:80/in#3"]
         );
     }
 

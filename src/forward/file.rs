@@ -129,14 +129,18 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_removed_is_made_anew() {
+    fn a_file_that_was_removed_or_moved_away_is_made_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut output, _) = output(&folder.path().join("events"), None);
+        let events = folder.path().join("events");
+        let elsewhere = folder.path().join("elsewhere");
+        let (mut output, _) = output(&events, None);
         output.write(b"{\"a\":1}\n").unwrap();
-        fs::remove_dir_all(folder.path().join("events")).unwrap();
+        fs::remove_dir_all(&events).unwrap();
         output.write(b"{\"a\":2}\n").unwrap();
-        let path = only_file(&folder.path().join("events"));
-        assert_eq!(fs::read(path).unwrap(), b"{\"a\":2}\n");
+        fs::rename(only_file(&events), &elsewhere).unwrap();
+        output.write(b"{\"a\":3}\n").unwrap();
+        assert_eq!(fs::read(elsewhere).unwrap(), b"{\"a\":2}\n");
+        assert_eq!(fs::read(only_file(&events)).unwrap(), b"{\"a\":3}\n");
     }
 
     #[test]

@@ -20,8 +20,9 @@ use crate::forward::encode::Pieces;
 
 /// Bytes of an answer that are kept.
 const EXCERPT: usize = 200;
-/// An answer longer than this is not read to its end; its connection is closed then.
-const MAX_ANSWER: usize = 64 * 1024;
+/// An answer longer than this is not read to its end; its connection is closed then. Some Brokers answer with a result for each
+/// event.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
 /// An answer's body that takes longer than this after its head is left.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection whose last answer has been read is ready in a moment; one that is not still writes the last request,

@@ -20,6 +20,9 @@ use url::{Host, Url};
 use super::resolve::Resolve;
 use super::tls;
 
+/// In this time TCP and TLS are set up over any distance on Earth.
+const ENOUGH: Duration = Duration::from_secs(2);
+
 /// A stream to a Broker.
 pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
@@ -80,9 +83,8 @@ impl Dialer {
         let addresses = addresses.await.map_err(|_| DialError::TimedOut)??;
         let mut failure = DialError::NoAddress;
         for (tried, address) in addresses.iter().enumerate() {
-            // A share of the time that is left, so that an address that swallows packets leaves some to the others.
             let left = deadline.saturating_duration_since(Instant::now());
-            let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            let share = share(left, addresses.len() - tried);
             failure = match timeout(share, self.open(*address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => error.into(),
@@ -115,6 +117,13 @@ impl Dialer {
             }
         }
     }
+}
+
+/// How much of the time that is left one of so many addresses gets: its share, so that one that swallows packets leaves some to the
+/// others; but of many addresses that are all far away, one after the other must get enough for a handshake.
+fn share(left: Duration, addresses: usize) -> Duration {
+    let equal = left / u32::try_from(addresses).unwrap_or(u32::MAX);
+    equal.max(ENOUGH.min(left / 2))
 }
 
 fn server_name(host: &Host) -> Option<ServerName<'static>> {
@@ -152,6 +161,16 @@ fn in_turn(mut addresses: Vec<SocketAddr>, turn: usize) -> Vec<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_gets_its_share_and_enough_for_a_handshake() {
+        let seconds = Duration::from_secs;
+        assert_eq!(share(seconds(5), 1), seconds(5));
+        assert_eq!(share(seconds(5), 2), seconds(5) / 2);
+        assert_eq!(share(seconds(5), 8), seconds(2));
+        assert_eq!(share(seconds(1), 8), seconds(1) / 2);
+        assert_eq!(share(seconds(60), 3), seconds(20));
+    }
 
     #[test]
     fn each_address_has_its_turn_however_the_answer_is_shuffled() {

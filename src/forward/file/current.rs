@@ -1,6 +1,6 @@
 //! The file of the current hour: appended to in whole lines, all or none.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -49,12 +49,13 @@ impl Current {
         })
     }
 
-    /// Whether the file still has a name: someone may have tidied the folder, and what is written would go with the
-    /// file.
+    /// Whether the file is still the one of this name: someone may have tidied the folder, and what is written would go with
+    /// a file that was removed or moved away.
     pub(super) fn is_there(&self) -> bool {
-        self.file
-            .metadata()
-            .is_ok_and(|metadata| metadata.nlink() > 0)
+        let (Ok(ours), Ok(there)) = (self.file.metadata(), fs::metadata(&self.path)) else {
+            return false;
+        };
+        (ours.dev(), ours.ino()) == (there.dev(), there.ino())
     }
 
     /// Appends lines and syncs them.

@@ -122,6 +122,19 @@ async fn silence_and_nonsense_are_no_end_of_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_answer_with_a_result_for_each_event_costs_no_connection() {
+    let (mut connection, place, mut theirs) = begin().await;
+    let results = "x".repeat(1_000_000);
+    let text = format!("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{results}");
+    let exchange = connection.exchange(request(), REQUEST_TIMEOUT);
+    let (answered, ()) = tokio::join!(exchange, answer(&mut theirs, text.as_bytes()));
+    let answered = answered.unwrap();
+    assert_eq!(answered.beginning, vec![b'x'; EXCERPT]);
+    place.keep(connection, &answered);
+    deliver(place.take().unwrap(), &place, &mut theirs).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_without_an_end_counts_and_its_connection_does_not() {
     let (mut connection, place, mut theirs) = begin().await;
     let begun = Instant::now();
