@@ -70,11 +70,11 @@ pub struct Ingress {
     lifecycle: Lifecycle,
 }
 
-/// Every problem code that a refusal can bear, with its status as long as no other is configured.
-pub fn problem_codes() -> impl Iterator<Item = (&'static str, u16)> {
+/// Every problem code that a refusal can bear, with its status as long as no other is configured, and its title.
+pub fn problem_codes() -> impl Iterator<Item = (&'static str, (u16, &'static str))> {
     refusal::Code::ALL.into_iter().map(|code| {
-        let (status, word, _) = code.describe();
-        (word, status.as_u16())
+        let (status, word, title) = code.describe();
+        (word, (status.as_u16(), title))
     })
 }
 

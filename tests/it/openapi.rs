@@ -80,8 +80,8 @@ fn codes_are_the_same_in_the_enum_in_the_table_and_in_the_server() {
         .collect();
     let in_table: BTreeSet<&str> = table.keys().map(String::as_str).collect();
     assert_eq!(in_enum, in_table);
-    let served: BTreeMap<&str, u16> = problem_codes().collect();
-    for (code, status) in &served {
+    let served: BTreeMap<&str, (u16, &str)> = problem_codes().collect();
+    for (code, (status, _)) in &served {
         let row = table
             .get(*code)
             .unwrap_or_else(|| panic!("{code} is in no row"));
@@ -94,6 +94,37 @@ fn codes_are_the_same_in_the_enum_in_the_table_and_in_the_server() {
             is_reserved || served.contains_key(code.as_str()),
             "{code} is never answered"
         );
+    }
+}
+
+#[test]
+fn examples_of_refusals_are_such_as_are_given() {
+    let told: BTreeMap<&str, (u16, &str)> = problem_codes().collect();
+    let description = description();
+    let mut examples = Vec::new();
+    collect_problems(&description, &mut examples);
+    let shown: BTreeSet<&str> = examples
+        .iter()
+        .map(|problem| {
+            let code = problem["code"].as_str().unwrap();
+            let (status, title) = told[code];
+            assert_eq!(problem["status"], status, "{code}");
+            assert_eq!(problem["title"], title, "{code}");
+            code
+        })
+        .collect();
+    assert_eq!(shown, told.into_keys().collect());
+}
+
+/// Every object in it that reads like a problem document.
+fn collect_problems<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
+    if value["title"].is_string() && value["code"].is_string() {
+        found.push(value);
+    }
+    let members = value.as_object().into_iter().flat_map(|all| all.values());
+    let elements = value.as_array().into_iter().flatten();
+    for inner in members.chain(elements) {
+        collect_problems(inner, found);
     }
 }
 
