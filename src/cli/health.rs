@@ -32,13 +32,13 @@ pub(super) struct Health {
     file: ConfigFile,
     /// Where to ask, instead of where the configuration says that this machine's server listens
     #[arg(long, value_name = "URL", conflicts_with = "config")]
-    url: Option<Url>,
+    url: Option<String>,
 }
 
 impl Health {
     pub(super) fn run(self) -> ExitCode {
         let target = match self.url {
-            Some(url) => Target::named(url),
+            Some(url) => Target::named(&url),
             None => match load_alone(&self.file) {
                 Ok(loaded) => Target::configured(&loaded.config),
                 // Told already; for a health check there is no other status than 0 and 1.

@@ -22,11 +22,13 @@ pub(super) struct Target {
 
 impl Target {
     /// The one that the command line names.
-    pub(super) fn named(url: Url) -> anyhow::Result<Self> {
-        ensure!(
-            matches!(url.scheme(), "http" | "https") && url.has_host(),
-            "--url {url}: must be an http or https URL"
-        );
+    pub(super) fn named(url: &str) -> anyhow::Result<Self> {
+        let is_web = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        let url = url.parse().ok().filter(is_web).with_context(|| {
+            format!(
+                "--url {url}: must be an http or https URL, such as http://127.0.0.1:8080/health"
+            )
+        })?;
         let is_here = match url.host() {
             Some(Host::Ipv4(address)) => address.is_loopback(),
             Some(Host::Ipv6(address)) => address.is_loopback(),
@@ -201,11 +203,16 @@ mod tests {
             ("https://10.0.0.5/", false),
             ("https://[::ffff:10.0.0.5]/", false),
         ] {
-            let target = Target::named(url.parse().unwrap()).unwrap();
+            let target = Target::named(url).unwrap();
             assert_eq!(target.is_here, is_here, "{url}");
         }
-        for url in ["ftp://127.0.0.1/", "unix:/run/headgate"] {
-            assert!(Target::named(url.parse().unwrap()).is_err(), "{url}");
+        for url in [
+            "ftp://127.0.0.1/",
+            "unix:/run/headgate",
+            "127.0.0.1:8080/health",
+            "localhost:8080/health",
+        ] {
+            assert!(Target::named(url).is_err(), "{url}");
         }
     }
 }
