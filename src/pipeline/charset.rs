@@ -2,7 +2,13 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{Encoding, REPLACEMENT, UTF_8};
+use encoding_rs::{Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+
+/// Names of ASCII.
+const ASCII: [&[u8]; 3] = [b"us-ascii", b"ascii", b"ansi_x3.4-1968"];
+
+/// Names of windows-1252 that are its own.
+const OF_WINDOWS_1252: [&[u8]; 3] = [b"windows-1252", b"cp1252", b"x-cp1252"];
 
 /// A body's text.
 pub(super) struct Text<'a> {
@@ -24,13 +30,16 @@ pub(super) enum Charset {
 impl Charset {
     /// The character set of this name; UTF-8 for one that nobody knows, whose text is then checked.
     pub(super) fn from_name(name: &[u8]) -> Self {
-        const LATIN_1: [&[u8]; 4] = [b"iso-8859-1", b"iso8859-1", b"iso_8859-1", b"latin1"];
-        if LATIN_1.iter().any(|known| name.eq_ignore_ascii_case(known)) {
-            return Self::Latin1;
-        }
+        let is_one_of =
+            |names: &[&[u8]]| names.iter().any(|known| name.eq_ignore_ascii_case(known));
         match Encoding::for_label(name) {
             // The web reads these as one U+FFFD, whatever stands there: that would lose the body.
             Some(encoding) if encoding == REPLACEMENT => Self::Utf8,
+            // The web reads ASCII and ISO-8859-1, by all of their names, as this; of ASCII, UTF-8 is more.
+            Some(encoding) if encoding == WINDOWS_1252 && is_one_of(&ASCII) => Self::Utf8,
+            Some(encoding) if encoding == WINDOWS_1252 && !is_one_of(&OF_WINDOWS_1252) => {
+                Self::Latin1
+            }
             Some(encoding) if encoding != UTF_8 => Self::Other(encoding),
             _ => Self::Utf8,
         }
@@ -70,6 +79,7 @@ impl Charset {
                 is_valid: true,
             },
             Self::Other(encoding) => {
+                let encoding = by_byte_order_mark(encoding, body);
                 let (text, has_errors) = encoding.decode_with_bom_removal(body);
                 Text {
                     bytes: Cow::Owned(text.into_owned().into_bytes()),
@@ -77,6 +87,15 @@ impl Charset {
                 }
             }
         }
+    }
+}
+
+/// In UTF-16 the mark says which byte of two comes first (RFC 2781, 4.3).
+fn by_byte_order_mark(named: &'static Encoding, body: &[u8]) -> &'static Encoding {
+    let is_utf_16 = |encoding| encoding == UTF_16LE || encoding == UTF_16BE;
+    match Encoding::for_bom(body) {
+        Some((marked, _)) if is_utf_16(named) && is_utf_16(marked) => marked,
+        _ => named,
     }
 }
 
@@ -90,7 +109,13 @@ mod tests {
             ("utf-8", "\u{feff}é".as_bytes(), "é"),
             ("ISO-8859-1", b"caf\xe9 \x80", "café \u{80}"),
             ("windows-1252", b"\x80", "€"),
+            ("l1", b"\x80", "\u{80}"),
+            ("us-ascii", "é".as_bytes(), "é"),
             ("utf-16le", b"\xff\xfea\0", "a"),
+            ("utf-16", b"\xff\xfea\0", "a"),
+            ("utf-16", b"\xfe\xff\0a", "a"),
+            ("utf-16", b"a\0", "a"),
+            ("utf-16be", b"\0a", "a"),
             ("shift_jis", b"\x93\xfa", "日"),
             ("no-such-thing", b"plain", "plain"),
             ("iso-2022-kr", b"plain", "plain"),
@@ -100,6 +125,7 @@ mod tests {
             assert_eq!(read.bytes.as_ref(), text.as_bytes(), "{name}");
         }
         assert!(!Charset::Utf8.read(b"\xff").is_valid);
+        assert!(!Charset::from_name(b"ASCII").read(b"\xff").is_valid);
         assert!(!Charset::from_name(b"shift_jis").read(b"\x93").is_valid);
     }
 }

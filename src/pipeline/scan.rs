@@ -128,6 +128,9 @@ pub enum SyntaxErrorKind {
     /// After a member of an object.
     #[error("expected `,` or `}}`")]
     ExpectedCommaOrBrace,
+    /// Right behind a text, number, truth value or null that is a document by itself.
+    #[error("expected white space or the end of the text")]
+    ExpectedWhiteSpace,
     /// A byte below 0x20 between quotes.
     #[error("control character in a string")]
     ControlCharacter,

@@ -95,9 +95,7 @@ impl<'a> Additions<'a> {
             ranges.push(start..members.len());
         }
         Self {
-            headers_cut: template.has_headers
-                && members.len() > headers::MAX_BYTES
-                && headers::are_cut(request.arrival),
+            headers_cut: template.has_headers && headers::are_cut(request.arrival),
             // It was drawn by lot just now, so that nothing else reads like it.
             id_at: first_id.and_then(|id| memmem::find(&members, &id)),
             request,

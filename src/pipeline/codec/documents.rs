@@ -56,16 +56,18 @@ pub(super) fn documents(
     unwrap: Unwrap,
     builder: &mut EnvelopeBuilder<'_>,
 ) -> Result<(), Fault> {
-    let mut at = skip_white_space(text, 0);
+    let first = skip_white_space(text, 0);
+    let mut at = first;
     while at < text.len() {
         if text[at] == b'[' {
             at = elements(text, at, builder)?;
         } else {
             let scanned = builder.scan(text, at)?;
             at = scanned.span.end;
+            check_end(text, &scanned)?;
             let wrapped = match unwrap {
-                Unwrap::Wrappers => wrapped_array(text, &scanned),
-                Unwrap::Nothing => None,
+                Unwrap::Wrappers if scanned.span.start == first => wrapped_array(text, &scanned),
+                _ => None,
             };
             match wrapped {
                 Some(array) => drop(elements(text, array, builder)?),
@@ -75,6 +77,18 @@ pub(super) fn documents(
         at = skip_white_space(text, at);
     }
     Ok(())
+}
+
+/// Objects and arrays may stand one right behind the other; a scalar that something touches is none: `2024-11-23` is not three
+/// numbers.
+fn check_end(text: &[u8], scanned: &Scanned) -> Result<(), Fault> {
+    let end = scanned.span.end;
+    let is_container = matches!(scanned.kind, Kind::Object | Kind::Array);
+    if is_container || end == text.len() || skip_white_space(text, end) > end {
+        Ok(())
+    } else {
+        Err(syntax(end, SyntaxErrorKind::ExpectedWhiteSpace))
+    }
 }
 
 /// Gives each element of the array that begins at `start` to the builder; the offset behind the array.
@@ -100,11 +114,10 @@ fn syntax(offset: usize, kind: SyntaxErrorKind) -> Fault {
     Fault::Syntax(SyntaxError { offset, kind })
 }
 
-/// Where the array in a wrapper begins, if the document is one: the only document, with the only member
-/// `events` or `logs`, an array.
+/// Where the array in a wrapper begins, if the first document is one: the only document, with the only member `events` or `logs`,
+/// an array.
 fn wrapped_array(text: &[u8], document: &Scanned) -> Option<usize> {
-    let is_alone = skip_white_space(text, 0) == document.span.start
-        && skip_white_space(text, document.span.end) == text.len();
+    let is_alone = skip_white_space(text, document.span.end) == text.len();
     if document.kind != Kind::Object || !is_alone {
         return None;
     }

@@ -35,11 +35,17 @@ pub(super) fn text(value: &HeaderValue) -> Cow<'_, str> {
 
 /// Whether the headers and the request line are longer than what becomes a field.
 pub(in crate::pipeline) fn are_cut(arrival: &Arrival<'_>) -> bool {
-    let headers = shown(arrival).map(|(name, value)| name.len() + value.len());
-    let host = arrival
-        .shown_host()
-        .map_or(0, |host| "http_host".len() + host.len());
-    headers.sum::<usize>() + host + request_line_len(arrival) > MAX_BYTES
+    // As text a byte becomes two at most, a name gets a prefix, and some are not shown: mostly this tells enough.
+    let all = arrival.headers.iter();
+    let most = all.map(|(name, value)| "http_".len() + name.as_str().len() + 2 * value.len());
+    let headers = || shown(arrival).map(|(name, value)| name.len() + text(value).len());
+    let others = request_line_len(arrival) + host_len(arrival);
+    others + most.sum::<usize>() > MAX_BYTES && others + headers().sum::<usize>() > MAX_BYTES
+}
+
+fn host_len(arrival: &Arrival<'_>) -> usize {
+    let host = arrival.shown_host();
+    host.map_or(0, |host| "http_host".len() + host.len())
 }
 
 /// Writes the object.

@@ -207,16 +207,18 @@ impl Node {
     fn meets(&self, own: Kind, request: &Request<'_>) -> Meeting {
         match self {
             Self::Object(_) if own == Kind::Object => Meeting::Merge,
-            node if node.overwrites() && node.has_value(request) => Meeting::Replace,
+            node if node.replaces(request) => Meeting::Replace,
             _ => Meeting::Keep,
         }
     }
 
-    /// Whether the request has a value for it: what it has none for replaces nothing.
-    fn has_value(&self, request: &Request<'_>) -> bool {
+    /// Whether something in it overwrites, and the request has a value for that: what it has none for replaces nothing.
+    fn replaces(&self, request: &Request<'_>) -> bool {
         match self {
-            Self::Leaf(leaf) => leaf.source.has_value(request),
-            Self::Object(children) => children.iter().any(|(_, child)| child.has_value(request)),
+            Self::Leaf(leaf) => {
+                leaf.conflict == OnConflict::Overwrite && leaf.source.has_value(request)
+            }
+            Self::Object(children) => children.iter().any(|(_, child)| child.replaces(request)),
         }
     }
 

@@ -159,7 +159,20 @@ impl Rewrite<'_> {
     }
 }
 
-/// Writes tags with more behind them. What is there may be no array.
+/// Tags that are longer than this together are not looked through.
+const MAX_KNOWN_TAGS_BYTES: usize = 4 * 1024;
+
+/// The texts among an event's own tags, as far as it is known.
+fn known_tags(base: Option<&[u8]>) -> Vec<serde_json::Value> {
+    let base = base.filter(|base| base.len() <= MAX_KNOWN_TAGS_BYTES);
+    match base.and_then(|base| serde_json::from_slice(base).ok()) {
+        Some(serde_json::Value::Array(tags)) => tags,
+        Some(single) => vec![single],
+        None => vec![],
+    }
+}
+
+/// Writes tags with more behind them, those that are not there yet, as in Logstash. What is there may be no array.
 fn push_tags(out: &mut Vec<u8>, base: Option<&[u8]>, more: &[&str]) {
     let mut array = Members::open(out, b'[');
     match base {
@@ -172,8 +185,11 @@ fn push_tags(out: &mut Vec<u8>, base: Option<&[u8]>, more: &[&str]) {
         None | Some(b"null") => {}
         Some(single) => array.next().extend_from_slice(single),
     }
+    let known = known_tags(base);
     for tag in more {
-        push_string(array.next(), tag);
+        if !known.iter().any(|known| known == tag) {
+            push_string(array.next(), tag);
+        }
     }
     array.close(b']');
 }

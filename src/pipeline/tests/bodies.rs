@@ -79,6 +79,10 @@ fn what_json_forbids_does_not_parse() {
         "-",
         "\"",
         "{\"a\":1e}",
+        "2024-11-23",
+        "truefalse",
+        "\"a\"\"b\"",
+        "7{}",
     ] {
         let refused = Sent::default().decode(body);
         assert!(
@@ -172,6 +176,14 @@ fn each_codec_has_its_own_idea_of_a_body() {
             assert_eq!(messages(&events), expected, "{codec}: {body:?}");
         }
     }
+}
+
+#[test]
+fn white_space_in_front_of_many_documents_is_passed_over_once() {
+    // Looked at again for each document, it would take minutes.
+    let body = " ".repeat(16 << 20) + &"{}".repeat(5_000);
+    let decoded = Sent::default().decode(body).unwrap();
+    assert_eq!(decoded.envelope.live.count, 5_000);
 }
 
 #[test]

@@ -286,6 +286,23 @@ fn headers_are_shown_as_logstash_shows_them() {
 }
 
 #[test]
+fn headers_that_are_cut_are_told_also_where_nothing_of_one_is_left() {
+    let long = "x".repeat(16_000);
+    let long_name = format!("x-{}", "n".repeat(1_000));
+    for (headers, is_cut) in [
+        (&[("x-a", long.as_str()), (&long_name, "1")][..], true),
+        (&[("x-a", &long), ("x-b", "1")], false),
+    ] {
+        let sent = Sent {
+            headers,
+            ..Sent::to_logstash("", &[])
+        };
+        let event = sent.event("{}");
+        assert_eq!(event["tags"] == json!(["_headerscut"]), is_cut, "{event}");
+    }
+}
+
+#[test]
 fn headers_that_are_dropped_reach_no_field() {
     let drop = "drop_headers = ['User-Agent', 'Content-Type', 'Host']";
     let event = |ecs: &str| {

@@ -91,6 +91,31 @@ fn what_a_request_has_no_value_for_replaces_nothing() {
     };
     let event = sent.event(r#"{"tags":["a"],"@timestamp":"bad"}"#);
     assert_eq!(event["tags"], json!(["a", "_timestampparsefailure"]));
+    let sent = Sent {
+        toml: "[enrich]\non_conflict = 'overwrite'\nid_field = '[trace][event]'\ntrace_id_field = '[trace][id]'\n",
+        ..Sent::default()
+    };
+    let event = sent.event(r#"{"trace":"own"}"#);
+    assert_eq!(
+        event["trace"],
+        json!("own"),
+        "an id alone overwrites nothing"
+    );
+}
+
+#[test]
+fn a_tag_that_is_there_is_not_added_again() {
+    for tags in [
+        r#"["a","_timestampparsefailure"]"#,
+        r#"["_timestamp\u0070arsefailure"]"#,
+        r#""_timestampparsefailure""#,
+    ] {
+        let body = format!(r#"{{"@timestamp":"bad","tags":{tags}}}"#);
+        let event = Sent::default().event(&body);
+        let tags = event["tags"].as_array().unwrap();
+        let same = tags.iter().filter(|tag| *tag == "_timestampparsefailure");
+        assert_eq!(same.count(), 1, "{event}");
+    }
 }
 
 #[test]
