@@ -236,7 +236,8 @@ impl Activity {
             .is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    fn answer_deadline(&self, limits: &TimeLimits) -> Option<Instant> {
+    /// When the client has left a large answer lying for too long, if there is one.
+    pub(super) fn answer_deadline(&self, limits: &TimeLimits) -> Option<Instant> {
         if !self.is_multiplexed {
             return None;
         }

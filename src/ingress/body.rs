@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use http::request::Parts;
+use http::{Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
@@ -31,19 +33,22 @@ pub(super) struct RequestBody {
     has_ended: bool,
     /// Whether the client waits for `100 Continue` before it sends the body.
     is_awaited: bool,
+    /// Whether it is one of a stream of HTTP/2.
+    is_multiplexed: bool,
     /// Bytes read so far.
     pub(super) bytes: usize,
     gathered: Gathered,
 }
 
-/// What a connection of HTTP/1 may have read and not passed on. A head must fit in whole.
-pub(super) const READ_AHEAD_BYTES: usize = 96 * 1024;
+/// What a connection may have read of a body and not passed on: one read, which over TLS can bring two records.
+const READ_AHEAD_BYTES: usize = 32 * 1024;
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, is_awaited: bool) -> Self {
+    pub(super) fn new(incoming: Incoming, head: &Parts) -> Self {
         Self {
             has_ended: incoming.is_end_stream(),
-            is_awaited,
+            is_awaited: head.headers.contains_key(header::EXPECT),
+            is_multiplexed: head.version == Version::HTTP_2,
             incoming,
             bytes: 0,
             gathered: Gathered::default(),
@@ -87,11 +92,16 @@ impl RequestBody {
         let Some(first) = self.next(limits, &mut whole, reservation).await? else {
             return Ok(Bytes::new());
         };
-        let Some(second) = self.next(limits, &mut whole, reservation).await? else {
-            // Mostly the body came in one piece, and need not be copied.
-            return Ok(first);
-        };
-        self.gather(&[first, second], limits, reservation)?;
+        if self.is_multiplexed && !self.incoming.is_end_stream() {
+            // Kept as it is, a byte would hold all that came with it, of other streams too.
+            self.gather(&[first], limits, reservation)?;
+        } else {
+            let Some(second) = self.next(limits, &mut whole, reservation).await? else {
+                // Mostly the body came in one piece, and need not be copied.
+                return Ok(first);
+            };
+            self.gather(&[first, second], limits, reservation)?;
+        }
         while let Some(piece) = self.next(limits, &mut whole, reservation).await? {
             self.gather(&[piece], limits, reservation)?;
         }
@@ -133,6 +143,10 @@ impl RequestBody {
                 }
             };
             match frame {
+                // hyper takes a stream that was reset without an error for one that has ended.
+                None if self.is_multiplexed && !self.incoming.is_end_stream() => {
+                    return Err(cut_short());
+                }
                 None => {
                     self.has_ended = true;
                     self.gathered.end(reservation);
@@ -165,14 +179,15 @@ impl RequestBody {
         counted.map_err(exhausted)
     }
 
-    /// What the connection may read now that nobody has asked for yet. Of a body of unknown length as much may follow as has
-    /// come, as far as anybody can tell.
+    /// What the connection may read now that nobody has asked for yet. No more than has come, whatever length is declared: whoever
+    /// wants to hold the budget has to send something.
     fn read_ahead(&self) -> usize {
         if self.incoming.is_end_stream() {
             return 0;
         }
-        let rest = self.declared_length().unwrap_or(self.bytes as u64);
-        usize::try_from(rest).map_or(READ_AHEAD_BYTES, |rest| rest.min(READ_AHEAD_BYTES))
+        let rest = self.declared_length().unwrap_or(u64::MAX);
+        let rest = usize::try_from(rest).unwrap_or(usize::MAX);
+        rest.min(self.bytes).min(READ_AHEAD_BYTES)
     }
 
     /// Whether the whole body was taken; a small rest that has come already is taken now, so that a refusal does

@@ -76,9 +76,14 @@ pub(super) struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
+    /// Whether the connection is one of the reserve now.
+    pub(super) fn is_reserve(&self) -> bool {
+        self.standing.is_reserve()
+    }
+
     /// The time limits: those of the reserve are short, or silence would use it up.
     pub(super) fn limits(&self) -> &'a TimeLimits {
-        if self.standing.is_reserve() {
+        if self.is_reserve() {
             self.reserve_limits
         } else {
             self.limits

@@ -132,7 +132,7 @@ impl Gate {
         let is_tunnel = parts.method == Method::CONNECT;
         let policy = self.policy();
         let permission = policy.permission(&parts.headers);
-        let mut body = RequestBody::new(incoming, parts.headers.contains_key(header::EXPECT));
+        let mut body = RequestBody::new(incoming, &parts);
         let outcome = match self.admit(client, &asked, &parts) {
             Err(refusal) => Err(refusal),
             Ok(()) => match asked {

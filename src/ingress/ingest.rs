@@ -87,7 +87,15 @@ impl Gate {
         let key = policy.auth.key_of(sender);
         let allowance = policy.limits.allowance(key, head.client_ip.address);
         self.check_unread(key, &allowance, &head, body)?;
-        let request = self.read(sender, head, body).await?;
+        let request = self.read(sender, head, body).await.inspect_err(|refusal| {
+            // It came, and took its part of the line and of the time.
+            if !refusal.is_for_want_of_room() {
+                let _refused_anyway = allowance.charge(Cost {
+                    events: 0,
+                    bytes: body.bytes as u64,
+                });
+            }
+        })?;
         let deadline = Instant::now() + self.request_timeout;
         let decoded = self.decode(policy, request, deadline).await;
         let cost = Cost {

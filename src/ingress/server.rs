@@ -11,7 +11,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::activity::TimeLimits;
-use super::body::READ_AHEAD_BYTES;
 use super::connection::{Accepted, Protocols, serve};
 use super::gate::Gate;
 use super::registry::{Registry, Standing};
@@ -28,7 +27,7 @@ const RESERVE: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A balancer's heads are at most 64 KiB; a longer one than this is refused with 431.
-const MAX_HEAD_BYTES: usize = READ_AHEAD_BYTES;
+const MAX_HEAD_BYTES: usize = 96 * 1024;
 
 /// What a client may send ahead on one HTTP/2 connection before a handler has asked for it: memory that no budget
 /// counts.
@@ -142,7 +141,7 @@ fn http1_builder() -> http1::Builder {
         // A client that ends its side after a whole request still gets its answer.
         .half_close(true)
         .max_header_size(MAX_HEAD_BYTES)
-        .max_buf_size(READ_AHEAD_BYTES);
+        .max_buf_size(MAX_HEAD_BYTES);
     builder
 }
 

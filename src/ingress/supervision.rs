@@ -118,10 +118,9 @@ pub(super) async fn supervise(
             let quiet = quiet.filter(|quiet| *quiet < limits.idle());
             let doing = activity.doing();
             let deadline = match (doing, closing_since) {
-                (Doing::Idle, Some(since)) => {
-                    let goodbye = since.max(activity.last_sign()) + GOODBYE;
-                    Some(goodbye.min(since + LONGEST_GOODBYE))
-                }
+                (Doing::Idle, Some(since)) => activity
+                    .answer_deadline(limits)
+                    .or_else(|| Some(goodbye(since, activity.last_sign(), waiting))),
                 (Doing::Idle, None) if let Some(quiet) = quiet => {
                     Some(activity.last_sign() + quiet)
                 }
@@ -141,6 +140,15 @@ pub(super) async fn supervise(
         }
     })
     .await
+}
+
+/// Until when a connection that was told to end may idle: for a moment after its last sign, but for one of the reserve.
+fn goodbye(since: Instant, last_sign: Instant, waiting: Waiting<'_>) -> Instant {
+    if waiting.is_reserve() {
+        since + GOODBYE
+    } else {
+        (since.max(last_sign) + GOODBYE).min(since + LONGEST_GOODBYE)
+    }
 }
 
 /// The timer of an [`Alarm`] that is still to be set.

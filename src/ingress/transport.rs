@@ -12,8 +12,8 @@ use super::prefixed::Prefixed;
 use super::stream::Protocol;
 
 /// The most that is read at once. hyper doubles its buffer when a read has filled it, up to what a head may have, and a busy
-/// connection keeps it: this fills none of 16 KiB. docs/PERFORMANCE.md says what that saves. TLS has records of that size
-/// (RFC 8446, 5.1), which bound it as well.
+/// connection keeps it: this fills none of 16 KiB. docs/PERFORMANCE.md says what that saves. TLS gives its records whole,
+/// which have that size (RFC 8446, 5.1): there the buffers become 32 KiB.
 const MAX_READ_BYTES: u64 = 16 * 1024 - 1;
 
 /// TCP, or TLS over it.

@@ -133,6 +133,22 @@ async fn nonsense_is_charged_by_its_bytes() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_cut_short_is_charged_by_what_came() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, &config("bytes_per_second = 1")).await;
+    let mut cut = app.connect().await;
+    let head =
+        "POST / HTTP/1.1\r\nHost: x\r\nX-Api-Key: noisy-key\r\nTransfer-Encoding: chunked\r\n\r\n";
+    cut.send(format!("{head}5\r\nhello\r\nnonsense\r\n")).await;
+    let answer = String::from_utf8(cut.rest_or_reset().await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let answer = app.post("/", &[NOISY], "x").await;
+    assert_eq!(answer.status, 429, "{answer:?}");
+    app.finish().await;
+    assert!(broker.delivered().is_empty());
+}
+
+#[tokio::test]
 async fn what_the_spool_refuses_is_given_back() {
     let broker = FakeBroker::start();
     let small = "[ingest]\ndurability = 'memory'\n[spool]\nmemory_bytes = '8KiB'\n";

@@ -97,3 +97,34 @@ async fn long_heads_are_counted_while_their_bodies_are_waited_for() {
     app.finish().await;
     assert_eq!(broker.requests().len(), 0);
 }
+
+/// What a proxy sends whose own client went away in the middle of a body.
+#[tokio::test]
+async fn a_body_that_is_reset_without_an_error_leaves_no_event() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "[ingest]\ndurability = 'memory'").await;
+    let mut client = FrameClient::open(app.public(), &[]).await;
+    let no_error = [0; 4];
+    client
+        .send(
+            [
+                frame(HEADERS, END_HEADERS, 1, &block(&POST)),
+                frame(DATA, 0, 1, b"half a li"),
+                frame(RST_STREAM, 0, 1, &no_error),
+                frame(HEADERS, END_HEADERS, 3, &block(&POST)),
+                frame(DATA, 0, 3, b"a whole "),
+                frame(DATA, END_STREAM, 3, b"line"),
+            ]
+            .concat(),
+        )
+        .await;
+    let is_answer = |frame: &Frame| frame.kind == HEADERS && frame.stream == 3;
+    assert!(client.until(is_answer).await.is_some());
+    app.finish().await;
+    let messages: Vec<_> = broker
+        .delivered()
+        .iter()
+        .map(|event| event["message"].clone())
+        .collect();
+    assert_eq!(messages, ["a whole line"]);
+}
