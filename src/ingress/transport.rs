@@ -12,9 +12,9 @@ use super::prefixed::Prefixed;
 use super::stream::Protocol;
 
 /// The most that is read at once. hyper doubles its buffer when a read has filled it, up to what a head may have, and a busy
-/// connection keeps it: this fills none of 16 KiB. docs/PERFORMANCE.md says what that saves. TLS gives its records whole,
-/// which have that size (RFC 8446, 5.1): there the buffers become 32 KiB.
-const MAX_READ_BYTES: u64 = 16 * 1024 - 1;
+/// connection keeps it: this fills none of 32 KiB. docs/PERFORMANCE.md says what that saves. TLS gives its records whole, which
+/// are half as long (RFC 8446, 5.1).
+const MAX_READ_BYTES: u64 = 32 * 1024 - 1;
 
 /// TCP, or TLS over it.
 pub(super) enum Transport {
