@@ -87,24 +87,19 @@ impl Gate {
         let key = policy.auth.key_of(sender);
         let allowance = policy.limits.allowance(key, head.client_ip.address);
         self.check_unread(key, &allowance, &head, body)?;
-        let request = self.read(sender, head, body).await.inspect_err(|refusal| {
-            // It came, and took its part of the line and of the time.
-            if !refusal.is_for_want_of_room() {
-                let _refused_anyway = allowance.charge(Cost {
-                    events: 0,
-                    bytes: body.bytes as u64,
-                });
-            }
-        })?;
+        let read = self.read(sender, head, body).await;
         let deadline = Instant::now() + self.request_timeout;
-        let decoded = self.decode(policy, request, deadline).await;
+        let decoded = match read {
+            Ok(request) => self.decode(policy, request, deadline).await,
+            Err(refusal) => Err(refusal),
+        };
         let cost = Cost {
             events: decoded
                 .as_ref()
                 .map_or(0, |(decoded, _)| decoded.envelope.events() as u64),
             bytes: body.bytes as u64,
         };
-        // Also where it is refused for what it is: who sends nonsense without end is above a limit too. What finds no room here
+        // Also where it is cut short or refused for what it is: who sends nonsense without end is above a limit too. What finds no room here
         // is no fault of the client's.
         let is_shed = matches!(&decoded, Err(refusal) if refusal.is_for_want_of_room());
         if !is_shed {
