@@ -3,7 +3,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -95,7 +94,10 @@ impl Shelf {
         let turn_at = self.max_bytes / FILES;
         let needs_next = match &self.current {
             None => true,
-            Some(current) => current.is_full_for(lines, turn_at) || !current.is_there(),
+            // What is written would go with a file that was removed or moved away; no other ever has its number.
+            Some(current) => {
+                current.is_full_for(lines, turn_at) || !path(&self.folder, current.number).exists()
+            }
         };
         if needs_next {
             self.open_next()?;
@@ -191,13 +193,6 @@ impl Current {
     fn is_full_for(&self, lines: &[u8], turn_at: u64) -> bool {
         self.bytes > 0 && self.bytes + lines.len() as u64 > turn_at
     }
-
-    /// Whether the file still has a name: what is written would go with one that was removed.
-    fn is_there(&self) -> bool {
-        self.file
-            .metadata()
-            .is_ok_and(|metadata| metadata.nlink() > 0)
-    }
 }
 
 #[cfg(test)]
@@ -251,6 +246,19 @@ mod tests {
         }
         assert_eq!(text(folder.path()), "one\ntwo\n");
         assert_eq!(list(folder.path()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_takes_no_more_letters() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut shelf = Shelf::new(folder.path().into(), 1 << 20);
+        shelf.append(b"one\n").unwrap();
+        let (number, _) = list(folder.path()).unwrap()[0];
+        let moved = path(elsewhere.path(), number);
+        fs::rename(path(folder.path(), number), &moved).unwrap();
+        shelf.append(b"two\n").unwrap();
+        assert_eq!(text(folder.path()), "two\n");
+        assert_eq!(fs::read_to_string(moved).unwrap(), "one\n");
     }
 
     #[test]
