@@ -11,7 +11,9 @@ use super::{ConfigFile, FAULT, fault, load};
 use crate::app::App;
 use crate::config::{Config, LogFormat, LogLevel};
 use crate::file_watch::FileWatch;
-use crate::telemetry::events::{ConfigWarning, OpenFilesLow, StartFailed, StoppedAtOnce};
+use crate::telemetry::events::{
+    ConfigWarning, OpenFilesLow, StartFailed, StoppedAtOnce, StoppedAtStart,
+};
 use crate::telemetry::logging;
 
 /// Open files beside the client connections: listeners, Brokers, files, the runtime.
@@ -73,8 +75,10 @@ enum Ended {
 async fn serve(config: Config, mut reloader: Reloader, mut stops: Stops) -> anyhow::Result<Ended> {
     let app = tokio::select! {
         app = App::start(config) => app?,
-        // Nothing has been taken yet.
-        () = stops.next() => return Ok(Ended::Drained),
+        () = stops.next() => {
+            StoppedAtStart.emit();
+            return Ok(Ended::Drained);
+        }
     };
     let end = tokio::select! {
         () = stops.next() => app.drain().boxed(),

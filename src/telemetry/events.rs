@@ -136,6 +136,16 @@ impl DrainEnded {
     }
 }
 
+/// A stop before the server served: nothing was taken.
+pub struct StoppedAtStart;
+
+impl StoppedAtStart {
+    /// Writes the line.
+    pub fn emit(&self) {
+        info!("stopped while starting: nothing was taken");
+    }
+}
+
 /// A second signal: no more waiting.
 pub struct StoppedAtOnce;
 
