@@ -53,7 +53,7 @@ impl<'a> Merge<'a> {
             }
             (Some(Entry::Section(_)), value) => {
                 let key = path.join(".");
-                let given = self.shown(path, &value);
+                let given = self.shown_in_doubt(path, &value);
                 let allowed = format!("a table: [{key}] and its keys below it");
                 self.refuse_given(key, given, allowed, origin.clone());
             }
@@ -140,14 +140,14 @@ impl<'a> Merge<'a> {
     fn unknown(&mut self, path: &[String], value: &Value, origin: &Origin) {
         self.note(Problem::UnknownKey {
             key: path.join("."),
-            given: self.shown(path, value),
+            given: self.shown_in_doubt(path, value),
             hint: self.known.hint(path),
             origin: origin.clone(),
         });
     }
 
     /// A value of which nobody knows what was meant, and so whether it is a secret.
-    fn shown(&self, path: &[String], value: &Value) -> String {
+    fn shown_in_doubt(&self, path: &[String], value: &Value) -> String {
         let key = path.join(".");
         if self.known.may_hold_a_secret(path) {
             shown::without_texts(&key, value)

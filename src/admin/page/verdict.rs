@@ -118,7 +118,7 @@ fn brokers(status: &Status) -> Option<Trouble> {
 
 fn waiting(status: &Status) -> Option<Trouble> {
     let seconds = status.spool.oldest_event_age_seconds;
-    if status.spool.events == 0 || seconds <= LONG_WAIT_SECONDS {
+    if seconds <= LONG_WAIT_SECONDS {
         return None;
     }
     slight(

@@ -84,10 +84,10 @@ pub(super) fn documents(
 fn check_end(text: &[u8], scanned: &Scanned) -> Result<(), Fault> {
     let end = scanned.span.end;
     let is_container = matches!(scanned.kind, Kind::Object | Kind::Array);
-    if is_container || end == text.len() || skip_white_space(text, end) > end {
-        Ok(())
-    } else {
-        Err(syntax(end, SyntaxErrorKind::ExpectedWhiteSpace))
+    match text.get(end) {
+        None | Some(b' ' | b'\t' | b'\n' | b'\r') => Ok(()),
+        Some(_) if is_container => Ok(()),
+        Some(_) => Err(syntax(end, SyntaxErrorKind::ExpectedWhiteSpace)),
     }
 }
 
