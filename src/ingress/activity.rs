@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::transport::read_limit;
 use crate::config;
 
 /// What a connection is doing.
@@ -81,6 +82,8 @@ pub(super) struct Activity {
     is_multiplexed: bool,
     /// Whether the connection is to end when its answers are out.
     is_dismissed: AtomicBool,
+    /// The most bytes that are read from it at once.
+    read_limit: AtomicUsize,
     /// Milliseconds since `opened` at which each large answer went out that the client has not taken yet; only with
     /// HTTP/2, where a client can be busy and leave one lying for ever.
     untaken: Mutex<Vec<u64>>,
@@ -96,6 +99,7 @@ impl Activity {
             written: AtomicU64::new(0),
             is_multiplexed,
             is_dismissed: AtomicBool::new(false),
+            read_limit: AtomicUsize::new(read_limit(None)),
             untaken: Mutex::default(),
         }
     }
@@ -113,6 +117,16 @@ impl Activity {
     /// Whether it was dismissed.
     pub(super) fn is_dismissed(&self) -> bool {
         self.is_dismissed.load(Ordering::Relaxed)
+    }
+
+    /// From now on reads so many bytes at once at most.
+    pub(super) fn limit_reads(&self, bytes: usize) {
+        self.read_limit.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The most bytes that are read at once.
+    pub(super) fn read_limit(&self) -> usize {
+        self.read_limit.load(Ordering::Relaxed)
     }
 
     /// Bytes came in.

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::gathered::Gathered;
 use super::refusal::{Code, Refusal, overloaded};
+use super::transport::read_limit;
 use crate::budget::{ByteBudget, Exhausted, Reservation};
 use crate::pipeline::DecodeError;
 
@@ -37,11 +38,13 @@ pub(super) struct RequestBody {
     is_multiplexed: bool,
     /// Bytes read so far.
     pub(super) bytes: usize,
+    /// The most that is read of it at once.
+    read_limit: usize,
     gathered: Gathered,
 }
 
-/// What a connection may have read of a body and not passed on: one read, which over TLS can bring two records.
-const READ_AHEAD_BYTES: usize = 32 * 1024;
+/// What one read can bring over TLS, whatever its limit: two records.
+const TLS_READ_BYTES: usize = 32 * 1024;
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, head: &Parts) -> Self {
@@ -49,10 +52,16 @@ impl RequestBody {
             has_ended: incoming.is_end_stream(),
             is_awaited: head.headers.contains_key(header::EXPECT),
             is_multiplexed: head.version == Version::HTTP_2,
+            read_limit: read_limit(incoming.size_hint().exact()),
             incoming,
             bytes: 0,
             gathered: Gathered::default(),
         }
+    }
+
+    /// The most bytes that its connection is to read of it at once.
+    pub(super) fn read_limit(&self) -> usize {
+        self.read_limit
     }
 
     /// The least that the body has, by its declared length.
@@ -187,7 +196,8 @@ impl RequestBody {
         }
         let rest = self.declared_length().unwrap_or(u64::MAX);
         let rest = usize::try_from(rest).unwrap_or(usize::MAX);
-        rest.min(self.bytes).min(READ_AHEAD_BYTES)
+        rest.min(self.bytes)
+            .min(self.read_limit.max(TLS_READ_BYTES))
     }
 
     /// Whether the whole body was taken; a small rest that has come already is taken now, so that a refusal does

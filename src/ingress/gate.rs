@@ -133,6 +133,7 @@ impl Gate {
         let policy = self.policy();
         let permission = policy.permission(&parts.headers);
         let mut body = RequestBody::new(incoming, &parts);
+        client.activity.limit_reads(body.read_limit());
         let outcome = match self.admit(client, &asked, &parts) {
             Err(refusal) => Err(refusal),
             Ok(()) => match asked {

@@ -131,7 +131,8 @@ impl AsyncRead for ClientStream {
             return Poll::Ready(Ok(()));
         }
         let filled = buf.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        let limit = this.activity.read_limit();
+        ready!(this.stream.poll_read_limited(cx, buf, limit))?;
         let came = &buf.filled()[filled..];
         if came.len() > empty_lines(came) {
             this.activity.bytes_came();

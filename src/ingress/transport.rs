@@ -11,10 +11,20 @@ use tokio_rustls::server::TlsStream;
 use super::prefixed::Prefixed;
 use super::stream::Protocol;
 
-/// The most that is read at once. hyper doubles its buffer when a read has filled it, up to what a head may have, and a busy
-/// connection keeps it: this fills none of 32 KiB. docs/PERFORMANCE.md says what that saves. TLS gives its records whole, which
-/// are half as long (RFC 8446, 5.1).
-const MAX_READ_BYTES: u64 = 32 * 1024 - 1;
+/// A body up to this size, in bytes, is read in one piece, and need not be copied together.
+const SHORT_BODY_BYTES: usize = 64 * 1024;
+/// A longer one comes in pieces of this size.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// The most that is read at once from a client that sends bodies of this length, if it is declared. hyper doubles its buffer when a
+/// read has filled it, and a busy connection keeps it: this fills none. docs/PERFORMANCE.md says what that saves.
+pub(super) fn read_limit(body_length: Option<u64>) -> usize {
+    if body_length.is_some_and(|length| length <= SHORT_BODY_BYTES as u64) {
+        SHORT_BODY_BYTES - 1
+    } else {
+        PIECE_BYTES - 1
+    }
+}
 
 /// TCP, or TLS over it.
 pub(super) enum Transport {
@@ -29,6 +39,19 @@ impl Transport {
         match self {
             Self::Tcp(_) => None,
             Self::Tls(stream) => Protocol::of_alpn(stream.get_ref().1.alpn_protocol()?),
+        }
+    }
+
+    /// Reads so many bytes at most. TLS gives its records whole, which have up to 16 KiB (RFC 8446, 5.1).
+    pub(super) fn poll_read_limited(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        limit: usize,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(&mut stream.take(limit as u64)).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 
@@ -48,7 +71,7 @@ impl AsyncRead for Transport {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(&mut stream.take(MAX_READ_BYTES)).poll_read(cx, buf),
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
