@@ -4,6 +4,8 @@ mod documents;
 
 use std::borrow::Cow;
 
+use memchr::memchr_iter;
+
 use super::DecodeError;
 use super::builder::EnvelopeBuilder;
 use super::charset::Text;
@@ -76,8 +78,7 @@ fn json_lines(text: &Text<'_>, builder: &mut EnvelopeBuilder<'_>) -> Result<(), 
         let line = std::str::from_utf8(line);
         line.is_ok_and(|line| !is_decoded || !line.contains(char::REPLACEMENT_CHARACTER))
     };
-    for line in text.bytes.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+    for line in lines(&text.bytes) {
         let line = Text {
             bytes: Cow::Borrowed(line),
             is_valid: text.is_valid || is_undamaged(line),
@@ -85,6 +86,17 @@ fn json_lines(text: &Text<'_>, builder: &mut EnvelopeBuilder<'_>) -> Result<(), 
         json(&line, builder)?;
     }
     Ok(())
+}
+
+/// What stands between line ends, LF or CR LF. Looking for them byte by byte took nearly half of the time of decoding.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    let ends = memchr_iter(b'\n', text).chain([text.len()]);
+    ends.map(move |end| {
+        let line = &text[start..end];
+        start = end + 1;
+        line.strip_suffix(b"\r").unwrap_or(line)
+    })
 }
 
 fn auto(text: &Text<'_>, builder: &mut EnvelopeBuilder<'_>) -> Result<(), DecodeError> {
