@@ -206,8 +206,8 @@ impl Scanner {
             let read = match cursor.scalar()? {
                 Some(kind) => Read::leaf(kind, 0),
                 None => {
-                    let read;
-                    (cursor, read) = self.any_value(cursor)?;
+                    let (inner, read) = self.any_value(cursor.fork())?;
+                    cursor.join(&inner);
                     read
                 }
             };

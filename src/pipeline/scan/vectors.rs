@@ -47,10 +47,10 @@ fn all_vectors(text: &[u8], holds: impl Fn(&[u8; LANES]) -> bool) -> bool {
 #[inline(always)]
 fn specials_of(bytes: &[u8; LANES]) -> u32 {
     let bytes = u8x16::new(*bytes);
-    let quote = bytes.simd_eq(u8x16::splat(b'"'));
     let backslash = bytes.simd_eq(u8x16::splat(b'\\'));
-    let control = bytes.simd_lt(u8x16::splat(0x20));
-    (quote | backslash | control).to_bitmask()
+    // With this bit turned the quote, 0x22, changes places with the space, 0x20, and stands next to the control characters.
+    let quote_or_control = (bytes ^ u8x16::splat(0x02)).simd_lt(u8x16::splat(0x21));
+    (backslash | quote_or_control).to_bitmask()
 }
 
 /// The white space between tokens (RFC 8259, 2) that a text begins with.
@@ -66,6 +66,15 @@ impl WhiteSpace {
     /// What is laid out for people has lines and indents, so this looks at many bytes at once.
     #[inline(never)]
     pub(super) fn at_start(text: &[u8]) -> Self {
+        match text.first_chunk().map(Self::of) {
+            Some(all) if all.length < LANES => all,
+            _ => Self::long_at_start(text),
+        }
+    }
+
+    /// Apart, for what it needs at hand would have to be saved first each time.
+    #[inline(never)]
+    fn long_at_start(text: &[u8]) -> Self {
         let mut all = Self::default();
         loop {
             let rest = &text[all.length..];
