@@ -331,3 +331,27 @@ proptest! {
         model.finish();
     }
 }
+
+/// A segment that was purged became a spare file, and that was removed to make room: all of it is undone.
+#[test]
+fn what_a_loss_of_power_brings_back_does_not_exceed_the_limit() {
+    let mut model = Model::new();
+    for operation in [
+        Operation::Append(vec![(1, 0), (1, 129), (1, 23), (2, 6)]),
+        Operation::Append(vec![(2, 1)]),
+        Operation::Append(vec![(3, 42), (1, 1173), (1, 1061), (1, 1154)]),
+        Operation::Append(vec![(1, 42), (1, 141), (1, 186)]),
+        Operation::Ack { skip: 0, events: 7 },
+        Operation::Checkpoint,
+        Operation::FailSyncs { after: 2 },
+        Operation::Purge,
+        Operation::Sync,
+        Operation::Append(vec![(1, 123), (1, 60)]),
+        Operation::LosePower {
+            seed: 5_642_949_641_017_873_610,
+        },
+    ] {
+        model.apply(&operation);
+    }
+    model.finish();
+}
