@@ -75,11 +75,12 @@ impl Log {
         log.keep_useful_spares().map_err(at)?;
         let acked = acked.unwrap_or_else(|| Acked::below(log.next));
         log.count_files();
-        log.keep_to_the_limit().map_err(at)?;
+        // A removal that a loss of power undid, or a limit that was lowered.
+        log.remove_spares_while(|log| log.room.is_exceeded())
+            .map_err(at)?;
         survey.checkpoints.prepare().map_err(at)?;
         if renew_checkpoint(&mut survey) {
             log.purge(acked.low()).map_err(at)?;
-            log.keep_to_the_limit().map_err(at)?;
         }
         folder.sync().map_err(at)?;
         Ok(Opened {
@@ -112,11 +113,6 @@ impl Log {
             self.folder.remove(&name)?;
         }
         Ok(())
-    }
-
-    /// A removal that a loss of power undid, be it of a spare file or of one that is a segment again, or a limit that was lowered.
-    fn keep_to_the_limit(&mut self) -> io::Result<()> {
-        self.remove_spares_while(|log| log.room.is_exceeded())
     }
 
     fn count_files(&mut self) {

@@ -31,7 +31,9 @@ impl Log {
             }
             let (name, bytes) = (oldest.name(), oldest.file_bytes);
             let spare = spare_name(oldest.generation);
-            let is_of_use = Spares::are_of_use(bytes, self.options.segment_bytes);
+            // A segment that a loss of power brought back stands beside what was written in its place.
+            let is_of_use =
+                Spares::are_of_use(bytes, self.options.segment_bytes) && !self.room.is_exceeded();
             if is_of_use && is_there(self.folder.rename(&name, &spare))? {
                 self.spares.keep(Entry { name: spare, bytes });
             } else {
