@@ -82,7 +82,8 @@ pub(super) struct Activity {
     is_multiplexed: bool,
     /// Whether the connection is to end when its answers are out.
     is_dismissed: AtomicBool,
-    /// The most bytes that are read from it at once.
+    /// The most bytes that are read from it at once; only with HTTP/1. The library of HTTP/2 keeps room for a frame, which is
+    /// limited, and what one stream declares says nothing of the others.
     read_limit: AtomicUsize,
     /// Milliseconds since `opened` at which each large answer went out that the client has not taken yet; only with
     /// HTTP/2, where a client can be busy and leave one lying for ever.
@@ -99,7 +100,11 @@ impl Activity {
             written: AtomicU64::new(0),
             is_multiplexed,
             is_dismissed: AtomicBool::new(false),
-            read_limit: AtomicUsize::new(read_limit(None)),
+            read_limit: AtomicUsize::new(if is_multiplexed {
+                usize::MAX
+            } else {
+                read_limit(None)
+            }),
             untaken: Mutex::default(),
         }
     }
@@ -121,7 +126,9 @@ impl Activity {
 
     /// From now on reads so many bytes at once at most.
     pub(super) fn limit_reads(&self, bytes: usize) {
-        self.read_limit.store(bytes, Ordering::Relaxed);
+        if !self.is_multiplexed {
+            self.read_limit.store(bytes, Ordering::Relaxed);
+        }
     }
 
     /// The most bytes that are read at once.

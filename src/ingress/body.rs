@@ -48,11 +48,13 @@ const TLS_READ_BYTES: usize = 32 * 1024;
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, head: &Parts) -> Self {
+        let is_multiplexed = head.version == Version::HTTP_2;
+        let declared = incoming.size_hint().exact();
         Self {
             has_ended: incoming.is_end_stream(),
             is_awaited: head.headers.contains_key(header::EXPECT),
-            is_multiplexed: head.version == Version::HTTP_2,
-            read_limit: read_limit(incoming.size_hint().exact()),
+            is_multiplexed,
+            read_limit: read_limit(declared.filter(|_| !is_multiplexed)),
             incoming,
             bytes: 0,
             gathered: Gathered::default(),
