@@ -256,7 +256,7 @@ pub(super) fn unescaped_len(inside: &[u8]) -> usize {
     length + rest.len()
 }
 
-/// UTF-8 length and text length of the `\uXXXX` that `text` begins with, a surrogate pair together.
+/// UTF-8 length and text length of the `\u` escape that `text` begins with, a surrogate pair together.
 fn escaped_code_unit(text: &[u8]) -> (usize, usize) {
     match code_unit(text) {
         Some(0..0x80) => (1, 6),
