@@ -290,7 +290,9 @@ async fn serve_until_quiet(
             since: client.activity.last_sign(),
         });
     };
-    let leaves_bytes = client.leaves_bytes_unread.load(Ordering::Relaxed);
+    // What hyper holds are the requests of a client that did not wait for this close.
+    let leaves_bytes =
+        client.leaves_bytes_unread.load(Ordering::Relaxed) || !parts.read_buf.is_empty();
     let close = Box::pin(close(stream, end, leaves_bytes));
     waiting.lifecycle.unless_stopped(close).await;
     None

@@ -1,9 +1,18 @@
 //! The end: not ready but serving, then nothing new, what is in flight finished, and no longer than allowed.
 
+use std::net::SocketAddr;
+
 use crate::support::client::{JSON, head};
 use crate::support::fake_broker::{DownBroker, FakeBroker};
 use crate::support::test_app::TestApp;
 use crate::support::{eventually, in_time};
+
+async fn until_refused(address: SocketAddr) {
+    let refused = eventually("the port to be closed", async || {
+        tokio::net::TcpStream::connect(address).await.err()
+    });
+    refused.await;
+}
 
 #[tokio::test]
 async fn a_draining_server_is_not_ready_and_goes_on_serving() {
@@ -65,10 +74,7 @@ async fn what_is_in_flight_is_finished_and_what_idles_is_closed() {
     let ((), ()) = tokio::join!(app.drain(), async {
         silent.expect_closed().await;
         idle.expect_closed().await;
-        let refused = eventually("the port to be closed", async || {
-            tokio::net::TcpStream::connect(address).await.err()
-        });
-        refused.await;
+        until_refused(address).await;
         in_body.send("}").await;
         broker.release();
         for connection in [&mut waiting, &mut in_body] {
@@ -78,6 +84,29 @@ async fn what_is_in_flight_is_finished_and_what_idles_is_closed() {
         }
     });
     assert_eq!(broker.delivered().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_sent_behind_the_last_request_does_not_take_its_answer_away() {
+    let broker = FakeBroker::start();
+    broker.hold();
+    let app = TestApp::start_with(&broker, "").await;
+    let address = app.public();
+    let mut connection = app.connect().await;
+    let behind = head("POST", "/", &[JSON], 200_000) + &" ".repeat(200_000);
+    let last = head("POST", "/", &[JSON], 2) + "{}";
+    connection.send(last + &behind).await;
+    broker.until_requests(1).await;
+    let ((), ()) = tokio::join!(app.drain(), async {
+        until_refused(address).await;
+        broker.release();
+        let answer = connection.answer().await;
+        assert_eq!((answer.status, answer.text()), (200, "ok"));
+        assert_eq!(answer.header("connection"), Some("close"));
+        connection.expect_closed().await;
+        assert!(connection.try_send("more").await, "it was reset");
+    });
+    assert_eq!(broker.delivered().len(), 1);
 }
 
 #[tokio::test]
