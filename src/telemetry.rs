@@ -31,7 +31,7 @@ pub use labels::{DeathReason, Output, Route};
 pub use proxy_headers::{ProxyHeaderFault, ProxyHeaders};
 use recorder::{Family, counter, describe, gauge, histogram, recorder};
 pub use reloads::Reloads;
-pub use senders::{KeyMetrics, RateLimit};
+pub use senders::{KeyMetrics, RateLimit, Refusals};
 pub use sources::Sources;
 use spool::SpoolMetrics;
 pub use tls::{HandshakeFailure, TlsMetrics};

@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::pipeline::Api;
 use crate::spool::Spool;
-use crate::telemetry::{Route, Telemetry};
+use crate::telemetry::{Refusals, Route, Telemetry};
 
 /// More headers than any client sends on purpose; HTTP/1 has the same limit in its parser.
 const MAX_HEADERS: usize = 100;
@@ -41,6 +41,7 @@ pub(super) struct Gate {
     policy: ArcSwap<Policy>,
     pub(super) spool: Spool,
     pub(super) telemetry: Arc<Telemetry>,
+    refusals: Refusals,
     pub(super) lifecycle: Lifecycle,
     pub(super) budget: ByteBudget,
     pub(super) body_limits: BodyLimits,
@@ -86,6 +87,7 @@ impl Gate {
             rare_routes: routes::router(lifecycle.clone(), spool.clone()),
             policy: ArcSwap::from_pointee(Policy::new(config, &telemetry, None)),
             spool,
+            refusals: telemetry.refusals(&Code::ALL.map(Code::word)),
             telemetry,
             lifecycle,
             budget,
@@ -219,7 +221,7 @@ impl Gate {
         }
     }
 
-    /// Words a refusal, wherever it came from.
+    /// Counts and words a refusal, wherever it came from.
     fn word(&self, outcome: Result<Response, Refusal>, id: &HeaderValue) -> Response {
         let refusal = match outcome {
             Err(refusal) => refusal,
@@ -228,6 +230,7 @@ impl Gate {
                 None => return response,
             },
         };
+        self.refusals.count(refusal.code() as usize);
         // An id is visible ASCII, the client's own or ours.
         let id = id.to_str().unwrap_or_default();
         refusal.into_answer(id, self.overload_status)

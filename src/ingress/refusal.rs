@@ -54,6 +54,10 @@ impl Refusal {
         }
     }
 
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
     /// Whether the server had no room or no time for the request, whatever was in it.
     pub(super) fn is_for_want_of_room(&self) -> bool {
         matches!(self.code, Code::Overloaded | Code::Timeout)

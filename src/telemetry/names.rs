@@ -76,6 +76,12 @@ pub(super) const REQUEST_BODY_BYTES: Metric = metric(
     &[ROUTE],
     "Bytes of request bodies as they came, before inflating.",
 );
+pub(super) const REQUESTS_REFUSED: Metric = metric(
+    Counter,
+    "headgate_requests_refused_total",
+    &[("code", "the problem code of the answer, see docs/OPERATIONS.md")],
+    "Requests refused on the public listener, on any path.",
+);
 pub(super) const REQUESTS_RATE_LIMITED: Metric = metric(
     Counter,
     "headgate_requests_rate_limited_total",
@@ -284,6 +290,7 @@ pub const ALL: &[Metric] = &[
     REQUESTS,
     REQUEST_DURATION,
     REQUEST_BODY_BYTES,
+    REQUESTS_REFUSED,
     REQUESTS_RATE_LIMITED,
     KEY_EVENTS,
     KEY_REQUESTS_REFUSED,

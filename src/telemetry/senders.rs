@@ -1,8 +1,8 @@
-//! What is counted of those who send: by API key, and by the limit that was reached.
+//! What is counted of those who send: by API key, by why they were refused, and by the limit that was reached.
 
 use metrics::{Counter, Label};
 
-use super::recorder::counter;
+use super::recorder::{Family, counter};
 use super::{Telemetry, names};
 
 /// Which limit a request was refused for.
@@ -45,7 +45,23 @@ pub struct KeyMetrics {
     pub refused: Counter,
 }
 
+/// The handles of refusals, one for each problem code.
+pub struct Refusals(Family);
+
+impl Refusals {
+    /// A request was refused; `code` is the index of its problem code.
+    pub fn count(&self, code: usize) {
+        self.0.add(code, 1);
+    }
+}
+
 impl Telemetry {
+    /// The handles of refusals for these problem codes.
+    pub fn refusals(&self, codes: &[&'static str]) -> Refusals {
+        let metric = &names::REQUESTS_REFUSED;
+        Refusals(Family::new(&self.recorder, metric, "code", codes))
+    }
+
     /// The handles of one API key; `name` is its label. Asked for again they go on counting where they were.
     pub fn key(&self, name: &str) -> KeyMetrics {
         let key = || vec![Label::new("key", name.to_owned())];

@@ -214,3 +214,32 @@ async fn sources_are_told_apart_up_to_a_limit() {
     assert_eq!(samples.labels("headgate_source_events_total").len(), 3);
     app.finish().await;
 }
+
+#[tokio::test]
+async fn refusals_are_counted_by_their_problem_code() {
+    let app = TestApp::start("[ingest]\nmax_content_length = '1KiB'").await;
+    app.post("/v1/events", &[JSON], "{").await;
+    app.post("/v1/events", &[JSON], "[5]").await;
+    app.post("/v1/events", &[JSON], " ".repeat(2000)).await;
+    app.get("/v1/other").await;
+    app.get("/v1/other").await;
+    app.post("/", &[JSON], "{}").await;
+    let samples = app.samples().await;
+    let name = "headgate_requests_refused_total";
+    let counted = samples.labels(name);
+    let counted = counted.iter().filter_map(|labels| {
+        let code = labels["code"].as_str();
+        let count = samples.value(name, &[("code", code)]).unwrap();
+        (count > 0.0).then_some((code, count))
+    });
+    let expected = [
+        ("body_too_large", 1.0),
+        ("invalid_events", 1.0),
+        ("malformed_body", 1.0),
+        ("not_found", 2.0),
+    ];
+    let mut counted: Vec<(&str, f64)> = counted.collect();
+    counted.sort_by_key(|(code, _)| *code);
+    assert_eq!(counted, expected);
+    app.finish().await;
+}

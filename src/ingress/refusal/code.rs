@@ -147,6 +147,11 @@ impl Code {
         }
     }
 
+    /// The code itself.
+    pub(in crate::ingress) const fn word(self) -> &'static str {
+        self.describe().1
+    }
+
     /// Seconds after which another try is worth it.
     pub(super) const fn retry_after(self) -> Option<u64> {
         match self {
