@@ -24,6 +24,10 @@ use source_counts::{CountsMark, SourceCounts};
 /// So much of a body may stand around its only event.
 const WHITE_SPACE: usize = 64;
 
+/// An envelope is guessed to be at most so many times its body and what is added to one event: the first event may be unlike the
+/// others, and as long as a body is decoded the guess is taken from all others. Events of 50 bytes with 350 added to each come to that.
+const GUESSED_TIMES_BODY: usize = 8;
+
 /// Room for what stands around an event in a letter.
 const LETTER_ROOM: usize = 256;
 
@@ -250,8 +254,10 @@ impl<'a> EnvelopeBuilder<'a> {
             .saturating_sub(event_bytes + WHITE_SPACE)
             .div_ceil(event_bytes.max(1));
         let events = (others + 1).min(self.context.limits.max_events);
-        let added = events.saturating_mul(self.context.additions.usual_size());
-        let guess = body_bytes.saturating_add(added) + MARKS_ROOM;
+        let added = self.context.additions.usual_size();
+        let whole = body_bytes.saturating_add(events.saturating_mul(added));
+        let most = GUESSED_TIMES_BODY.saturating_mul(body_bytes + added);
+        let guess = whole.min(most) + MARKS_ROOM;
         let bound = self.bound_beside(&self.dead);
         let guess = guess.min(bound.max_bytes.saturating_sub(bound.elsewhere));
         // A guess that finds no room is no reason to refuse: the first event may be an unusual one.
@@ -307,8 +313,8 @@ impl<'a> EnvelopeBuilder<'a> {
     pub(super) fn finish(self, origin: Origin) -> (Envelope, Vec<Rejected>) {
         let envelope = Envelope {
             origin,
-            live: lines(self.live, self.live_count),
-            dead: lines(self.dead, self.dead_count),
+            live: lines(self.live, self.live_count, self.reservation),
+            dead: lines(self.dead, self.dead_count, self.reservation),
             sources: self.sources.finish(),
         };
         (envelope, self.rejected)

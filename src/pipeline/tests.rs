@@ -98,6 +98,13 @@ impl Sent<'_> {
         );
         if let Ok(decoded) = &decoded {
             check(decoded, reservation.bytes());
+            if !self
+                .headers
+                .iter()
+                .any(|(name, _)| *name == "content-encoding")
+            {
+                check_is_needed(decoded, arrival.body_bytes, reservation.bytes());
+            }
         }
         drop(reservation);
         assert_eq!(budget.used(), 0, "all of the budget is given back");
@@ -143,6 +150,16 @@ fn check(decoded: &Decoded, reserved: usize) {
     }
     let by_source: u64 = envelope.sources.iter().map(|count| count.events).sum();
     assert_eq!(by_source, envelope.events() as u64);
+}
+
+/// Of the byte budget no more is held than a body, its text, and what was made of them can take.
+fn check_is_needed(decoded: &Decoded, body_bytes: usize, reserved: usize) {
+    // Each byte that is no UTF-8 becomes three.
+    let text_bytes = 3 * body_bytes;
+    let buffers = 5 * decoded.envelope.size() / 4 + 2 * 256;
+    let answer: usize = decoded.rejected.iter().map(Rejected::answer_bytes).sum();
+    let needed = body_bytes + text_bytes + buffers + answer;
+    assert!(reserved <= needed, "{reserved} are held of {needed}");
 }
 
 fn texts(lines: &crate::event::Lines) -> Vec<String> {

@@ -79,7 +79,10 @@ pub(super) const REQUEST_BODY_BYTES: Metric = metric(
 pub(super) const REQUESTS_REFUSED: Metric = metric(
     Counter,
     "headgate_requests_refused_total",
-    &[("code", "the problem code of the answer, see docs/OPERATIONS.md")],
+    &[(
+        "code",
+        "the problem code of the answer, see docs/OPERATIONS.md",
+    )],
     "Requests refused on the public listener, on any path.",
 );
 pub(super) const REQUESTS_RATE_LIMITED: Metric = metric(

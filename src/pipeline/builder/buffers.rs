@@ -6,11 +6,13 @@ use crate::budget::Reservation;
 use crate::event::Lines;
 use crate::pipeline::DecodeError;
 
-/// The events of a full buffer.
-pub(super) fn lines(mut bytes: Vec<u8>, count: usize) -> Lines {
+/// The events of a full buffer; what it does not need is given back.
+pub(super) fn lines(mut bytes: Vec<u8>, count: usize, reservation: &mut Reservation) -> Lines {
     // The guess can be far off, and an envelope may wait in the spool for long.
     if bytes.capacity() - bytes.len() > bytes.len() / 4 + 256 {
+        let guessed = bytes.capacity();
         bytes.shrink_to_fit();
+        reservation.shrink(guessed - bytes.capacity());
     }
     Lines {
         count,

@@ -90,6 +90,15 @@ fn an_event_alone_takes_little_more_than_its_bytes() {
 }
 
 #[test]
+fn a_first_event_that_is_unlike_the_others_holds_no_more_than_is_needed() {
+    let long = "x".repeat(15_000);
+    let headers = [("x-long", long.as_str()), JSON[0]];
+    let sent = Sent::to_logstash("", &headers);
+    let body = format!("{{}}{{\"message\":\"{}\"}}", "y".repeat(25_000));
+    assert_eq!(sent.decode(body).unwrap().envelope.events(), 2);
+}
+
+#[test]
 fn a_budget_that_is_used_up_refuses_and_one_byte_less_never_panics() {
     let bodies = [
         ("application/json", "{\"a\":1}".repeat(50)),
