@@ -27,9 +27,15 @@ use crate::units::timestamp;
 /// Bodies above this are decoded beside the runtime: a megabyte takes about as long as a hundred small requests.
 const LARGE_BODY: usize = 256 * 1024;
 
-/// A head that is longer than those of honest clients is counted like a body: 250 streams of one HTTP/2 connection can
-/// each hold one while their bodies are waited for.
+/// A head that is larger in memory than those of honest clients is counted like a body.
 const SMALL_HEAD: usize = 4 * 1024;
+
+/// What a header takes in memory beside its text, about, however short it is: a map has places for up to twice as many.
+const HEADER_BYTES: usize = 200;
+
+/// What a request of HTTP/2 takes in memory while its body is waited for, about: one connection can have 250 of them, each for
+/// 14 bytes on the wire.
+const STREAM_BYTES: usize = 8 * 1024;
 
 /// What is known of a request before its body. In a box while it waits: it goes through many hands.
 pub(super) struct Head {
@@ -160,9 +166,9 @@ impl Gate {
     ) -> Result<IngestRequest, Refusal> {
         let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
         let mut reservation = self.budget.reservation();
-        let head_bytes = head_bytes(&head.parts);
-        if head_bytes > SMALL_HEAD {
-            reservation.grow(head_bytes).map_err(DecodeError::from)?;
+        let waiting_bytes = waiting_bytes(&head.parts);
+        if waiting_bytes > SMALL_HEAD {
+            reservation.grow(waiting_bytes).map_err(DecodeError::from)?;
         }
         let bytes = body.read(&self.body_limits, &mut reservation).await?;
         Ok(IngestRequest {
@@ -297,14 +303,19 @@ fn for_answer(reservation: Arc<Reservation>, rejected: &[Rejected]) -> Arc<Reser
     }
 }
 
-/// Bytes that a head takes, about.
-fn head_bytes(parts: &Parts) -> usize {
+/// Bytes that a request takes while its body is waited for, about.
+fn waiting_bytes(parts: &Parts) -> usize {
     let target = parts.uri.path().len() + parts.uri.query().map_or(0, str::len);
     let headers = parts.headers.iter();
     let headers: usize = headers
-        .map(|(name, value)| name.as_str().len() + value.len())
+        .map(|(name, value)| HEADER_BYTES + name.as_str().len() + value.len())
         .sum();
-    target + headers
+    let stream = if parts.version == Version::HTTP_2 {
+        STREAM_BYTES
+    } else {
+        0
+    };
+    stream + target + headers
 }
 
 /// `Host`, or with HTTP/2 the authority.

@@ -98,6 +98,36 @@ async fn long_heads_are_counted_while_their_bodies_are_waited_for() {
     assert_eq!(broker.requests().len(), 0);
 }
 
+/// A head of fourteen bytes, or of many short headers, takes kilobytes as long as its body is waited for.
+#[tokio::test]
+async fn short_heads_are_counted_by_what_they_take() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "").await;
+    let mut client = FrameClient::open(app.public(), &[]).await;
+    for stream in (1..201).step_by(2) {
+        client
+            .send(frame(HEADERS, END_HEADERS, stream, &block(&POST)))
+            .await;
+    }
+    app.until_held(100 * 8_000).await;
+    drop(client);
+    app.until_at_rest().await;
+    let mut client = FrameClient::open(app.public(), &[]).await;
+    let mut head = block(&POST);
+    for number in 0..90 {
+        head.extend(block(&[(format!("a{number}"), String::new())]));
+    }
+    for stream in (1..201).step_by(2) {
+        client
+            .send(frame(HEADERS, END_HEADERS, stream, &head))
+            .await;
+    }
+    app.until_held(100 * (8_000 + 90 * 200)).await;
+    drop(client);
+    app.finish().await;
+    assert_eq!(broker.requests().len(), 0);
+}
+
 /// What a proxy sends whose own client went away in the middle of a body.
 #[tokio::test]
 async fn a_body_that_is_reset_without_an_error_leaves_no_event() {
