@@ -66,25 +66,40 @@ impl Sources {
                 value.truncate(end);
             }
         }
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if !self.remembers(&known, raw)
+            && let Some(number) = self.number_of(&known, &values)
+        {
+            // A client that invents sources without end must not hold up all others.
+            return number;
+        }
+        drop(known);
         self.add(raw, values)
+    }
+
+    /// The number of these values; none where they are to get one.
+    fn number_of(&self, known: &Known, values: &Vec<String>) -> Option<usize> {
+        let is_full = known.numbers.len() >= self.max_sources;
+        let number = known.numbers.get(values).copied();
+        number.or(is_full.then_some(OTHER))
+    }
+
+    /// Whether this spelling can be remembered.
+    fn remembers(&self, known: &Known, raw: &[u8]) -> bool {
+        known.spellings.len() < SPELLINGS_PER_SOURCE * self.max_sources
+            && raw.len() <= MAX_SPELLING_BYTES
     }
 
     fn add(&self, raw: &[u8], values: Vec<String>) -> usize {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let number = match known.numbers.get(&values) {
-            Some(number) => *number,
-            None if known.numbers.len() >= self.max_sources => OTHER,
-            None => {
-                let number = known.counters.len();
-                known.counters.push(None);
-                known.values.push(values.clone());
-                known.numbers.insert(values, number);
-                number
-            }
-        };
-        if known.spellings.len() < SPELLINGS_PER_SOURCE * self.max_sources
-            && raw.len() <= MAX_SPELLING_BYTES
-        {
+        let number = self.number_of(&known, &values).unwrap_or_else(|| {
+            let number = known.counters.len();
+            known.counters.push(None);
+            known.values.push(values.clone());
+            known.numbers.insert(values, number);
+            number
+        });
+        if self.remembers(&known, raw) {
             known.spellings.insert(raw.to_vec(), number);
         }
         number
