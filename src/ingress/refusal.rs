@@ -214,13 +214,11 @@ impl From<DecodeError> for Refusal {
 impl From<AppendError> for Refusal {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Full { retry_after } => Self {
-                more: More::RetryAfter(retry_after.as_secs().max(1)),
-                ..Self::new(
-                    Code::SpoolFull,
-                    "The spool is full; nothing of this request was kept. Send it again later.",
-                )
-            },
+            AppendError::Full { retry_after } => Self::new(
+                Code::SpoolFull,
+                "The spool is full; nothing of this request was kept. Send it again later.",
+            )
+            .retry_after(retry_after),
             AppendError::TooLarge { .. } => Self::new(
                 Code::BodyTooLarge,
                 sentence(&format!("the request takes {error}")),
