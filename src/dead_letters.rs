@@ -26,6 +26,7 @@ use thiserror::Error;
 
 use crate::config;
 use crate::event::{Lines, Position};
+use crate::folders::sync_folder;
 use crate::telemetry::Telemetry;
 use crate::units::timestamp;
 pub use files::Places;
@@ -124,7 +125,7 @@ impl DeadLetters {
         })?;
         // They may have been written and not synced, and their events are going to be acked because of them.
         File::open(path)?.sync_all()?;
-        path.parent().map_or(Ok(()), files::sync_folder)
+        path.parent().map_or(Ok(()), sync_folder)
     }
 
     /// Keeps letters that were rendered on arrival, of several envelopes at once; each position is that of the

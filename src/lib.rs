@@ -11,6 +11,7 @@ pub mod config;
 pub mod dead_letters;
 pub mod event;
 pub mod file_watch;
+pub mod folders;
 pub mod forward;
 pub mod ingress;
 pub mod lifecycle;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of each floor, from the ground up; see docs/ARCHITECTURE.md.
 const FLOORS: [&[&str]; 7] = [
-    &["units"],
+    &["folders", "units"],
     &["config", "event"],
     &["budget", "lifecycle", "telemetry"],
     &["dead_letters", "file_watch", "pipeline", "spool"],

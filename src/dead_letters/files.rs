@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
+use crate::folders::sync_folder;
 use crate::telemetry::events::RemovedUncounted;
 
 /// The end of the name of a file under way, which is no letter file yet.
@@ -207,27 +208,6 @@ pub(super) fn tidy(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes what was created, renamed or removed in a folder safe.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Makes a folder and those around it, each safe in the one around it.
-pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let around = folder.parent().filter(|path| !path.as_os_str().is_empty());
-    if let Some(around) = around {
-        make_folder(around)?;
-    }
-    match fs::create_dir(folder) {
-        // Another process was faster.
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => sync_folder(around.unwrap_or(Path::new("."))),
-    }
 }
 
 /// An error with the path that it is about.

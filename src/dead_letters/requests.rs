@@ -12,8 +12,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::SHELVES;
-use super::files::{at, list, make_folder, sync_folder, unless_gone};
+use super::files::{at, list, unless_gone};
 use crate::event::Position;
+use crate::folders::{make_folder, sync_folder};
 
 /// The folder of the requests, beside the shelves.
 const FOLDER: &str = "requests";

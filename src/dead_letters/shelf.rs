@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::files::{self, Places, at, list, make_folder, path, sync_folder};
+use super::files::{self, Places, at, list, path};
+use crate::folders::{make_folder, sync_folder};
 use crate::telemetry::events::{DeadLettersDropped, DeadLettersFailed};
 
 /// A shelf is a row of this many files, so that making room drops about a sixteenth.

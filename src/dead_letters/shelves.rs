@@ -5,12 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::files::{self, Line, Places, at, for_each_line, list, make_folder, unless_gone};
+use super::files::{self, Line, Places, at, for_each_line, list, unless_gone};
 use super::folder_lock::FolderLock;
 use super::reader::KeptLetter;
 use super::requests::{self, Request, Waiting};
 use super::shelf::Shelf;
 use super::{OpenError, SHELVES};
+use crate::folders::make_folder;
 
 /// The shelves as long as we hold them.
 pub(super) struct Shelves {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::config;
+use crate::folders::{make_folder, sync_folder};
 use crate::telemetry::Telemetry;
 use bound::Bound;
 use current::Current;
@@ -40,7 +41,7 @@ impl FileOutput {
 
     /// Whether the folder can be written; made to be asked at start.
     pub(super) fn check(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
+        make_folder(&self.folder)?;
         let probe = self.folder.join(".headgate-writable");
         File::create(&probe)?;
         fs::remove_file(probe)
@@ -66,10 +67,9 @@ impl FileOutput {
         if let Some(current) = self.current.take().filter(is_usable) {
             return Ok(current);
         }
-        fs::create_dir_all(&self.folder)?;
+        make_folder(&self.folder)?;
         let current = Current::open(path)?;
-        // Makes the file's name durable.
-        File::open(&self.folder)?.sync_all()?;
+        sync_folder(&self.folder)?;
         if let Some(bound) = &mut self.bound {
             bound.look_again();
         }
