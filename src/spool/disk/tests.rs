@@ -310,3 +310,29 @@ async fn with_an_interval_answers_do_not_wait_and_the_end_syncs() {
     assert_eq!(texts(&lease_all(&opened.spool).await), ["0", "1"]);
     opened.spool.close().await;
 }
+
+#[tokio::test]
+async fn an_empty_spool_of_a_single_segment_is_not_full() {
+    let folder = MemoryFolder::default();
+    let options = SpoolOptions {
+        segment_bytes: OPTIONS.max_bytes,
+        ..OPTIONS
+    };
+    let opened = open_with(&folder, options);
+    let text = "x".repeat(300);
+    while !opened.spool.status().full {
+        opened.append(&[&text], &[]).await.unwrap();
+    }
+    let parts = lease_all(&opened.spool).await;
+    opened.spool.ack(&parts);
+    let empty = async {
+        while opened.spool.status().full {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let emptied = tokio::time::timeout(Duration::from_secs(20), empty).await;
+    emptied.expect("a spool with room");
+    assert!(opened.spool.refuses(2000).is_none());
+    opened.append(&[&"x".repeat(2000)], &[]).await.unwrap();
+    opened.spool.close().await;
+}

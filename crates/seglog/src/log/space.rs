@@ -18,7 +18,7 @@ impl Log {
     /// The system's; what could be given back was.
     pub fn purge(&mut self, position: Position) -> io::Result<()> {
         self.purged_below = self.purged_below.max(position);
-        if self.refused_bytes > 0 && self.purged_below >= self.next {
+        if self.purged_below >= self.next && self.is_short_of_room() {
             // It would be given back after the next rotation, for which there is no room.
             self.sealed
                 .extend(self.active.take().map(|active| active.segment));
@@ -46,6 +46,14 @@ impl Log {
             self.remove_spare()?;
         }
         Ok(())
+    }
+
+    /// Whether something found no room, or something large would not. A log of one or two segments can be full of events that are
+    /// all done.
+    fn is_short_of_room(&self) -> bool {
+        let options = &self.options;
+        let enough = (options.segment_bytes / 2).max(options.max_bytes / 32);
+        self.refused_bytes > 0 || self.available_bytes() < enough
     }
 
     /// Whether a purge would give back the space of files that were kept for new segments and are of no use.
