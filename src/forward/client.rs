@@ -164,7 +164,9 @@ impl BrokerClient {
                 self.target.errored.increment(1);
                 None
             }
-            Err(error @ (NoAnswer::Broken(_) | NoAnswer::TimedOut)) => Some(error.into()),
+            Err(error @ (NoAnswer::Broken(_) | NoAnswer::TimedOut | NoAnswer::Unread(_))) => {
+                Some(error.into())
+            }
         }
     }
 
@@ -218,7 +220,10 @@ impl From<NoAnswer> for Outcome {
     fn from(error: NoAnswer) -> Self {
         let was_sent = match error {
             NoAnswer::NotSent(_) => WasSent::Never,
-            NoAnswer::Closed(_) | NoAnswer::Broken(_) | NoAnswer::TimedOut => WasSent::Perhaps,
+            NoAnswer::Closed(_)
+            | NoAnswer::Broken(_)
+            | NoAnswer::TimedOut
+            | NoAnswer::Unread(_) => WasSent::Perhaps,
         };
         Self::of_no_answer(was_sent, error.to_string())
     }

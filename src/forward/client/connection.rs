@@ -1,5 +1,7 @@
 //! One kept connection to a Broker, and the place where it waits between two requests.
 
+mod counted;
+
 use std::io;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError, Weak};
@@ -17,6 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::tls;
 use crate::forward::encode::Pieces;
+use counted::{Counted, Written};
 
 /// Bytes of an answer that are kept.
 const EXCERPT: usize = 200;
@@ -32,6 +35,7 @@ const READY_TIMEOUT: Duration = Duration::from_millis(100);
 /// An open connection. Dropping it closes it.
 pub(super) struct Connection {
     sender: SendRequest<Pieces>,
+    written: Written,
     /// From then on it is not used again.
     expires: Instant,
     unused_since: Instant,
@@ -62,6 +66,9 @@ pub(super) enum NoAnswer {
     /// It may yet be taken.
     #[error("it did not answer in time (broker.request_timeout)")]
     TimedOut,
+    /// It cannot have the events, whatever it says: an array's end was not sent.
+    #[error("it answered {0} and did not read the request to its end")]
+    Unread(u16),
 }
 
 impl Connection {
@@ -71,9 +78,12 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let opened = Instant::now();
+        let written = Written::default();
+        let stream = Counted::new(stream, written.clone());
         let (sender, work) = http1::handshake(TokioIo::new(stream)).await?;
         let connection = Self {
             sender,
+            written,
             expires: opened + max_age,
             unused_since: opened,
         };
@@ -95,13 +105,39 @@ impl Connection {
         request: Request<Pieces>,
         limit: Duration,
     ) -> Result<Answered, NoAnswer> {
-        match timeout(limit, self.sender.try_send_request(request)).await {
-            Ok(Ok(response)) => Ok(Answered::read(response).await),
+        let deadline = Instant::now() + limit;
+        let sent_at = self.written.bytes() + request.body().bytes();
+        match timeout_at(deadline, self.sender.try_send_request(request)).await {
+            Ok(Ok(response)) => {
+                let answered = Answered::read(response).await;
+                self.see_whether_sent(&answered, sent_at, deadline).await?;
+                Ok(answered)
+            }
             Ok(Err(error)) if error.message().is_some() => {
                 Err(NoAnswer::NotSent(error.into_error()))
             }
             Ok(Err(error)) => Err(NoAnswer::from(error.into_error())),
             Err(_) => Err(NoAnswer::TimedOut),
+        }
+    }
+
+    /// A success that comes before the request was written counts when all of it has been, for which the Broker has the rest of
+    /// its time. `sent_at`: bytes written by then. What lies in the buffers of the system counts as written.
+    async fn see_whether_sent(
+        &mut self,
+        answered: &Answered,
+        sent_at: u64,
+        deadline: Instant,
+    ) -> Result<(), NoAnswer> {
+        let is_sent = |written: &Written| written.bytes() >= sent_at;
+        if !(200..300).contains(&answered.status) || is_sent(&self.written) {
+            return Ok(());
+        }
+        let _written_ended_or_late = timeout_at(deadline, self.sender.ready()).await;
+        if is_sent(&self.written) {
+            Ok(())
+        } else {
+            Err(NoAnswer::Unread(answered.status))
         }
     }
 }
@@ -194,7 +230,9 @@ impl Place {
 }
 
 /// What a connection does by itself: reading, writing, noticing that the other side closes it.
-pub(super) struct Work<S: AsyncRead + AsyncWrite + Unpin>(http1::Connection<TokioIo<S>, Pieces>);
+pub(super) struct Work<S: AsyncRead + AsyncWrite + Unpin>(
+    http1::Connection<TokioIo<Counted<S>>, Pieces>,
+);
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Work<S> {
     /// Runs until the connection is closed: by the Broker, because its slot dropped it, or because it lay unused at its

@@ -147,3 +147,44 @@ async fn an_answer_without_an_end_counts_and_its_connection_does_not() {
     place.keep(connection, &answered);
     assert!(place.take().is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_success_counts_once_the_request_was_sent() {
+    let body = Bytes::from(vec![b' '; 1_000_000]);
+    let request = || {
+        let mut request = request();
+        *request.body_mut() = Pieces::from(body.clone());
+        request
+    };
+    // Read to its end behind the answer.
+    let (mut connection, _place, mut theirs) = begin().await;
+    let exchange = connection.exchange(request(), REQUEST_TIMEOUT);
+    let (answered, ()) = tokio::join!(exchange, async {
+        theirs.read_exact(&mut [0; 1000]).await.unwrap();
+        theirs.write_all(OK).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let mut rest = vec![0; 999_000];
+        theirs.read_exact(&mut rest).await.unwrap();
+    });
+    assert_eq!(answered.unwrap().status, 200);
+    // Left, or closed.
+    for keeps_open in [true, false] {
+        let (mut connection, _place, mut theirs) = begin().await;
+        let exchange = connection.exchange(request(), REQUEST_TIMEOUT);
+        let (answered, _theirs) = tokio::join!(exchange, async {
+            theirs.read_exact(&mut [0; 1000]).await.unwrap();
+            theirs.write_all(OK).await.unwrap();
+            keeps_open.then_some(theirs)
+        });
+        assert!(matches!(answered, Err(NoAnswer::Unread(200))));
+    }
+    // What is refused need not be read.
+    let (mut connection, _place, mut theirs) = begin().await;
+    let exchange = connection.exchange(request(), REQUEST_TIMEOUT);
+    let (answered, ()) = tokio::join!(exchange, async {
+        theirs.read_exact(&mut [0; 1000]).await.unwrap();
+        let refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n";
+        theirs.write_all(refusal).await.unwrap();
+    });
+    assert_eq!(answered.unwrap().status, 413);
+}
