@@ -197,7 +197,7 @@ impl App {
         DrainEnded {
             connections,
             events_left: server.spool.status().events,
-            lost: server.spool.is_volatile(),
+            fate: server.spool.fate_at_the_end(),
         }
         .emit();
     }

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use crate::budget::Reservation;
 use crate::event::{Envelope, Lines, Position};
 use crate::telemetry::Telemetry;
+use crate::telemetry::events::Fate;
 use disk::DiskSpool;
 pub use disk::{OpenedSpool, SpoolOptions};
 pub use look::{Exported, Look, LookError, Overview, Progress, Verdict};
@@ -238,9 +239,12 @@ impl Spool {
         }
     }
 
-    /// Whether events are lost when the process ends.
-    pub fn is_volatile(&self) -> bool {
-        matches!(self.store, Store::Memory(_))
+    /// What becomes of the events in it when the process ends.
+    pub fn fate_at_the_end(&self) -> Fate {
+        match &self.store {
+            Store::Memory(memory) => memory.fate_at_the_end(),
+            Store::Disk(_) => Fate::Kept,
+        }
     }
 
     /// Resolves when every event is acked.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{Acknowledge, AppendError, LeaseLimits, Part, SpoolStatus};
 use crate::event::{Envelope, Position};
 use crate::telemetry::Telemetry;
+use crate::telemetry::events::Fate;
 use queue::{Queue, Withdrawn};
 
 /// The async face of the spool in memory.
@@ -96,6 +97,13 @@ impl MemorySpool {
 
     pub(super) fn status(&self) -> SpoolStatus {
         self.queue.status()
+    }
+
+    pub(super) fn fate_at_the_end(&self) -> Fate {
+        match self.acknowledge {
+            Acknowledge::Queued => Fate::Lost,
+            Acknowledge::Delivered => Fate::GivenUp,
+        }
     }
 
     pub(super) async fn drained(&self) {

@@ -104,32 +104,47 @@ impl DrainBegins {
 pub struct DrainEnded {
     /// Connections that were cut.
     pub connections: usize,
-    /// Events that were accepted and not delivered.
+    /// Events that were not delivered.
     pub events_left: usize,
-    /// Whether they are lost with this process.
-    pub lost: bool,
+    /// What becomes of them.
+    pub fate: Fate,
+}
+
+/// What becomes of events that are not delivered when the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// They lie on disk.
+    Kept,
+    /// They were acknowledged, and were in memory only.
+    Lost,
+    /// Nobody was told that they were taken.
+    GivenUp,
 }
 
 impl DrainEnded {
     /// Writes the line.
     pub fn emit(&self) {
-        if self.events_left > 0 && self.lost {
-            error!(
-                connections_cut = self.connections,
-                events_lost = self.events_left,
-                "stopped before everything was delivered; these events were only in memory and are lost"
-            );
-        } else if self.events_left > 0 {
-            info!(
-                connections_cut = self.connections,
-                events_left = self.events_left,
-                "stopped; these events are in the spool on disk and are delivered after the next start"
-            );
-        } else if self.connections > 0 {
-            warn!(
-                connections_cut = self.connections,
-                "stopped; drain_timeout cut connections"
-            );
+        let (connections_cut, events) = (self.connections, self.events_left);
+        if events > 0 {
+            match self.fate {
+                Fate::Lost => error!(
+                    connections_cut,
+                    events_lost = events,
+                    "stopped before everything was delivered; these events were only in memory and are lost"
+                ),
+                Fate::GivenUp => warn!(
+                    connections_cut,
+                    events_given_up = events,
+                    "stopped before everything was delivered; nobody was told that these events were taken"
+                ),
+                Fate::Kept => info!(
+                    connections_cut,
+                    events_left = events,
+                    "stopped; these events are in the spool on disk and are delivered after the next start"
+                ),
+            }
+        } else if connections_cut > 0 {
+            warn!(connections_cut, "stopped; drain_timeout cut connections");
         } else {
             info!("stopped: everything was answered and delivered");
         }

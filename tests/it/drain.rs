@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::support::client::{JSON, head};
-use crate::support::fake_broker::{DownBroker, FakeBroker};
-use crate::support::test_app::TestApp;
+use crate::support::fake_broker::{DownBroker, FakeBroker, Reply};
+use crate::support::site::Site;
+use crate::support::test_app::{TestApp, with};
 use crate::support::{eventually, in_time};
 
 async fn until_refused(address: SocketAddr) {
@@ -140,5 +141,29 @@ async fn the_drain_takes_no_longer_than_allowed() {
     for connection in [&mut waiting, &mut slow] {
         let rest = String::from_utf8(connection.rest().await).unwrap();
         assert!(!rest.starts_with("HTTP/1.1 2"), "{rest}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_tells_what_becomes_of_what_is_left() {
+    for (durability, words) in [
+        ("disk", "are delivered after the next start"),
+        ("memory", "are lost"),
+        ("broker", "nobody was told that these events were taken"),
+    ] {
+        let broker = FakeBroker::start();
+        broker.usually(Reply::status(503));
+        let toml =
+            format!("[ingest]\ndurability = '{durability}'\n[server]\ndrain_timeout = '100ms'");
+        let site = Site::new(&with(&[&broker], &toml));
+        let server = site.serve();
+        let mut connection = server.connect().await;
+        connection.send(head("POST", "/", &[JSON], 2) + "{}").await;
+        broker.until_requests(1).await;
+        server.signal("TERM");
+        let (status, _, log) = server.end();
+        assert_eq!(status, Some(0), "{log:#?}");
+        let last = log.last().unwrap();
+        assert!(last.contains(words), "{last}");
     }
 }
