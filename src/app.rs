@@ -160,7 +160,8 @@ impl App {
         }
         let server = Arc::clone(&self.server);
         self.background.spawn(async move {
-            server.lifecycle.unless_stopped(server.upkeep()).await;
+            let upkeep = futures_util::future::join(server.upkeep(), server.spool.tell_when_full());
+            server.lifecycle.unless_stopped(upkeep).await;
         });
     }
 

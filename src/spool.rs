@@ -8,6 +8,7 @@ mod ages;
 mod disk;
 mod drain_rate;
 mod envelope;
+mod fullness;
 mod lane;
 mod look;
 mod memory;
@@ -25,9 +26,10 @@ use tokio::time::Instant;
 use crate::budget::Reservation;
 use crate::event::{Envelope, Lines, Position};
 use crate::telemetry::Telemetry;
-use crate::telemetry::events::Fate;
+use crate::telemetry::events::{Fate, SpoolFull, SpoolHasRoom};
 use disk::DiskSpool;
 pub use disk::{OpenedSpool, SpoolOptions};
+use fullness::{Fullness, News};
 pub use look::{Exported, Look, LookError, Overview, Progress, Verdict};
 use memory::MemorySpool;
 
@@ -112,6 +114,8 @@ pub struct SpoolStatus {
     pub oldest_age: Duration,
     /// Whether appends are refused for lack of room, or soon will be.
     pub full: bool,
+    /// Whether that is for want of room on the disk, and not within `spool.max_bytes`.
+    pub disk_full: bool,
     /// Whether a write or a sync has failed, so that nothing is taken any more.
     pub failed: bool,
 }
@@ -204,6 +208,34 @@ impl Spool {
         match &self.store {
             Store::Memory(memory) => memory.lease(limits).await,
             Store::Disk(disk) => disk.lease(limits).await,
+        }
+    }
+
+    /// Says in the log when it has become full, and when it has room again; never ends.
+    pub async fn tell_when_full(&self) {
+        let limit = match &self.store {
+            Store::Memory(_) => "spool.memory_bytes is used up",
+            Store::Disk(_) => "spool.max_bytes is used up",
+        };
+        let full = |status: SpoolStatus| SpoolFull {
+            bytes: status.bytes,
+            events: status.events,
+            reason: if status.disk_full {
+                "the disk has no room for it"
+            } else {
+                limit
+            },
+        };
+        let mut fullness = Fullness::default();
+        let mut interval = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            interval.tick().await;
+            let status = self.status();
+            match fullness.note(status.full, Instant::now()) {
+                Some(News::Full) => full(status).emit(),
+                Some(News::HasRoom) => SpoolHasRoom.emit(),
+                None => {}
+            }
         }
     }
 

@@ -66,6 +66,8 @@ pub struct SpoolSummary {
     pub oldest_event_age_seconds: f64,
     /// Whether appends are refused for lack of room.
     pub full: bool,
+    /// Whether that is for want of room on the disk, and not within `spool.max_bytes`.
+    pub disk_full: bool,
     /// Whether a write or a sync failed, so that nothing is taken any more.
     pub failed: bool,
 }
@@ -77,6 +79,7 @@ impl From<SpoolStatus> for SpoolSummary {
             events: status.events,
             oldest_event_age_seconds: status.oldest_age.as_secs_f64(),
             full: status.full,
+            disk_full: status.disk_full,
             failed: status.failed,
         }
     }

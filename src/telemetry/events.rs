@@ -20,8 +20,8 @@ pub use dead_letters::{
 };
 pub use proxy_headers::ProxyHeaderRefused;
 pub use spool::{
-    CheckpointFailed, EndsForSpool, SpoolDamaged, SpoolFailed, SpoolOpened, SpoolSegmentSetAside,
-    SpoolUnreadable, SpoolUnused,
+    CheckpointFailed, EndsForSpool, SpoolDamaged, SpoolFailed, SpoolFull, SpoolHasRoom,
+    SpoolOpened, SpoolSegmentSetAside, SpoolUnreadable, SpoolUnused,
 };
 pub use tls::{HandshakeFailed, TlsReloadRefused, TlsReloaded};
 

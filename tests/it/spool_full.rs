@@ -10,7 +10,8 @@ use crate::support::client::{Answer, JSON, head};
 use crate::support::eventually;
 use crate::support::fake_broker::{FakeBroker, Reply};
 use crate::support::numbered::{numbers, sorted};
-use crate::support::site::{files, survey};
+use crate::support::program::Program;
+use crate::support::site::{Site, files, survey};
 use crate::support::test_app::{TestApp, with};
 
 const MAX_BYTES: u64 = 256 * 1024;
@@ -222,4 +223,31 @@ async fn a_spool_that_was_made_smaller_gives_out_what_it_has_before_it_takes_mor
     app.until_spooled(0).await;
     app.finish().await;
     assert_eq!(sorted(&broker.delivered()), taken);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_says_what_bounds_a_full_spool() {
+    let broker = FakeBroker::start();
+    broker.usually(Reply::status(503));
+    let large = "[spool]\nmax_bytes = '1GiB'";
+    for (toml, file_limit, reason) in [
+        (SMALL, None, "spool.max_bytes is used up"),
+        (large, Some(30_000), "the disk has no room for it"),
+    ] {
+        let site = Site::new(&with(&[&broker], toml));
+        let mut server = Program::serve_limited(&site.path("headgate.toml"), &site.path(""));
+        server.limit_files(file_limit);
+        let full = eventually("the spool to be full", async || {
+            let answer = server.post(event(0, 6000)).await;
+            (answer.status != 200).then_some(answer)
+        });
+        expect_full(&full.await);
+        server.until_logged("the spool is full");
+        server.until_logged(reason);
+        assert_eq!(
+            server.operator().status().await["spool"]["disk_full"],
+            file_limit.is_some()
+        );
+        server.signal("KILL");
+    }
 }

@@ -31,6 +31,7 @@ fn status() -> Status {
             events: 600,
             oldest_event_age_seconds: 45.0,
             full: false,
+            disk_full: false,
             failed: false,
         },
         brokers: vec![broker("http://a/", true), broker("http://b/", true)],

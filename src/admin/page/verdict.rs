@@ -88,7 +88,11 @@ fn spool(status: &Status) -> Option<Trouble> {
     if status.spool.full {
         return grave(
             "The spool is full",
-            "Clients are told 503 until an output takes events.",
+            if status.spool.disk_full {
+                "The disk has no room for it. Clients are told 503 until it has, or an output takes events."
+            } else {
+                "Clients are told 503 until an output takes events."
+            },
         );
     }
     None

@@ -35,6 +35,7 @@ pub(super) struct Shared {
     /// Bytes that the log can still take, at most; and whether it refused something that it still could not take.
     available_bytes: AtomicU64,
     is_full: AtomicBool,
+    is_disk_full: AtomicBool,
     /// Space can be given back, and is waited for.
     wants_room: AtomicBool,
     max_payload_bytes: u64,
@@ -46,6 +47,7 @@ pub(super) struct Outlook {
     pub(super) available_bytes: u64,
     pub(super) max_payload_bytes: u64,
     pub(super) is_full: bool,
+    pub(super) is_disk_full: bool,
 }
 
 impl Shared {
@@ -68,6 +70,7 @@ impl Shared {
             lanes: Mutex::new(lanes),
             available_bytes: AtomicU64::new(outlook.available_bytes),
             is_full: AtomicBool::new(outlook.is_full),
+            is_disk_full: AtomicBool::new(outlook.is_disk_full),
             wants_room: AtomicBool::new(false),
             max_payload_bytes: outlook.max_payload_bytes,
         }
@@ -129,6 +132,8 @@ impl Shared {
         let available = outlook.available_bytes;
         self.available_bytes.store(available, Ordering::Relaxed);
         self.is_full.store(outlook.is_full, Ordering::Relaxed);
+        self.is_disk_full
+            .store(outlook.is_disk_full, Ordering::Relaxed);
     }
 
     /// Requests that were committed, with their places.
@@ -187,6 +192,7 @@ impl Shared {
             events: usize::try_from(lanes.open()).unwrap_or(usize::MAX),
             oldest_age: Duration::from_millis(age.unwrap_or_default()),
             full: self.is_full.load(Ordering::Relaxed),
+            disk_full: self.is_disk_full.load(Ordering::Relaxed),
             failed: self.has_failed(),
         }
     }

@@ -323,6 +323,7 @@ pub(super) fn outlook(log: &Log, max_bytes: u64, has_refused: bool) -> Outlook {
         available_bytes,
         max_payload_bytes: log.max_payload_bytes(),
         is_full: has_refused || available_bytes < max_bytes / RESERVE_PART,
+        is_disk_full: log.is_disk_full(),
     }
 }
 

@@ -263,6 +263,7 @@ impl Queue {
         let state = self.lock();
         let oldest = state.entries.first_key_value();
         SpoolStatus {
+            disk_full: false,
             bytes: state.bytes,
             events: state.unacked_events,
             oldest_age: oldest.map_or_else(Default::default, |(_, entry)| entry.appended.elapsed()),

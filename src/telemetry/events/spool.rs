@@ -76,6 +76,38 @@ impl SpoolSegmentSetAside<'_> {
     }
 }
 
+/// The spool is full, or nearly. Logged once, until it has room again.
+pub struct SpoolFull {
+    /// Bytes in it.
+    pub bytes: usize,
+    /// Events in it.
+    pub events: usize,
+    /// What bounds it.
+    pub reason: &'static str,
+}
+
+impl SpoolFull {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(
+            bytes = self.bytes,
+            events = self.events,
+            reason = self.reason,
+            "the spool is full: requests are refused until there is room, which delivery makes"
+        );
+    }
+}
+
+/// The spool takes events again.
+pub struct SpoolHasRoom;
+
+impl SpoolHasRoom {
+    /// Writes the line.
+    pub fn emit(&self) {
+        info!("the spool has room again");
+    }
+}
+
 /// A write or a sync of the spool failed: it takes nothing more.
 pub struct SpoolFailed<'a> {
     /// The system's reason, with the path.

@@ -54,6 +54,11 @@ impl Log {
         }
     }
 
+    /// Whether the disk was full at the last write that needed more of it, and no probe has found room since.
+    pub fn is_disk_full(&self) -> bool {
+        self.is_disk_full
+    }
+
     /// Finds out whether a disk that was full has room again. Does nothing where it was not.
     pub fn probe_disk(&mut self) {
         if self.is_disk_full {
