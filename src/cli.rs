@@ -7,6 +7,7 @@ mod reload;
 mod serve;
 mod spool;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -107,8 +108,7 @@ fn check(loaded: &Loaded) -> ExitCode {
     for warning in &loaded.warnings {
         say(&format_args!("warning: {warning}"));
     }
-    print(&loaded.config.effective_toml());
-    ExitCode::SUCCESS
+    printed(&loaded.config.effective_toml())
 }
 
 /// For people, on standard error.
@@ -118,9 +118,22 @@ fn say(message: &dyn std::fmt::Display) {
 }
 
 /// What was asked for, on standard output. A reader that goes away is no fault.
-fn print(text: &str) {
-    use std::io::Write;
-    let _reader_may_be_gone = writeln!(std::io::stdout(), "{}", text.trim_end());
+fn print(text: &str) -> io::Result<()> {
+    match writeln!(io::stdout(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let told = format!("standard output: {error}");
+            Err(io::Error::new(error.kind(), told))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The status after [`print`], where there is nothing else to do.
+fn printed(text: &str) -> ExitCode {
+    match print(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fault(&error.into()),
+    }
 }
 
 /// A fault, told.

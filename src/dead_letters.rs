@@ -32,7 +32,7 @@ use crate::units::timestamp;
 pub use files::Places;
 pub use letter::UndeliverableEvent;
 use letter::{push_arrived, reason_of, undeliverable};
-pub use reader::{KeptLetter, read};
+pub use reader::{KeptLetter, damaged_lines, read};
 use recalled::Recalled;
 pub use requests::{Action, Request, Waiting};
 use shelves::Shelves;

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Folder, fault, print};
-use crate::dead_letters::{Action, KeptLetter, OpenError, PurgeError, Request, purge, read};
+use super::{Folder, fault, print, say};
+use crate::dead_letters::{
+    Action, KeptLetter, OpenError, PurgeError, Request, damaged_lines, purge, read,
+};
 use crate::event::Position;
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +50,10 @@ pub(super) enum DeadLetters {
 /// Why a command did not do what it was told.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
+    #[error(
+        "there is no folder {0}: name it with --dir, or start this where the server is started"
+    )]
+    NoFolder(String),
     #[error("no dead letter {} in {folder}", ids.join(", "))]
     Unknown { ids: Vec<String>, folder: String },
     #[error(transparent)]
@@ -68,13 +74,17 @@ impl DeadLetters {
             Ok(folder) => folder,
             Err(status) => return status,
         };
+        if !folder.is_dir() {
+            let folder = folder.display().to_string();
+            return fault(&Failure::NoFolder(folder).into());
+        }
         let outcome = match self {
             Self::List { .. } => list(&folder),
             Self::Show { id, .. } => show(&folder, id),
             Self::Replay { ids, .. } => ask_for_replay(&folder, &ids),
             Self::Purge { ids, .. } => purge_or_ask(&folder, &ids),
         };
-        match outcome {
+        match outcome.and_then(|()| tell_of_damage(&folder)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => fault(&failure.into()),
         }
@@ -82,27 +92,37 @@ impl DeadLetters {
 }
 
 fn list(folder: &Path) -> Result<(), Failure> {
+    let mut printed = Ok(());
     read(folder, |letter| {
-        print(&line(&letter));
-        true
+        printed = print(&line(&letter));
+        printed.is_ok()
     })?;
-    Ok(())
+    Ok(printed?)
 }
 
 fn show(folder: &Path, id: String) -> Result<(), Failure> {
-    let mut has_found = false;
+    let mut printed = None;
     read(folder, |letter| {
         if letter.id == id {
-            print(&letter.text);
-            has_found = true;
+            printed = Some(print(&letter.text));
         }
-        !has_found
+        printed.is_none()
     })?;
-    if has_found {
-        Ok(())
-    } else {
-        Err(unknown(folder, vec![id]))
+    match printed {
+        Some(printed) => Ok(printed?),
+        None => Err(unknown(folder, vec![id])),
     }
+}
+
+/// No command touches what it cannot read, nor keeps silent about it.
+fn tell_of_damage(folder: &Path) -> Result<(), Failure> {
+    for (file, lines) in damaged_lines(folder)? {
+        say(&format_args!(
+            "headgate: {}: lines that are damaged and no letters: {lines}. They are left alone; look at them, and remove the file when nothing in it is needed",
+            file.display()
+        ));
+    }
+    Ok(())
 }
 
 fn ask_for_replay(folder: &Path, ids: &[String]) -> Result<(), Failure> {
@@ -110,10 +130,9 @@ fn ask_for_replay(folder: &Path, ids: &[String]) -> Result<(), Failure> {
         return Ok(());
     };
     request.submit(folder)?;
-    print(&format!(
+    Ok(print(&format!(
         "replay of {meant} requested: a running server begins within a second, else the next start does"
-    ));
-    Ok(())
+    ))?)
 }
 
 fn purge_or_ask(folder: &Path, ids: &[String]) -> Result<(), Failure> {
@@ -121,12 +140,12 @@ fn purge_or_ask(folder: &Path, ids: &[String]) -> Result<(), Failure> {
         return Ok(());
     };
     match purge(folder, &request) {
-        Ok(purged) => print(&format!("purged: {}", counted(purged))),
+        Ok(purged) => print(&format!("purged: {}", counted(purged)))?,
         Err(PurgeError::Open(OpenError::Locked { .. })) => {
             request.submit(folder)?;
             print(&format!(
                 "purge of {meant} requested: the running server begins within a second"
-            ));
+            ))?;
         }
         Err(error) => return Err(error.into()),
     }
@@ -143,7 +162,7 @@ fn request(
     if ids.is_empty() {
         let letters = count(folder)?;
         if letters == 0 {
-            print(&format!("no dead letters in {}", folder.display()));
+            print(&format!("no dead letters in {}", folder.display()))?;
             return Ok(None);
         }
         // Just before it is submitted: what it says of files is no longer true when another request has changed them.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use sha2::{Digest, Sha256};
 
-use super::{fault, print};
+use super::{fault, printed};
 use crate::config::ApiKey;
 
 /// 256 bits: a key needs no slow hash, for nobody guesses it.
@@ -27,10 +27,7 @@ impl Keys {
     pub(super) fn run(self) -> ExitCode {
         let Self::New { name } = self;
         match new_key() {
-            Ok(key) => {
-                print(&announcement(&name, &key));
-                ExitCode::SUCCESS
-            }
+            Ok(key) => printed(&announcement(&name, &key)),
             Err(error) => fault(&anyhow::Error::new(error).context("no randomness to be had")),
         }
     }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use seglog::{DiskFolder, OpenError};
 
 use self::progress::Bar;
-use super::{Folder, fault, print, say};
+use super::{Folder, fault, print, printed, say};
 use crate::spool::{Look, LookError, Overview, Verdict};
 use crate::units::timestamp;
 
@@ -64,8 +64,7 @@ fn look(folder: &Path) -> Result<Look, OpenError> {
 }
 
 fn inspect(folder: &Path) -> Result<ExitCode, LookError> {
-    print(&overview_text(folder, &look(folder)?.overview()?));
-    Ok(ExitCode::SUCCESS)
+    Ok(printed(&overview_text(folder, &look(folder)?.overview()?)))
 }
 
 fn overview_text(folder: &Path, overview: &Overview) -> String {
@@ -110,7 +109,7 @@ fn verify(folder: &Path) -> Result<ExitCode, LookError> {
     let verdict = look.verify(&mut |done, of| bar.show(done, of))?;
     bar.end();
     let overview = look.overview()?;
-    print(&verdict_text(&verdict, overview.torn_bytes));
+    print(&verdict_text(&verdict, overview.torn_bytes))?;
     for (name, _) in overview.set_aside {
         say(&format_args!(
             "headgate: {name} holds what a server set aside because it was damaged; remove it when it was looked at"

@@ -1,7 +1,7 @@
 //! Reads the letters of a folder, beside a running server or without one. Touches nothing.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -62,7 +62,31 @@ pub fn read(folder: &Path, mut take: impl FnMut(KeptLetter) -> bool) -> io::Resu
     Ok(())
 }
 
-/// The same with one file; whether to go on.
+/// The files of the folder with lines that are no letters, and how many of them: what a bad disk or an editor has left.
+///
+/// # Errors
+/// The system's, with the path.
+pub fn damaged_lines(folder: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
+    let mut damaged = Vec::new();
+    for shelf in SHELVES {
+        let shelf = folder.join(shelf);
+        for (number, _) in list(&shelf).map_err(|error| at(&shelf, &error))? {
+            let path = path(&shelf, number);
+            let mut lines = 0;
+            for_each_line(&path, 0, |line| {
+                lines += u64::from(KeptLetter::parse(line.text).is_none());
+                true
+            })
+            .map_err(|error| at(&path, &error))?;
+            if lines > 0 {
+                damaged.push((path, lines));
+            }
+        }
+    }
+    Ok(damaged)
+}
+
+/// As [`read`], with one file; whether to go on.
 pub(super) fn read_file(
     path: &Path,
     take: &mut impl FnMut(KeptLetter) -> bool,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -121,6 +122,9 @@ impl Request {
     fn write_to(&self, path: &Path) -> io::Result<()> {
         let under_way = path.with_extension("tmp");
         let mut file = File::create(&under_way)?;
+        // Where root asks, the server is to read it and to remove it.
+        let owner = fs::metadata(path.parent().unwrap_or(path))?;
+        let _only_root_can = fchown(&file, Some(owner.uid()), Some(owner.gid()));
         file.write_all(&serde_json::to_vec(self)?)?;
         file.sync_all()?;
         fs::rename(&under_way, path)?;

@@ -2,7 +2,7 @@
 
 use crate::support::client::JSON;
 use crate::support::fake_broker::FakeBroker;
-use crate::support::program::run;
+use crate::support::program::{headgate, run};
 use crate::support::site::Site;
 use crate::support::test_app::{over, with};
 
@@ -39,6 +39,19 @@ fn what_is_no_command_is_told_and_fails() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
         assert!(!output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_printed_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["keys", "new", "--name", "x"][..], &["check"]] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let output = headgate(arguments, folder.path()).stdout(full).output();
+        let output = output.unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {told}");
+        assert!(told.contains("standard output: "), "{told}");
     }
 }
 

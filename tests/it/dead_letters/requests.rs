@@ -11,6 +11,7 @@ use crate::support::client::JSON;
 use crate::support::eventually;
 use crate::support::fake_broker::FakeBroker;
 use crate::support::program::Program;
+use crate::support::site::files;
 
 #[tokio::test]
 async fn an_unknown_id_is_told_and_nothing_is_requested() {
@@ -34,11 +35,46 @@ async fn an_unknown_id_is_told_and_nothing_is_requested() {
 #[tokio::test]
 async fn where_there_are_no_letters_nothing_is_requested() {
     let folder = tempfile::tempdir().unwrap();
-    let letters = folder.path().join("none");
     for arguments in [&["replay"][..], &["purge", "--all"]] {
-        command_in(&letters, arguments).expect("no dead letters in ");
+        command_in(folder.path(), arguments).expect("no dead letters in ");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let letters = folder.path().join("none");
+    for arguments in [&["list"][..], &["replay"], &["purge", "--all"]] {
+        let told = command_in(&letters, arguments);
+        assert_eq!(told.status, Some(1), "{told:?}");
+        assert!(told.complaint.contains("there is no folder"), "{told:?}");
     }
     assert!(!letters.exists());
+}
+
+#[tokio::test]
+async fn damaged_letters_are_told_and_left_alone() {
+    let (_broker, app) = poisoned(MEMORY).await;
+    app.post("/", &[JSON], r#"[{"poison":1},{"poison":2}]"#)
+        .await;
+    app.until_book("dead_lettered", 2).await;
+    let kept = files(&folder_of(&app).join("broker")).remove(0);
+    let text = fs::read_to_string(&kept).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (letters, shelf) = (folder.path(), folder.path().join("broker"));
+    let file = shelf.join(kept.file_name().unwrap());
+    fs::create_dir(shelf).unwrap();
+    fs::write(&file, text.replacen('{', "x", 1)).unwrap();
+    let words = "lines that are damaged and no letters: 1";
+    let listed = command_in(letters, &["list"]);
+    assert_eq!(listed.output.lines().count(), 1);
+    assert!(listed.complaint.contains(words), "{listed:?}");
+    let sound = listed.output.split('\t').next().unwrap();
+    let purged = command_in(letters, &["purge", sound]);
+    assert!(purged.complaint.contains(words), "{purged:?}");
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1);
+    app.finish().await;
 }
 
 #[tokio::test]
