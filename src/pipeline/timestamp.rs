@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 
 use super::fields::{Value, unescape};
@@ -98,12 +99,8 @@ fn is_any_iso_8601(text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else {
         return false;
     };
-    text.parse::<Timestamp>().is_ok() || (!ends_in_zulu(text) && text.parse::<DateTime>().is_ok())
-}
-
-/// jiff refuses to read a `Z` as a local time, and so must nothing else.
-fn ends_in_zulu(text: &str) -> bool {
-    text.ends_with(['Z', 'z'])
+    // Of its parts: the last day that can be written is beyond the last time that jiff has, and stands for "never".
+    Pieces::parse(text).is_ok()
 }
 
 #[cfg(test)]
@@ -122,6 +119,10 @@ mod tests {
             ("2024-01-02T03:04:05", Some("2024-01-02T03:04:05Z")),
             ("2024-01-02", Some("2024-01-02T00:00:00Z")),
             ("9999-12-31", Some("9999-12-30T22:00:00.999999999Z")),
+            (
+                "9999-12-31T23:59:59Z",
+                Some("9999-12-30T22:00:00.999999999Z"),
+            ),
             ("2024-01-02T03:04:05Z[UTC]", None),
             ("1700000000", None),
         ] {
@@ -144,6 +145,11 @@ mod tests {
             ("2024-01-02T03:04:05", true),
             ("2024-01-02", true),
             ("2024-02-29T00:00:00Z", true),
+            ("9999-12-31T23:59:59Z", true),
+            ("9999-12-31T23:59:59.999-12:00", true),
+            ("2024-01-02Z", false),
+            ("2024-01-02T", false),
+            ("2024-01-02T03:04:05+99:00", false),
             ("2023-02-29T00:00:00Z", false),
             ("2024-13-02T03:04:05Z", false),
             ("2024-01-02T25:04:05Z", false),
