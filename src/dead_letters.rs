@@ -64,7 +64,7 @@ pub enum OpenError {
         folder: PathBuf,
     },
     /// It cannot be made or written.
-    #[error("{}: {source}", folder.display())]
+    #[error("{}", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,

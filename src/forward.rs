@@ -93,7 +93,7 @@ pub enum StartError {
     #[error(transparent)]
     Client(#[from] SetupError),
     /// The folder of the file output cannot be written.
-    #[error("output.file.dir {folder}: {source}")]
+    #[error("output.file.dir {folder}")]
     Folder {
         /// The folder.
         folder: String,

@@ -58,7 +58,14 @@ use tls::Tls;
 pub enum SetupError {
     /// A file of `[server.tls]` has changed since the configuration was checked.
     #[error("{setting}: must be {0}", setting = .0.setting())]
-    TlsFile(#[from] TlsFileProblem),
+    TlsFile(TlsFileProblem),
+}
+
+/// By hand, so that it is no source: the message tells all of it, and a source is told once more.
+impl From<TlsFileProblem> for SetupError {
+    fn from(problem: TlsFileProblem) -> Self {
+        Self::TlsFile(problem)
+    }
 }
 
 /// The public side of the server, before it listens.

@@ -39,7 +39,7 @@ const BATCH_ID: HeaderName = HeaderName::from_static("x-headgate-batch");
 pub enum SetupError {
     /// A file of `[broker.tls]` has changed since the configuration was checked.
     #[error("{setting}: must be {0}", setting = .0.setting())]
-    TlsFile(#[from] TlsFileProblem),
+    TlsFile(TlsFileProblem),
     /// There is nobody to believe.
     #[error(
         "no certificates of authorities are installed on this system: install them (ca-certificates), or set broker.tls.ca"
@@ -48,6 +48,13 @@ pub enum SetupError {
     /// A URL that HTTP or TLS cannot express.
     #[error("broker.urls: {0} has a host or a path that cannot be sent")]
     Url(String),
+}
+
+/// By hand, so that it is no source: the message tells all of it, and a source is told once more.
+impl From<TlsFileProblem> for SetupError {
+    fn from(problem: TlsFileProblem) -> Self {
+        Self::TlsFile(problem)
+    }
 }
 
 /// What all slots of a Broker share.

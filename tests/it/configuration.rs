@@ -104,14 +104,18 @@ fn a_taken_port_and_a_folder_that_cannot_be_are_faults_that_are_named() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains(&address), "{told}");
-    let (folder, file) = folder_with(&format!("{SERVED}[output.file]\ndir = 'own.toml/events'"));
-    let output = run(
-        &["serve", "--config", file.to_str().unwrap()],
-        folder.path(),
-    );
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("own.toml/events"), "{told}");
+    for section in ["output.file", "dead_letters"] {
+        let (folder, file) = folder_with(&format!("{SERVED}[{section}]\ndir = 'own.toml/events'"));
+        let output = run(
+            &["serve", "--config", file.to_str().unwrap()],
+            folder.path(),
+        );
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(&format!("{section}.dir")), "{told}");
+        assert!(told.contains("own.toml/events"), "{told}");
+        assert_eq!(told.matches("(os error").count(), 1, "{told}");
+    }
 }
 
 #[tokio::test]
