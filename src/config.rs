@@ -5,6 +5,7 @@
 
 mod address;
 mod admin;
+mod allowed;
 mod auth;
 mod broker;
 mod broker_tls;
@@ -26,6 +27,7 @@ mod merge;
 mod metrics;
 mod networks;
 mod output;
+mod parse;
 mod problem;
 mod reload;
 mod schema_file;

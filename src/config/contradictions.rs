@@ -13,13 +13,8 @@ use crate::units::secret::MASK;
 
 /// Notes every value out of its range and every contradiction.
 pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
-    if let Err(errors) = config.validate() {
-        let mut found = Vec::new();
-        flatten("", &errors, &mut found);
-        found.sort();
-        for (key, allowed) in found {
-            merge.refuse(&key, allowed);
-        }
+    for (key, allowed) in all_out_of_range(config) {
+        merge.refuse(&key, allowed);
     }
     check_listeners(config, merge);
     check_server_tls(config, merge);
@@ -29,6 +24,22 @@ pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
     check_broker(config, merge);
     check_auth(config, merge);
     check_labels(config, merge);
+}
+
+/// What is allowed for the key, where its value is out of its range.
+pub(super) fn out_of_range(config: &Config, key: &str) -> Option<String> {
+    let mut found = all_out_of_range(config).into_iter();
+    found.find_map(|(name, allowed)| (name == key).then_some(allowed))
+}
+
+/// Every key with a value out of its range, and what is allowed.
+fn all_out_of_range(config: &Config) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    if let Err(errors) = config.validate() {
+        flatten("", &errors, &mut found);
+        found.sort();
+    }
+    found
 }
 
 /// Turns `validator`'s tree of errors into paths of keys, each with what is allowed.

@@ -6,11 +6,10 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use toml::Table;
-
 use crate::config::environment::{self, Environment, Setting};
 use crate::config::known::Known;
 use crate::config::merge::Merge;
+use crate::config::parse::{Parsed, parse};
 use crate::config::problem::{ConfigErrors, Origin, Problem};
 use crate::config::{Config, ProxyProtocol, SchemaFile, contradictions, tls_files};
 
@@ -177,11 +176,11 @@ impl Config {
 }
 
 /// Reads the named file, or the usual one if it is there.
-fn read_file(named: Option<&Path>, usual: &Path) -> Result<(Table, Source), Problem> {
+fn read_file(named: Option<&Path>, usual: &Path) -> Result<(Parsed, Source), Problem> {
     let path = named.unwrap_or(usual);
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => {
-            return Ok((Table::new(), Source::Defaults));
+            return Ok((Parsed::default(), Source::Defaults));
         }
         Err(error) => {
             let path = path.to_owned();
@@ -189,12 +188,12 @@ fn read_file(named: Option<&Path>, usual: &Path) -> Result<(Table, Source), Prob
         }
         Ok(text) => text,
     };
-    let tree = parse(&text, path)?;
-    Ok((tree, Source::File(path.to_owned())))
+    let parsed = parse(&text, path)?;
+    Ok((parsed, Source::File(path.to_owned())))
 }
 
 /// Reads a file that was read before.
-fn read_file_again(path: &Path) -> Result<(Table, Source), Problem> {
+fn read_file_again(path: &Path) -> Result<(Parsed, Source), Problem> {
     let not_again = |reason| Problem::NotAgain {
         path: path.to_owned(),
         reason,
@@ -203,43 +202,31 @@ fn read_file_again(path: &Path) -> Result<(Table, Source), Problem> {
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(not_again("it is no regular file"));
     }
-    let (tree, source) = read_file(Some(path), path)?;
-    if tree.is_empty() {
+    let (parsed, source) = read_file(Some(path), path)?;
+    if parsed.sets_nothing() {
         return Err(not_again(
             "it sets nothing, like one that is just being written; after a restart that means the defaults",
         ));
     }
-    Ok((tree, source))
-}
-
-/// Parses a file. The parser's own rendering is not used: it quotes the line, which may hold a password.
-fn parse(text: &str, path: &Path) -> Result<Table, Problem> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    text.parse().map_err(|error: toml::de::Error| {
-        let offset = error.span().map_or(0, |span| span.start);
-        let before = text.get(..offset).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Problem::NotToml {
-            path: path.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            message: error.message().to_owned(),
-        }
-    })
+    Ok((parsed, source))
 }
 
 /// Lays file and environment over the defaults and checks what comes of it.
 fn merge(
-    read: Result<(Table, Source), Problem>,
+    read: Result<(Parsed, Source), Problem>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     named_files: NamedFiles,
 ) -> Result<Loaded, ConfigErrors> {
     let known = Known::new();
     let mut merge = Merge::new(&known);
     let source = match read {
-        Ok((tree, source)) => {
+        Ok((parsed, source)) => {
             if let Source::File(path) = &source {
-                merge.overlay(tree, &Origin::File(path.clone()));
+                let origin = Origin::File(path.clone());
+                merge.overlay(parsed.tree, &origin);
+                for (path, digits) in parsed.too_long {
+                    merge.refuse_too_long(&path, digits, &origin);
+                }
             }
             Some(source)
         }

@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::config::allowed::Attempt;
 use crate::config::known::{Entry, Known};
 use crate::config::problem::{Origin, Problem};
-use crate::config::{ApiKey, Config, shown};
+use crate::config::{ApiKey, Config, contradictions, shown};
+use crate::units::secret::MASK;
 
 /// The tree of the effective settings as it grows.
 pub(super) struct Merge<'a> {
@@ -59,6 +61,20 @@ impl<'a> Merge<'a> {
             }
             (Some(Entry::Key(_)), value) => self.set(path, value, origin),
         }
+    }
+
+    /// Notes a whole number that no key can have.
+    pub(super) fn refuse_too_long(&mut self, path: &[String], digits: String, origin: &Origin) {
+        let right = match self.known.find(path) {
+            Some(Entry::Key(right)) => Some(right),
+            _ => None,
+        };
+        let is_shown = right.is_some_and(Value::is_integer) || !self.known.may_hold_a_secret(path);
+        let as_text = Value::String(digits.clone());
+        let allowed = right.and_then(|_| self.try_alone(path, &as_text).err());
+        let allowed = allowed.unwrap_or_else(|| "a whole number that fits in 64 bits".to_owned());
+        let given = if is_shown { digits } else { MASK.to_owned() };
+        self.refuse_given(path.join("."), given, allowed, origin.clone());
     }
 
     /// The configuration that the settings come to.
@@ -182,16 +198,21 @@ impl<'a> Merge<'a> {
 
     /// Decodes the defaults with this value alone in its place; the error says what is allowed.
     fn try_alone(&self, path: &[String], value: &Value) -> Result<(), String> {
-        let mut probe = self.known.defaults().clone();
-        put(&mut probe, path, value.clone());
-        match Config::deserialize(Value::Table(probe)) {
-            Ok(_) => Ok(()),
-            // A word of a list was wanted; the list is told only to a text that is none of them.
-            Err(error) if error.message().contains("string only") && !value.is_str() => {
-                self.try_alone(path, &Value::String(value.to_string()))
-            }
-            Err(error) => Err(allowed(&error, value)),
-        }
+        let Some(Entry::Key(right)) = self.known.find(path) else {
+            unreachable!("only keys are set");
+        };
+        let key = &path.join(".");
+        let attempt = Attempt {
+            key,
+            given: value,
+            right,
+        };
+        attempt.read(|value| {
+            let mut probe = self.known.defaults().clone();
+            put(&mut probe, path, value);
+            let config = Config::deserialize(Value::Table(probe))?;
+            Ok(contradictions::out_of_range(&config, key))
+        })
     }
 
     /// Looks at each key of each entry of `[[auth.keys]]` by itself.
@@ -231,11 +252,19 @@ impl<'a> Merge<'a> {
                 });
                 continue;
             }
-            let mut probe = template.clone();
-            probe.insert(name.clone(), value.clone());
-            if let Err(error) = ApiKey::deserialize(Value::Table(probe)) {
+            let attempt = Attempt {
+                key: name,
+                given: value,
+                right: &template[name],
+            };
+            let read = attempt.read(|value| {
+                let mut probe = template.clone();
+                probe.insert(name.clone(), value);
+                ApiKey::deserialize(Value::Table(probe)).map(|_| None)
+            });
+            if let Err(allowed) = read {
                 let given = shown::value(name, value);
-                self.refuse_given(key, given, allowed(&error, value), origin.clone());
+                self.refuse_given(key, given, allowed, origin.clone());
             }
         }
         for (name, allowed) in [
@@ -292,25 +321,4 @@ fn put(tree: &mut Table, path: &[String], value: Value) {
             .expect("the path of a known key leads through tables")
     });
     section.insert(name.clone(), value);
-}
-
-/// What a decoder's message says is allowed, in plain words.
-fn allowed(error: &toml::de::Error, given: &Value) -> String {
-    let message = error.message();
-    let expected = message
-        .rsplit_once(", expected ")
-        .map_or(message, |(_, expected)| expected);
-    let each = if given.is_array() || given.is_table() {
-        "each value "
-    } else {
-        ""
-    };
-    match expected {
-        "usize" => format!("{each}a whole number, not negative"),
-        "a boolean" => format!("{each}true or false"),
-        "a string" => format!("{each}a text in quotes"),
-        "a sequence" => r#"a list, such as ["a", "b"]"#.to_owned(),
-        "a map" => r#"a table, such as { name = "value" }"#.to_owned(),
-        _ => expected.to_owned(),
-    }
 }

@@ -4,6 +4,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use toml::Value;
 
+use crate::config::allowed::OR_UNSET;
+
 /// Writes the value, or `""` where there is none.
 pub(super) fn serialize<T: Serialize, S: Serializer>(
     value: &Option<T>,
@@ -53,10 +55,7 @@ where
     if value.as_str() == Some("") {
         return Ok(None);
     }
-    T::deserialize(value).map(Some).map_err(|error| {
-        de::Error::custom(format_args!(
-            r#"{}, or "" to leave it unset"#,
-            error.message()
-        ))
-    })
+    T::deserialize(value)
+        .map(Some)
+        .map_err(|error| de::Error::custom(format_args!("{}{OR_UNSET}", error.message())))
 }

@@ -2,6 +2,7 @@
 
 mod problems;
 mod schema;
+mod values;
 
 use super::*;
 use crate::config::{Codec, EcsCompatibility, OutputType};
@@ -17,7 +18,7 @@ fn load_with(
     named_files: NamedFiles,
 ) -> Result<Loaded, ConfigErrors> {
     let path = Path::new("c.toml");
-    let read = parse(text, path).map(|tree| (tree, Source::File(path.to_owned())));
+    let read = parse(text, path).map(|parsed| (parsed, Source::File(path.to_owned())));
     let variables = variables
         .iter()
         .map(|(name, text)| (OsString::from(name), OsString::from(text)));
@@ -176,11 +177,11 @@ fn only_a_file_that_was_named_must_be_there() {
     );
     assert_eq!(
         read_file(None, &missing).unwrap(),
-        (Table::new(), Source::Defaults)
+        (Parsed::default(), Source::Defaults)
     );
-    let (tree, source) = read_file(None, &file).unwrap();
+    let (parsed, source) = read_file(None, &file).unwrap();
     assert_eq!(source, Source::File(file.clone()));
-    assert_eq!(tree["log"]["level"].as_str(), Some("debug"));
+    assert_eq!(parsed.tree["log"]["level"].as_str(), Some("debug"));
     let folder_as_file = read_file(None, &folder).unwrap_err();
     assert!(
         matches!(folder_as_file, Problem::Unreadable { .. }),
@@ -216,5 +217,5 @@ fn the_effective_configuration_shows_no_secret() {
             "{line} is not in\n{text}"
         );
     }
-    text.parse::<Table>().unwrap();
+    text.parse::<toml::Table>().unwrap();
 }
