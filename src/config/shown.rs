@@ -23,6 +23,14 @@ pub(super) fn names_a_secret(name: &str) -> bool {
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
+/// Keys that are named like secrets and hold the path of one, which is what has to be mended where it is wrong.
+const PATHS: [&str; 2] = ["server.tls.key", "broker.tls.client_key"];
+
+/// Whether the key holds a path. A text of more than a line is no path but the private key itself, put there by mistake.
+fn is_path(key: &str, text: &str) -> bool {
+    PATHS.contains(&key) && !text.contains(['\n', '\r']) && !text.contains("-----BEGIN")
+}
+
 /// Any header by which this server proves who it is may be a credential, whatever its name.
 const SECRET_THROUGHOUT: &str = "broker.headers";
 
@@ -67,7 +75,7 @@ fn masked(key: &str, value: &Value) -> Value {
                 .collect(),
         ),
         Value::Array(items) => Value::Array(items.iter().map(|item| masked(key, item)).collect()),
-        Value::String(text) if text.is_empty() => value.clone(),
+        Value::String(text) if text.is_empty() || is_path(key, text) => value.clone(),
         _ if names_a_secret(key) => Value::String(MASK.to_owned()),
         Value::String(text) if text.contains(['{', '[']) && names_a_secret(text) => {
             // A table or a list from the environment that could not be read as one.
@@ -101,6 +109,15 @@ mod tests {
                 "{ X-Env = 'test', Authorization = 'Basic x' }",
                 r#"{ X-Env = "test", Authorization = "***" }"#,
             ),
+            ("server.tls.key", "'/etc/tls.key'", r#""/etc/tls.key""#),
+            ("broker.tls.client_key", "'a.pem'", r#""a.pem""#),
+            (
+                "server.tls.key",
+                r#""-----BEGIN PRIVATE KEY-----\nMC4C""#,
+                r#""***""#,
+            ),
+            ("server.tls.key", r#""MC4C\nMC4C""#, r#""***""#),
+            ("server.tls.keys", "'/etc/tls.key'", r#""***""#),
             ("headers", r#"'{ Authorization = "Basic x"'"#, r#""***""#),
             (
                 "urls",

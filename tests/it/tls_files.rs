@@ -46,7 +46,9 @@ fn every_wrong_file_is_told_with_its_key() {
         "old.key",
         "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n",
     );
-    let missing = Some(folder.path().join("missing.pem"));
+    let missing = folder.path().join("missing.pem");
+    let key_is_missing = format!("tls.key = {missing:?}");
+    let missing = Some(missing);
     let cases: [(&[&Option<PathBuf>], &[&str]); 11] = [
         (
             &[&certificate, &None],
@@ -70,7 +72,7 @@ fn every_wrong_file_is_told_with_its_key() {
         ),
         (
             &[&nothing, &missing],
-            &["tls.certificate = ", "holds none", "tls.key = \"***\""],
+            &["tls.certificate = ", "holds none", &key_is_missing],
         ),
         (
             &[&certificate, &certificate],
