@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 use url::Url;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 use crate::config::merge::Merge;
-use crate::config::{Broker, ClientAuth, Compression, Config, OutputType, SchemaFile};
+use crate::config::{Broker, ClientAuth, Compression, Config, Durability, OutputType, SchemaFile};
 use crate::units::secret::MASK;
 
 /// Notes every value out of its range and every contradiction.
@@ -18,6 +19,7 @@ pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
     }
     check_listeners(config, merge);
     check_server_tls(config, merge);
+    check_folders(config, merge);
     check_limits(config, merge);
     check_added_fields(config, merge);
     check_schema(config, merge);
@@ -117,6 +119,35 @@ fn check_server_tls(config: &Config, merge: &mut Merge<'_>) {
         let all = ["server.tls.certificate", "server.tls.key"];
         merge.contradiction(&[&all[..], &keys].concat(), rule);
     }
+}
+
+/// Each of these folders has a lock or files of its own.
+fn check_folders(config: &Config, merge: &mut Merge<'_>) {
+    let spool = (config.ingest.durability == Durability::Disk).then_some(&config.spool.dir);
+    let output = (config.output_type() == OutputType::File).then_some(&config.output.file.dir);
+    let used = [
+        ("spool.dir", spool),
+        ("dead_letters.dir", Some(&config.dead_letters.dir)),
+        ("output.file.dir", output),
+    ];
+    let used: Vec<(&str, &PathBuf)> = used
+        .into_iter()
+        .filter_map(|(key, dir)| Some((key, dir?)))
+        .collect();
+    for (index, (key, dir)) in used.iter().enumerate() {
+        for (other_key, other) in &used[..index] {
+            if is_same_folder(dir, other) {
+                let rule = "each needs a folder of its own";
+                merge.contradiction(&[other_key, key], rule);
+            }
+        }
+    }
+}
+
+/// Whether two paths are the same but for their spelling. `..` is left alone: behind a link it leads elsewhere than it reads.
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    let named = |path| Path::components(path).filter(|part| *part != Component::CurDir);
+    named(one).eq(named(other))
 }
 
 fn check_limits(config: &Config, merge: &mut Merge<'_>) {
@@ -232,6 +263,22 @@ fn check_labels(config: &Config, merge: &mut Merge<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_are_the_same_however_they_are_spelt() {
+        for (one, other, expected) in [
+            ("data/spool", "data/spool", true),
+            ("data/spool", "./data//spool/.", true),
+            ("/data", "/data/", true),
+            (".", "./", true),
+            ("data", "/data", false),
+            ("data", "data/spool", false),
+            ("data", "data/link/..", false),
+        ] {
+            let (one, other) = (Path::new(one), Path::new(other));
+            assert_eq!(is_same_folder(one, other), expected, "{one:?} {other:?}");
+        }
+    }
 
     #[test]
     fn listeners_overlap_where_only_one_could_be_bound() {

@@ -107,6 +107,18 @@ fn values_that_contradict_each_other_are_told_together() {
             "server.listen|admin.listen|another port",
         ),
         (
+            "[spool]\ndir = './data/dead-letters/'",
+            "spool.dir = \"./data/dead-letters/\"|dead_letters.dir = \"data/dead-letters\"|a folder of its own",
+        ),
+        (
+            "[output.file]\ndir = 'data/spool'",
+            "spool.dir|output.file.dir|a folder of its own",
+        ),
+        (
+            "[dead_letters]\ndir = 'data/events'",
+            "dead_letters.dir|output.file.dir|a folder of its own",
+        ),
+        (
             "[spool]\nsegment_bytes = '5GiB'",
             "spool.segment_bytes|5GiB|spool.max_bytes|4GiB",
         ),
@@ -154,6 +166,17 @@ fn values_that_contradict_each_other_are_told_together() {
         for word in words.split('|') {
             assert!(line.contains(word), "{text}: no {word} in {line}");
         }
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_used_may_be_that_of_another() {
+    for text in [
+        "[spool]\ndir = 'a'\n[dead_letters]\ndir = 'a'\n[ingest]\ndurability = 'memory'",
+        "[spool]\ndir = 'data/events'\n[broker]\nurls = ['http://a/']",
+        "[spool]\ndir = 'a'\n[dead_letters]\ndir = 'a/dead-letters'",
+    ] {
+        right(text);
     }
 }
 
