@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 
 use super::{Folder, fault, print, say};
 use crate::dead_letters::{
@@ -35,9 +35,9 @@ pub(super) enum DeadLetters {
         folder: Folder,
     },
     /// Remove letters for good
+    #[command(group(ArgGroup::new("which").args(["ids", "all"]).required(true)))]
     Purge {
         /// Their ids, as `list` tells them
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
         ids: Vec<String>,
         /// All letters that there are now
         #[arg(long)]

@@ -55,6 +55,27 @@ fn what_cannot_be_printed_fails() {
     }
 }
 
+#[test]
+fn a_purge_that_names_no_letters_is_told_how_to_name_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |arguments: &[&str]| {
+        let output = run(
+            &[&["dead-letters", "purge"], arguments].concat(),
+            folder.path(),
+        );
+        let told = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), told)
+    };
+    let (status, words) = told(&[]);
+    assert_eq!(status, Some(2), "{words}");
+    assert!(words.contains("--all"), "{words}");
+    let (status, words) = told(&["1-1", "--all"]);
+    assert_eq!(status, Some(2), "{words}");
+    let (status, words) = told(&["1-1", "1-2", "--dir", "."]);
+    assert_eq!(status, Some(1), "{words}");
+    assert!(words.contains("1-1, 1-2"), "{words}");
+}
+
 #[tokio::test]
 async fn a_new_key_and_its_lines_let_a_request_in() {
     let announced = printed(&["keys", "new", "--name", "x"]);
