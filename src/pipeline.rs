@@ -149,16 +149,41 @@ pub enum DecodeError {
         "the request takes more memory than there is for all requests together (ingest.max_in_flight_bytes); send smaller batches"
     )]
     NeverRoom,
+    /// Nothing, or white space; only with [`Api::Events`].
+    #[error("the body is empty: send an event, an array of events, or events one a line")]
+    Empty(Place),
     /// No JSON; only with [`Api::Events`].
-    #[error("{reason} at line {line}, column {column}")]
+    #[error("{reason} at line {}, column {}", place.line, place.column)]
     Malformed {
         /// What was expected.
         reason: String,
-        /// From 1.
-        line: usize,
-        /// From 1, in characters.
-        column: usize,
+        /// Where.
+        place: Place,
     },
+}
+
+/// A place in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
+impl Place {
+    /// The place at a byte offset of a text.
+    fn at(text: &[u8], offset: usize) -> Self {
+        let before = &text[..offset.min(text.len())];
+        let line_start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+        Self {
+            line: memchr::memchr_iter(b'\n', before).count() + 1,
+            column: String::from_utf8_lossy(&before[line_start..])
+                .chars()
+                .count()
+                + 1,
+        }
+    }
 }
 
 impl From<Exhausted> for DecodeError {
@@ -173,15 +198,9 @@ impl From<Exhausted> for DecodeError {
 impl DecodeError {
     /// [`Self::Malformed`] at a byte offset of a text.
     fn malformed(text: &[u8], offset: usize, reason: &str) -> Self {
-        let before = &text[..offset.min(text.len())];
-        let line_start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
         Self::Malformed {
             reason: reason.to_owned(),
-            line: memchr::memchr_iter(b'\n', before).count() + 1,
-            column: String::from_utf8_lossy(&before[line_start..])
-                .chars()
-                .count()
-                + 1,
+            place: Place::at(text, offset),
         }
     }
 }

@@ -12,7 +12,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::held_body::held_body;
 use crate::budget::Reservation;
-use crate::pipeline::{DecodeError, Rejected, push_violations};
+use crate::pipeline::{DecodeError, Place, Rejected, push_violations};
 use crate::spool::AppendError;
 pub(super) use code::Code;
 
@@ -33,10 +33,7 @@ enum More {
     /// No credentials came: tell how to send them.
     Challenge,
     /// Where the body breaks.
-    At {
-        line: usize,
-        column: usize,
-    },
+    At(Place),
     /// Which events, and why; and what keeps their memory counted until the answer is sent.
     Rejected(Vec<Rejected>, Arc<Reservation>),
     /// When to come back, in seconds, where that was measured.
@@ -132,9 +129,9 @@ impl Refusal {
             "code": code,
             "request_id": request_id,
         });
-        if let More::At { line, column } = self.more {
-            problem["line"] = line.into();
-            problem["column"] = column.into();
+        if let More::At(place) = self.more {
+            problem["line"] = place.line.into();
+            problem["column"] = place.column.into();
         }
         let mut text = problem.to_string().into_bytes();
         let body = if let More::Rejected(rejected, reservation) = &self.more {
@@ -169,7 +166,7 @@ impl Refusal {
                 headers.insert(header::WWW_AUTHENTICATE, basic);
             }
             More::Nothing
-            | More::At { .. }
+            | More::At(_)
             | More::Rejected(..)
             | More::RetryAfter(_)
             | More::Close => {}
@@ -198,10 +195,10 @@ impl From<DecodeError> for Refusal {
             | DecodeError::NeverRoom => Code::BodyTooLarge,
             DecodeError::TooManyEvents { .. } => Code::TooManyEvents,
             DecodeError::NoRoom => return overloaded(),
-            DecodeError::Malformed { .. } => Code::MalformedBody,
+            DecodeError::Empty(_) | DecodeError::Malformed { .. } => Code::MalformedBody,
         };
         let more = match error {
-            DecodeError::Malformed { line, column, .. } => More::At { line, column },
+            DecodeError::Empty(place) | DecodeError::Malformed { place, .. } => More::At(place),
             _ => More::Nothing,
         };
         Self {

@@ -6,10 +6,10 @@ use std::borrow::Cow;
 
 use memchr::memchr_iter;
 
-use super::DecodeError;
 use super::builder::EnvelopeBuilder;
 use super::charset::Text;
 use super::scan::skip_white_space;
+use super::{DecodeError, Place};
 use crate::config::Codec;
 pub(super) use documents::Fault;
 use documents::{Unwrap, documents};
@@ -43,12 +43,8 @@ pub(super) fn decode_strictly(
         ));
     }
     if is_blank(&text.bytes) {
-        let reason = "the body is empty: send an event, an array of events, or events one a line";
-        return Err(DecodeError::malformed(
-            &text.bytes,
-            text.bytes.len(),
-            reason,
-        ));
+        let end = Place::at(&text.bytes, text.bytes.len());
+        return Err(DecodeError::Empty(end));
     }
     documents(&text.bytes, Unwrap::Wrappers, builder).map_err(|fault| fault.into_error(&text.bytes))
 }

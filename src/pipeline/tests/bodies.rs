@@ -230,12 +230,8 @@ fn bytes_that_are_no_text_are_refused_or_replaced() {
         ),
     ] {
         match Sent::default().decode(body) {
-            Err(DecodeError::Malformed {
-                line: at_line,
-                column: at_column,
-                ..
-            }) => {
-                assert_eq!((at_line, at_column), (line, column), "{replaced}");
+            Err(DecodeError::Malformed { place, .. }) => {
+                assert_eq!((place.line, place.column), (line, column), "{replaced}");
             }
             other => panic!("{other:?}"),
         }
@@ -310,13 +306,9 @@ fn places_are_counted_in_lines_and_characters() {
         ("{\"a\":1} {\"a\":1]", 1, 15),
     ] {
         match Sent::default().decode(body) {
-            Err(DecodeError::Malformed {
-                line: at_line,
-                column: at_column,
-                reason,
-            }) => {
-                let told = (at_line, at_column);
-                assert_eq!(told, (line, column), "{body:?}: {reason}");
+            Err(DecodeError::Empty(place) | DecodeError::Malformed { place, .. }) => {
+                let told = (place.line, place.column);
+                assert_eq!(told, (line, column), "{body:?}");
             }
             other => panic!("{body:?}: {other:?}"),
         }
