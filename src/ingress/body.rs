@@ -16,6 +16,7 @@ use super::refusal::{Code, Refusal, overloaded};
 use super::transport::read_limit;
 use crate::budget::{ByteBudget, Exhausted, Reservation};
 use crate::pipeline::DecodeError;
+use crate::units::duration;
 
 /// The limits on a body.
 #[derive(Clone, Copy, Debug)]
@@ -242,13 +243,13 @@ fn too_large(limits: &BodyLimits) -> Refusal {
 fn timed_out(limits: &BodyLimits, is_whole: bool) -> Refusal {
     let detail = if is_whole {
         format!(
-            "The body was not complete after {:?} (server.body_timeout).",
-            limits.whole
+            "The body was not complete after {} (server.body_timeout).",
+            duration::format(limits.whole)
         )
     } else {
         format!(
-            "Nothing of the body came for {:?} (server.body_read_timeout).",
-            limits.silence
+            "Nothing of the body came for {} (server.body_read_timeout).",
+            duration::format(limits.silence)
         )
     };
     Refusal::new(Code::BodyTimeout, detail)

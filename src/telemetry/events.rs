@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use crate::units::duration;
+
 pub use config::{ConfigApplied, ConfigRefused, ConfigWarning};
 pub use dead_letters::{
     DeadLettersDropped, DeadLettersFailed, LettersRequested, PurgeEnded, ReplayEnded,
@@ -96,7 +98,11 @@ pub struct DrainBegins {
 impl DrainBegins {
     /// Writes the line.
     pub fn emit(&self) {
-        info!(delay = ?self.delay, timeout = ?self.timeout, "draining: not ready any more, still serving");
+        let [delay, timeout] = [self.delay, self.timeout].map(duration::format);
+        info!(
+            delay,
+            timeout, "draining: not ready any more, still serving"
+        );
     }
 }
 

@@ -141,6 +141,11 @@ async fn a_signal_drains_and_the_exit_is_clean() {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
         assert_eq!((lines.len(), &lines[0]["message"]), (1, &"out".into()));
+        let drain = log.iter().find(|line| line.contains("draining")).unwrap();
+        assert!(
+            drain.contains(r#""delay":"0s","timeout":"20s""#),
+            "as they are configured: {drain}"
+        );
         assert!(
             !log.join("\n").contains("\"out\""),
             "bodies are never logged"
