@@ -54,6 +54,7 @@ mod tests {
             ("Application", "application"),
             ("[cloud][region]", "cloud_region"),
             ("log.level", "log_level"),
+            ("log-level", "log_level"),
             ("@type", "_type"),
             ("__name__", "field_name__"),
             ("2nd", "field_2nd"),

@@ -150,7 +150,7 @@ pub(super) const SOURCE_EVENTS_METRIC: Metric = metric(
     Counter,
     SOURCE_EVENTS,
     &[(
-        "one for each of metrics.source_fields, in lower case",
+        "one for each of metrics.source_fields, in lower case and with _ for what is no letter or digit",
         "the field's value; other beyond metrics.max_sources",
     )],
     "Events accepted, by the application that sent them.",
