@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::config::{Config, LogFormat, LogLevel};
 use crate::file_watch::FileWatch;
 use crate::telemetry::events::{
-    ConfigWarning, OpenFilesLow, StartFailed, StoppedAtOnce, StoppedAtStart,
+    ConfigWarning, OpenFilesLow, StartFailed, Starts, StoppedAtOnce, StoppedAtStart,
 };
 use crate::telemetry::logging;
 
@@ -39,6 +39,12 @@ pub(super) fn run(file: &ConfigFile) -> ExitCode {
     };
     let log = &loaded.config.log;
     let log_level = logging::init(level(log.level), log.format == LogFormat::Json);
+    Starts {
+        config: &loaded.source,
+        durability: loaded.config.ingest.durability.as_str(),
+        output: loaded.config.output_type().as_str(),
+    }
+    .emit();
     for warning in &loaded.warnings {
         ConfigWarning {
             message: &warning.to_string(),

@@ -12,6 +12,7 @@ use crate::config::merge::Merge;
 use crate::config::parse::{Parsed, parse};
 use crate::config::problem::{ConfigErrors, Origin, Problem};
 use crate::config::{Config, ProxyProtocol, SchemaFile, contradictions, tls_files};
+use crate::units::ByteSize;
 
 /// The file that is read when none is named, seen from the current folder.
 const USUAL_FILE: &str = "config/headgate.toml";
@@ -82,6 +83,13 @@ pub enum Warning {
         /// Whether connections begin with a PROXY header.
         mode: ProxyProtocol,
     },
+    /// Some of the bodies that are allowed can never be taken.
+    BodiesBeyondBudget {
+        /// `ingest.max_content_length`.
+        allowed: ByteSize,
+        /// `ingest.max_in_flight_bytes`.
+        budget: ByteSize,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -105,6 +113,10 @@ impl fmt::Display for Warning {
                 f,
                 "server.proxy_protocol = \"{}\" believes the PROXY header of everybody who reaches server.listen = \"{listen}\": set server.trusted_proxies to the addresses of the load balancers",
                 mode.as_str()
+            ),
+            Self::BodiesBeyondBudget { allowed, budget } => write!(
+                f,
+                "ingest.max_content_length = \"{allowed}\" is above ingest.max_in_flight_bytes = \"{budget}\": bodies between the two are never taken"
             ),
         }
     }
@@ -279,11 +291,17 @@ fn warnings(config: &Config, unknown: Vec<(String, Option<String>)>) -> Vec<Warn
     let is_open = is_reachable && config.auth.is_open();
     let believes_all =
         is_reachable && mode != ProxyProtocol::Off && config.server.trusted_proxies.is_empty();
+    let (allowed, budget) = (
+        config.ingest.max_content_length,
+        config.ingest.max_in_flight_bytes,
+    );
+    let beyond = (allowed > budget).then_some(Warning::BodiesBeyondBudget { allowed, budget });
     unknown
         .into_iter()
         .map(|(name, meant)| Warning::UnknownVariable { name, meant })
         .chain(is_open.then_some(Warning::OpenToAll { listen }))
         .chain(believes_all.then_some(Warning::ProxyHeadersOfAll { listen, mode }))
+        .chain(beyond)
         .collect()
 }
 

@@ -27,6 +27,29 @@ pub use spool::{
 };
 pub use tls::{HandshakeFailed, TlsReloadRefused, TlsReloaded};
 
+/// The program starts.
+pub struct Starts<'a> {
+    /// Where its configuration comes from.
+    pub config: &'a dyn Display,
+    /// `ingest.durability`.
+    pub durability: &'static str,
+    /// Where events go.
+    pub output: &'static str,
+}
+
+impl Starts<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        info!(
+            version = env!("CARGO_PKG_VERSION"),
+            config = %self.config,
+            durability = self.durability,
+            output = self.output,
+            "headgate starts"
+        );
+    }
+}
+
 /// A listener is bound; the address is the one really bound.
 pub struct Listening {
     /// `public` or `admin`.

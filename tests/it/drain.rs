@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use serde_json::Value;
+
 use crate::support::client::{JSON, head};
 use crate::support::fake_broker::{DownBroker, FakeBroker, Reply};
 use crate::support::site::Site;
@@ -145,7 +147,7 @@ async fn the_drain_takes_no_longer_than_allowed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_end_tells_what_becomes_of_what_is_left() {
+async fn the_log_tells_what_is_started_and_what_becomes_of_what_is_left() {
     for (durability, words) in [
         ("disk", "are delivered after the next start"),
         ("memory", "are lost"),
@@ -163,6 +165,12 @@ async fn the_end_tells_what_becomes_of_what_is_left() {
         server.signal("TERM");
         let (status, _, log) = server.end();
         assert_eq!(status, Some(0), "{log:#?}");
+        let first: Value = serde_json::from_str(&log[0]).unwrap();
+        let config = first["config"].as_str().unwrap();
+        assert!(config.ends_with("headgate.toml"), "{first}");
+        assert_eq!(first["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(first["durability"], durability);
+        assert_eq!(first["output"], "http");
         let last = log.last().unwrap();
         assert!(last.contains(words), "{last}");
     }

@@ -134,6 +134,20 @@ fn what_only_looks_wrong_is_a_warning() {
 }
 
 #[test]
+fn bodies_that_can_never_be_taken_are_a_warning() {
+    let auth = "[auth]\nuser = 'u'\npassword = 'p'";
+    let text = format!("[ingest]\nmax_content_length = '300MiB'\n{auth}");
+    let warnings = load(&text, &[]).unwrap().warnings;
+    let [warning] = warnings.as_slice() else {
+        panic!("{warnings:?}");
+    };
+    assert_eq!(
+        warning.to_string(),
+        "ingest.max_content_length = \"300MiB\" is above ingest.max_in_flight_bytes = \"256MiB\": bodies between the two are never taken"
+    );
+}
+
+#[test]
 fn proxy_headers_of_everybody_are_a_warning_where_everybody_can_connect() {
     let listen = "0.0.0.0:8080".parse().unwrap();
     let mode = ProxyProtocol::Optional;
