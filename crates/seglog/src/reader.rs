@@ -245,8 +245,12 @@ impl Reader {
     }
 
     /// Whether the segment that it stands in has become another one's file meanwhile: its events are done, and what
-    /// was read of it last means nothing. Happens only to readers that the log does not know of.
-    pub(crate) fn has_been_recycled(&self) -> io::Result<bool> {
+    /// was read of it last means nothing. Happens only to readers that the log does not know of, and where nothing that is read has to
+    /// be done.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn has_been_recycled(&self) -> io::Result<bool> {
         self.open
             .as_ref()
             .map_or(Ok(false), SegmentReader::has_been_recycled)
