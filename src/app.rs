@@ -21,7 +21,7 @@ use crate::lifecycle::{Lifecycle, Phase, TaskGroup, blocking};
 use crate::replay::Replays;
 use crate::spool::{Acknowledge, Look, OpenedSpool, Spool, SpoolOptions};
 use crate::telemetry::events::{DrainBegins, DrainEnded, EndsForSpool, Listening, SpoolUnused};
-use crate::telemetry::{Gauges, Output, Telemetry};
+use crate::telemetry::{Gauges, Limits, Output, Telemetry};
 use reload::InForce;
 
 /// Histograms are tidied this often.
@@ -323,11 +323,20 @@ fn telemetry(config: &Config) -> Telemetry {
         OutputType::File => Output::File,
         OutputType::Stdout => Output::Stdout,
     };
-    Telemetry::new(
+    let telemetry = Telemetry::new(
         config.metrics.source_labels(),
         config.metrics.max_sources,
         output,
-    )
+    );
+    telemetry.limits(Limits {
+        spool_bytes: match config.ingest.durability {
+            Durability::Disk => config.spool.max_bytes.bytes(),
+            Durability::Broker | Durability::Memory => config.spool.memory_bytes.bytes(),
+        },
+        in_flight_bytes: config.ingest.max_in_flight_bytes.bytes(),
+        connections: config.server.max_connections as u64,
+    });
+    telemetry
 }
 
 async fn dead_letters(config: &Config, telemetry: Arc<Telemetry>) -> anyhow::Result<DeadLetters> {

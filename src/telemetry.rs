@@ -70,6 +70,17 @@ pub struct Gauges {
     pub connections: usize,
 }
 
+/// The bounds of what [`Gauges`] tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes in the spool.
+    pub spool_bytes: u64,
+    /// Bytes that requests hold of the budget.
+    pub in_flight_bytes: u64,
+    /// Open connections on the public listener.
+    pub connections: u64,
+}
+
 /// All handles of one server.
 pub struct Telemetry {
     recorder: PrometheusRecorder,
@@ -160,6 +171,17 @@ impl Telemetry {
             proxy_headers: ProxyHeaders::new(&recorder),
             tls: TlsMetrics::new(&recorder),
             recorder,
+        }
+    }
+
+    /// Says what bounds the gauges.
+    pub fn limits(&self, limits: Limits) {
+        for (metric, limit) in [
+            (&names::SPOOL_LIMIT, limits.spool_bytes),
+            (&names::IN_FLIGHT_LIMIT, limits.in_flight_bytes),
+            (&names::CONNECTIONS_LIMIT, limits.connections),
+        ] {
+            gauge(&self.recorder, metric, vec![]).set(limit as f64);
         }
     }
 

@@ -179,6 +179,12 @@ pub(super) const SPOOL_BYTES: Metric = metric(
     &[],
     "Bytes of events that wait for delivery or are under way.",
 );
+pub(super) const SPOOL_LIMIT: Metric = metric(
+    Gauge,
+    "headgate_spool_limit_bytes",
+    &[],
+    "The most that headgate_spool_bytes can be: spool.max_bytes, or spool.memory_bytes.",
+);
 pub(super) const SPOOL_EVENTS: Metric = metric(
     Gauge,
     "headgate_spool_events",
@@ -239,6 +245,12 @@ pub(super) const CONNECTIONS: Metric = metric(
     &[],
     "Open connections on the public listener.",
 );
+pub(super) const CONNECTIONS_LIMIT: Metric = metric(
+    Gauge,
+    "headgate_connections_limit",
+    &[],
+    "The most that are served: server.max_connections.",
+);
 pub(super) const PROXY_HEADERS_REFUSED: Metric = metric(
     Counter,
     "headgate_proxy_headers_refused_total",
@@ -258,7 +270,13 @@ pub(super) const IN_FLIGHT_BYTES: Metric = metric(
     Gauge,
     "headgate_in_flight_bytes",
     &[],
-    "Bytes of bodies and rendered envelopes in memory; at most ingest.max_in_flight_bytes.",
+    "Bytes of bodies and rendered envelopes in memory.",
+);
+pub(super) const IN_FLIGHT_LIMIT: Metric = metric(
+    Gauge,
+    "headgate_in_flight_limit_bytes",
+    &[],
+    "The most that headgate_in_flight_bytes can be: ingest.max_in_flight_bytes.",
 );
 pub(super) const CONFIG_RELOADS: Metric = metric(
     Counter,
@@ -307,6 +325,7 @@ pub const ALL: &[Metric] = &[
     OUTPUT_EVENTS_REMOVED,
     OUTPUT_BYTES_REMOVED,
     SPOOL_BYTES,
+    SPOOL_LIMIT,
     SPOOL_EVENTS,
     SPOOL_OLDEST_AGE,
     SPOOL_EVENTS_AT_START,
@@ -317,9 +336,11 @@ pub const ALL: &[Metric] = &[
     BROKER_REQUEST_DURATION,
     BROKER_UP,
     CONNECTIONS,
+    CONNECTIONS_LIMIT,
     PROXY_HEADERS_REFUSED,
     TLS_HANDSHAKE_FAILURES,
     IN_FLIGHT_BYTES,
+    IN_FLIGHT_LIMIT,
     CONFIG_RELOADS,
     CONFIG_LAST_RELOAD_SUCCESSFUL,
     CONFIG_LOADED,
