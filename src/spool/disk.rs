@@ -1,6 +1,6 @@
 //! The spool on disk: one thread owns the log and commits in groups ([`writer`]); two feeds, one for events and one for
 //! dead letters, give out what is committed, from memory while they keep up and from the disk when they do not.
-//! What is acked goes into a checkpoint each second.
+//! What is acked goes into a checkpoint twice a second.
 
 mod feed;
 mod lanes;

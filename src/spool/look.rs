@@ -34,7 +34,7 @@ pub struct Look {
 pub struct Overview {
     /// The version of its format.
     pub format: u32,
-    /// How many segments there are, and how many bytes their files have, with the one that is kept to be written again.
+    /// How many segments there are, and how many bytes their files have, with those that are kept to be written again.
     pub segments: (usize, u64),
     /// From the oldest event that is not done to the end.
     pub positions: Range<Position>,

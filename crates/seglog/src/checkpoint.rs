@@ -30,7 +30,7 @@ const LOOKS: usize = 5;
 pub struct Checkpoint {
     /// The events that are done.
     pub acked: Acked,
-    /// Everything below was durable in the log.
+    /// Everything below counted: it had been acknowledged.
     pub settled: Position,
     /// When it was written: milliseconds since the Unix epoch.
     pub written_at: u64,

@@ -72,8 +72,8 @@ pub struct Log {
     /// Events below are done, durably so.
     purged_below: Position,
     room: Room,
-    /// Length of the longest record that found no room, until one as long finds some or all is given up; else 0.
-    refused_bytes: u64,
+    /// Bytes of the longest record that found no room, until one as long finds some or all is given up; else 0.
+    longest_refused: u64,
     /// The disk was full at the last write that needed more of it.
     is_disk_full: bool,
     has_failed: bool,
@@ -103,7 +103,7 @@ impl Log {
                 Ok(()) => self.run_that_fits(rest),
                 Err(refused) => {
                     if refused == Refused::Full {
-                        self.refused_bytes = self.refused_bytes.max(record.bytes());
+                        self.longest_refused = self.longest_refused.max(record.bytes());
                     }
                     placed.push(Err(refused));
                     rest = &rest[1..];
@@ -207,8 +207,11 @@ impl Log {
         self.room.replace(before, active.segment.file_bytes);
         match outcome {
             Ok(places) => {
-                if records.iter().any(|one| one.bytes() >= self.refused_bytes) {
-                    self.refused_bytes = 0;
+                if records
+                    .iter()
+                    .any(|one| one.bytes() >= self.longest_refused)
+                {
+                    self.longest_refused = 0;
                 }
                 placed.extend(places.into_iter().map(Ok));
                 self.next += records

@@ -112,7 +112,7 @@ pub struct StoredRecord {
     pub offset: u64,
     /// Bytes of its payload.
     pub payload_bytes: u64,
-    /// Everything below was durable when it was written.
+    /// Everything below counted when it was written: it had been acknowledged.
     pub(crate) settled: Position,
     pub(crate) checksum: Checksum,
 }

@@ -122,7 +122,7 @@ impl Pending {
         drop(request);
     }
 
-    /// Takes all that waits; waits for it, but not beyond `until`.
+    /// Takes what waits, as much as is one group; waits for it, but not beyond `until`.
     pub(super) fn take(&self, until: Instant) -> Taken {
         let mut state = self.lock();
         loop {

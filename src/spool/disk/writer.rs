@@ -33,8 +33,8 @@ pub(super) struct Writer {
     checkpoint_at: Instant,
     written: Option<Checkpoint>,
     has_checkpoint_failed: bool,
-    /// Payload of the last record that found no room.
-    refused_bytes: Option<u64>,
+    /// Bytes of the shortest payload that found no room, of the last group with one.
+    shortest_refused: Option<u64>,
 }
 
 /// What became of a group.
@@ -63,7 +63,7 @@ impl Writer {
             checkpoint_at: Instant::now() + FIRST_CHECKPOINT,
             written: None,
             has_checkpoint_failed: false,
-            refused_bytes: None,
+            shortest_refused: None,
         }
     }
 
@@ -240,7 +240,7 @@ impl Writer {
                 .map(|piece| piece.len() as u64)
                 .sum()
         };
-        self.refused_bytes = no_room.iter().map(bytes).min().or(self.refused_bytes);
+        self.shortest_refused = no_room.iter().map(bytes).min().or(self.shortest_refused);
     }
 
     fn refuse_for_room(&self, no_room: Vec<Request>) {
@@ -253,12 +253,12 @@ impl Writer {
 
     fn look_out(&mut self) {
         if self
-            .refused_bytes
+            .shortest_refused
             .is_some_and(|bytes| self.log.has_room_for(bytes))
         {
-            self.refused_bytes = None;
+            self.shortest_refused = None;
         }
-        let outlook = outlook(&self.log, self.max_bytes, self.refused_bytes.is_some());
+        let outlook = outlook(&self.log, self.max_bytes, self.shortest_refused.is_some());
         self.shared.look_out(outlook);
     }
 

@@ -30,8 +30,8 @@ struct State {
     letters: Lane,
     unacked_events: usize,
     bytes: usize,
-    /// Size of the last envelope that found no room.
-    refused_bytes: Option<usize>,
+    /// Bytes of the last envelope that found no room, or would find none.
+    last_refused: Option<usize>,
 }
 
 struct Entry {
@@ -73,7 +73,7 @@ impl Queue {
                 letters: Lane::default(),
                 unacked_events: 0,
                 bytes: 0,
-                refused_bytes: None,
+                last_refused: None,
             }),
             events_arrived: Notify::new(),
             letters_arrived: Notify::new(),
@@ -139,7 +139,7 @@ impl Queue {
         let mut state = self.lock();
         let refused = self.refusal(&state, bytes);
         if refused.is_some_and(is_full) {
-            state.refused_bytes = Some(bytes);
+            state.last_refused = Some(bytes);
         }
         refused
     }
@@ -147,8 +147,8 @@ impl Queue {
     fn find_room(&self, state: &mut State, bytes: usize) -> Result<(), AppendError> {
         let refused = self.refusal(state, bytes);
         match refused {
-            None => state.refused_bytes = None,
-            Some(refused) if is_full(refused) => state.refused_bytes = Some(bytes),
+            None => state.last_refused = None,
+            Some(refused) if is_full(refused) => state.last_refused = Some(bytes),
             Some(_) => {}
         }
         refused.map_or(Ok(()), Err)
@@ -268,7 +268,7 @@ impl Queue {
             events: state.unacked_events,
             oldest_age: oldest.map_or_else(Default::default, |(_, entry)| entry.appended.elapsed()),
             full: state
-                .refused_bytes
+                .last_refused
                 .is_some_and(|bytes| state.bytes + bytes > self.max_bytes),
             failed: false,
         }

@@ -65,7 +65,7 @@ impl Log {
             synced: end,
             settled: end,
             purged_below: 0,
-            refused_bytes: 0,
+            longest_refused: 0,
             is_disk_full: false,
             has_failed: false,
             _lock: lock,

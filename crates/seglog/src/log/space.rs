@@ -22,7 +22,7 @@ impl Log {
             // It would be given back after the next rotation, for which there is no room.
             self.sealed
                 .extend(self.active.take().map(|active| active.segment));
-            self.refused_bytes = 0;
+            self.longest_refused = 0;
         }
         self.spares.reckon();
         while let Some(oldest) = self.sealed.front() {
@@ -53,7 +53,7 @@ impl Log {
     fn is_short_of_room(&self) -> bool {
         let options = &self.options;
         let enough = (options.segment_bytes / 2).max(options.max_bytes / 32);
-        self.refused_bytes > 0 || self.available_bytes() < enough
+        self.longest_refused > 0 || self.available_bytes() < enough
     }
 
     /// Whether a purge would give back the space of files that were kept for new segments and are of no use.
