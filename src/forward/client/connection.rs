@@ -1,10 +1,9 @@
 //! One kept connection to a Broker, and the place where it waits between two requests.
 
-mod counted;
-
 use std::io;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,10 +15,10 @@ use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::io::InspectWriter;
 
 use super::tls;
 use crate::forward::encode::Pieces;
-use counted::{Counted, Written};
 
 /// Bytes of an answer that are kept.
 const EXCERPT: usize = 200;
@@ -32,10 +31,15 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// whose answer came early, and may do so for ever.
 const READY_TIMEOUT: Duration = Duration::from_millis(100);
 
+/// A stream whose written bytes are counted.
+type Counted<S> = InspectWriter<S, Box<dyn FnMut(&[u8]) + Send>>;
+
 /// An open connection. Dropping it closes it.
 pub(super) struct Connection {
     sender: SendRequest<Pieces>,
-    written: Written,
+    /// Bytes that were written to it; with TLS, before they are enciphered. hyper tells of an answer also when it came before the
+    /// request was sent.
+    written: Arc<AtomicU64>,
     /// From then on it is not used again.
     expires: Instant,
     unused_since: Instant,
@@ -78,8 +82,12 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let opened = Instant::now();
-        let written = Written::default();
-        let stream = Counted::new(stream, written.clone());
+        let written = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&written);
+        let count = move |bytes: &[u8]| {
+            counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        };
+        let stream = Counted::new(stream, Box::new(count));
         let (sender, work) = http1::handshake(TokioIo::new(stream)).await?;
         let connection = Self {
             sender,
@@ -106,7 +114,7 @@ impl Connection {
         limit: Duration,
     ) -> Result<Answered, NoAnswer> {
         let deadline = Instant::now() + limit;
-        let sent_at = self.written.bytes() + request.body().bytes();
+        let sent_at = self.written.load(Ordering::Relaxed) + request.body().bytes();
         match timeout_at(deadline, self.sender.try_send_request(request)).await {
             Ok(Ok(response)) => {
                 let answered = Answered::read(response).await;
@@ -129,12 +137,12 @@ impl Connection {
         sent_at: u64,
         deadline: Instant,
     ) -> Result<(), NoAnswer> {
-        let is_sent = |written: &Written| written.bytes() >= sent_at;
-        if !(200..300).contains(&answered.status) || is_sent(&self.written) {
+        let is_sent = || self.written.load(Ordering::Relaxed) >= sent_at;
+        if !(200..300).contains(&answered.status) || is_sent() {
             return Ok(());
         }
         let _written_ended_or_late = timeout_at(deadline, self.sender.ready()).await;
-        if is_sent(&self.written) {
+        if is_sent() {
             Ok(())
         } else {
             Err(NoAnswer::Unread(answered.status))
