@@ -51,12 +51,9 @@ impl KeptLetter {
 /// # Errors
 /// The system's, with the path. A folder that is not there holds no letters.
 pub fn read(folder: &Path, mut take: impl FnMut(KeptLetter) -> bool) -> io::Result<()> {
-    for shelf in SHELVES {
-        let shelf = folder.join(shelf);
-        for (number, _) in list(&shelf).map_err(|error| at(&shelf, &error))? {
-            if !read_file(&path(&shelf, number), &mut take)? {
-                return Ok(());
-            }
+    for file in letter_files(folder)? {
+        if !read_file(&file, &mut take)? {
+            break;
         }
     }
     Ok(())
@@ -68,22 +65,29 @@ pub fn read(folder: &Path, mut take: impl FnMut(KeptLetter) -> bool) -> io::Resu
 /// The system's, with the path.
 pub fn damaged_lines(folder: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
     let mut damaged = Vec::new();
-    for shelf in SHELVES {
-        let shelf = folder.join(shelf);
-        for (number, _) in list(&shelf).map_err(|error| at(&shelf, &error))? {
-            let path = path(&shelf, number);
-            let mut lines = 0;
-            for_each_line(&path, 0, |line| {
-                lines += u64::from(KeptLetter::parse(line.text).is_none());
-                true
-            })
-            .map_err(|error| at(&path, &error))?;
-            if lines > 0 {
-                damaged.push((path, lines));
-            }
+    for file in letter_files(folder)? {
+        let mut lines = 0;
+        for_each_line(&file, 0, |line| {
+            lines += u64::from(KeptLetter::parse(line.text).is_none());
+            true
+        })
+        .map_err(|error| at(&file, &error))?;
+        if lines > 0 {
+            damaged.push((file, lines));
         }
     }
     Ok(damaged)
+}
+
+/// The files of all shelves, in the order in which they are read.
+fn letter_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for shelf in SHELVES {
+        let shelf = folder.join(shelf);
+        let listed = list(&shelf).map_err(|error| at(&shelf, &error))?;
+        files.extend(listed.into_iter().map(|(number, _)| path(&shelf, number)));
+    }
+    Ok(files)
 }
 
 /// As [`read`], with one file; whether to go on.
