@@ -2,6 +2,7 @@
 //! every task and the order of the end.
 
 mod reload;
+mod rooms;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -13,22 +14,25 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::admin::{self, Books, BrokerSummary, ListenerStatus, Operated, Status};
-use crate::config::{Config, Durability, OutputType};
-use crate::dead_letters::DeadLetters;
+use crate::config::Config;
 use crate::forward::{Forward, Resolve, SystemResolver};
 use crate::ingress::Ingress;
-use crate::lifecycle::{Lifecycle, Phase, TaskGroup, blocking};
+use crate::lifecycle::{Lifecycle, Phase, TaskGroup};
 use crate::replay::Replays;
-use crate::spool::{Acknowledge, Look, OpenedSpool, Spool, SpoolOptions};
-use crate::telemetry::events::{DrainBegins, DrainEnded, EndsForSpool, Listening, SpoolUnused};
-use crate::telemetry::{Gauges, Limits, Output, Telemetry};
+use crate::spool::Spool;
+use crate::telemetry::events::{DrainBegins, DrainEnded, EndsForSpool, Listening};
+use crate::telemetry::{Gauges, Telemetry};
 use reload::InForce;
+use rooms::{bind, dead_letters, recall, spool, telemetry};
 
 /// Histograms are tidied this often.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Longest wait for tasks that were told to end.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The same for all of them together when the end is to be at once: a write to a pipe that nobody reads takes for ever.
+const AT_ONCE: Duration = Duration::from_millis(300);
 
 /// A running server.
 pub struct App {
@@ -195,10 +199,23 @@ impl App {
         .await;
         let connections = server.ingress.connections();
         self.stop().await;
+        self.tell_end(connections);
+    }
+
+    /// The end for somebody who asks twice.
+    pub async fn stop_at_once(&self) {
+        let connections = self.server.ingress.connections();
+        let _stopped_or_stuck = tokio::time::timeout(AT_ONCE, self.stop()).await;
+        self.tell_end(connections);
+    }
+
+    /// Says what became of what was under way. `connections`: that were open at the end.
+    fn tell_end(&self, connections: usize) {
+        let spool = &self.server.spool;
         DrainEnded {
             connections,
-            events_left: server.spool.status().events,
-            fate: server.spool.fate_at_the_end(),
+            events_left: spool.status().events,
+            fate: spool.fate_at_the_end(),
         }
         .emit();
     }
@@ -315,78 +332,4 @@ impl Operated for Server {
             connections: self.ingress.connections(),
         }
     }
-}
-
-fn telemetry(config: &Config) -> Telemetry {
-    let output = match config.output_type() {
-        OutputType::Http => Output::Http,
-        OutputType::File => Output::File,
-        OutputType::Stdout => Output::Stdout,
-    };
-    let telemetry = Telemetry::new(
-        config.metrics.source_labels(),
-        config.metrics.max_sources,
-        output,
-    );
-    telemetry.limits(Limits {
-        spool_bytes: match config.ingest.durability {
-            Durability::Disk => config.spool.max_bytes.bytes(),
-            Durability::Broker | Durability::Memory => config.spool.memory_bytes.bytes(),
-        },
-        in_flight_bytes: config.ingest.max_in_flight_bytes.bytes(),
-        connections: config.server.max_connections as u64,
-    });
-    telemetry
-}
-
-async fn dead_letters(config: &Config, telemetry: Arc<Telemetry>) -> anyhow::Result<DeadLetters> {
-    let config = config.dead_letters.clone();
-    Ok(blocking(move || DeadLetters::open(&config, telemetry)).await?)
-}
-
-async fn spool(
-    config: &Config,
-    folder: Arc<dyn Folder>,
-    telemetry: Arc<Telemetry>,
-) -> anyhow::Result<(Spool, Option<OpenedSpool>)> {
-    let acknowledge = match config.ingest.durability {
-        Durability::Memory => Acknowledge::Queued,
-        Durability::Broker => Acknowledge::Delivered,
-        Durability::Disk => {
-            let options = SpoolOptions::from(&config.spool);
-            let opening = blocking(move || Spool::on_disk(&folder, options, telemetry));
-            let (spool, opened) = opening.await?;
-            return Ok((spool, Some(opened)));
-        }
-    };
-    warn_of_unused(folder).await;
-    let max_bytes = config.spool.memory_bytes.as_usize();
-    let spool = Spool::in_memory(max_bytes, acknowledge, telemetry);
-    Ok((spool, None))
-}
-
-/// Events that an earlier run left on disk would else be forgotten without a word.
-async fn warn_of_unused(folder: Arc<dyn Folder>) {
-    let events = {
-        let folder = Arc::clone(&folder);
-        // No folder, no events; and what cannot be read is told when it is used.
-        blocking(move || Look::at(folder).map_or(0, |look| look.open_events())).await
-    };
-    if events > 0 {
-        let folder = folder.path();
-        SpoolUnused { folder, events }.emit();
-    }
-}
-
-/// Lets the store of dead letters find those that were written just before a crash, and come out of the spool again.
-async fn recall(dead_letters: &DeadLetters, opened: OpenedSpool) -> std::io::Result<()> {
-    let dead_letters = dead_letters.clone();
-    let since = opened.open_since;
-    blocking(move || dead_letters.recall(since, |position| opened.comes_again(position))).await
-}
-
-async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("{key}: cannot listen on {address}"))
 }

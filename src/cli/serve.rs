@@ -1,7 +1,6 @@
 //! `headgate serve`: the runtime, the log, the signals that end it.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,9 +18,6 @@ use crate::telemetry::logging;
 
 /// Open files beside the client connections: listeners, Brokers, files, the runtime.
 const OTHER_FILES: u64 = 256;
-
-/// Time for tasks to end after a second signal: all that can do so in milliseconds. A write to a pipe that nobody reads does not.
-const AT_ONCE: Duration = Duration::from_millis(300);
 
 pub(super) fn run(file: &ConfigFile) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -106,7 +102,7 @@ async fn serve(config: Config, mut reloader: Reloader, mut stops: Stops) -> anyh
         () = end => {}
         () = second_signal => {
             StoppedAtOnce.emit();
-            let _ended_or_stuck = tokio::time::timeout(AT_ONCE, app.stop()).await;
+            app.stop_at_once().await;
         }
     }
     Ok(if app.has_failed() {

@@ -175,3 +175,20 @@ async fn the_log_tells_what_is_started_and_what_becomes_of_what_is_left() {
         assert!(last.contains(words), "{last}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_at_once_and_tells_what_is_lost() {
+    let broker = FakeBroker::start();
+    broker.usually(Reply::status(503));
+    let toml = "[ingest]\ndurability = 'memory'\n[server]\ndrain_delay = '1h'";
+    let site = Site::new(&with(&[&broker], toml));
+    let mut server = site.serve();
+    assert_eq!(server.post("{}").await.status, 200);
+    server.signal("TERM");
+    server.until_logged("draining");
+    server.signal("TERM");
+    let (status, _, log) = server.end();
+    assert_eq!(status, Some(0), "{log:#?}");
+    let last: Value = serde_json::from_str(log.last().unwrap()).unwrap();
+    assert_eq!(last["events_lost"], 1, "{last}");
+}

@@ -1,0 +1,92 @@
+//! Makes the rooms of a server as its configuration wants them, and binds its listeners.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use seglog::Folder;
+use tokio::net::TcpListener;
+
+use crate::config::{Config, Durability, OutputType};
+use crate::dead_letters::DeadLetters;
+use crate::lifecycle::blocking;
+use crate::spool::{Acknowledge, Look, OpenedSpool, Spool, SpoolOptions};
+use crate::telemetry::events::SpoolUnused;
+use crate::telemetry::{Limits, Output, Telemetry};
+
+pub(super) fn telemetry(config: &Config) -> Telemetry {
+    let output = match config.output_type() {
+        OutputType::Http => Output::Http,
+        OutputType::File => Output::File,
+        OutputType::Stdout => Output::Stdout,
+    };
+    let telemetry = Telemetry::new(
+        config.metrics.source_labels(),
+        config.metrics.max_sources,
+        output,
+    );
+    telemetry.limits(Limits {
+        spool_bytes: match config.ingest.durability {
+            Durability::Disk => config.spool.max_bytes.bytes(),
+            Durability::Broker | Durability::Memory => config.spool.memory_bytes.bytes(),
+        },
+        in_flight_bytes: config.ingest.max_in_flight_bytes.bytes(),
+        connections: config.server.max_connections as u64,
+    });
+    telemetry
+}
+
+pub(super) async fn dead_letters(
+    config: &Config,
+    telemetry: Arc<Telemetry>,
+) -> anyhow::Result<DeadLetters> {
+    let config = config.dead_letters.clone();
+    Ok(blocking(move || DeadLetters::open(&config, telemetry)).await?)
+}
+
+pub(super) async fn spool(
+    config: &Config,
+    folder: Arc<dyn Folder>,
+    telemetry: Arc<Telemetry>,
+) -> anyhow::Result<(Spool, Option<OpenedSpool>)> {
+    let acknowledge = match config.ingest.durability {
+        Durability::Memory => Acknowledge::Queued,
+        Durability::Broker => Acknowledge::Delivered,
+        Durability::Disk => {
+            let options = SpoolOptions::from(&config.spool);
+            let opening = blocking(move || Spool::on_disk(&folder, options, telemetry));
+            let (spool, opened) = opening.await?;
+            return Ok((spool, Some(opened)));
+        }
+    };
+    warn_of_unused(folder).await;
+    let max_bytes = config.spool.memory_bytes.as_usize();
+    let spool = Spool::in_memory(max_bytes, acknowledge, telemetry);
+    Ok((spool, None))
+}
+
+/// Events that an earlier run left on disk would else be forgotten without a word.
+async fn warn_of_unused(folder: Arc<dyn Folder>) {
+    let events = {
+        let folder = Arc::clone(&folder);
+        // No folder, no events; and what cannot be read is told when it is used.
+        blocking(move || Look::at(folder).map_or(0, |look| look.open_events())).await
+    };
+    if events > 0 {
+        let folder = folder.path();
+        SpoolUnused { folder, events }.emit();
+    }
+}
+
+/// Lets the store of dead letters find those that were written just before a crash, and come out of the spool again.
+pub(super) async fn recall(dead_letters: &DeadLetters, opened: OpenedSpool) -> std::io::Result<()> {
+    let dead_letters = dead_letters.clone();
+    let since = opened.open_since;
+    blocking(move || dead_letters.recall(since, |position| opened.comes_again(position))).await
+}
+
+pub(super) async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{key}: cannot listen on {address}"))
+}
