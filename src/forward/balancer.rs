@@ -1,12 +1,12 @@
-//! Which Broker gets a batch: of two that are drawn by lot, the one that is likely to answer first (power of two
-//! choices). Pure: the time and the dice are given.
+//! Which Broker gets a batch: drawn by lot, and one that is likely to answer in half the time gets twice as many. Pure: the
+//! time and the die are given.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// After so long an observation weighs a third of what it did. One that was slow is tried again that way.
-const MEMORY: Duration = Duration::from_secs(10);
+/// After so long an observation weighs a third of what it did. One that was slow is tried more often that way.
+const MEMORY: Duration = Duration::from_secs(5);
 
 /// What an answer takes at least, so that requests under way count also where nothing was observed yet.
 const FLOOR_SECONDS: f64 = 0.001;
@@ -44,23 +44,20 @@ pub(super) fn cost(latency: Latency, in_flight: usize, now: Instant) -> f64 {
     (latency.expected_seconds(now) + FLOOR_SECONDS) * (in_flight + 1) as f64
 }
 
-/// The index of the cheaper one of two that are drawn by lot; none where there is none to draw. `dice` are uniform in
-/// 0..1.
-pub(super) fn choose(costs: &[f64], dice: [f64; 2]) -> Option<usize> {
-    let draw = |dice: f64, among: usize| ((dice * among as f64) as usize).min(among - 1);
-    match costs.len() {
-        0 => None,
-        1 => Some(0),
-        count => {
-            let one = draw(dice[0], count);
-            let other = (one + 1 + draw(dice[1], count - 1)) % count;
-            Some(if costs[other] < costs[one] {
-                other
-            } else {
-                one
-            })
-        }
-    }
+/// The index of the one that is drawn; none where there is none to draw. `die` is uniform in 0..1.
+///
+/// The cheaper of two would leave one that is a little slower without any batch as long as few are under way, and so
+/// without an answer that could show it to be quick: after one slow answer, for minutes.
+pub(super) fn draw(costs: &[f64], die: f64) -> Option<usize> {
+    let share = |cost: &f64| cost.recip();
+    let mut rest = die * costs.iter().map(share).sum::<f64>();
+    let is_reached = |cost: &f64| {
+        rest -= share(cost);
+        rest < 0.0
+    };
+    // Rounding may leave a rest behind the last.
+    let last = costs.len().checked_sub(1)?;
+    Some(costs.iter().position(is_reached).unwrap_or(last))
 }
 
 #[cfg(test)]
@@ -73,28 +70,39 @@ mod tests {
         latency
     }
 
-    #[test]
-    fn the_cheaper_of_any_two_is_chosen_and_the_dearest_never() {
-        let costs = [3.0, 1.0, 2.0];
-        let mut chosen = [0; 3];
-        for one in 0..30 {
-            for other in 0..30 {
-                let dice = [f64::from(one) / 30.0, f64::from(other) / 30.0];
-                chosen[choose(&costs, dice).unwrap()] += 1;
-            }
+    /// How often each is drawn in six hundred draws that are spread evenly.
+    fn draws<const COUNT: usize>(costs: [f64; COUNT]) -> [u32; COUNT] {
+        let mut drawn = [0; COUNT];
+        for step in 0..600 {
+            drawn[draw(&costs, (f64::from(step) + 0.5) / 600.0).unwrap()] += 1;
         }
-        assert_eq!(chosen, [0, 600, 300]);
-        assert_eq!(choose(&[1.0], [0.9, 0.9]), Some(0));
-        assert_eq!(choose(&[], [0.0, 0.0]), None);
+        drawn
     }
 
     #[test]
-    fn equal_ones_share() {
-        let mut chosen = [0; 3];
-        for step in 0..90 {
-            chosen[choose(&[1.0; 3], [f64::from(step) / 90.0, 0.5]).unwrap()] += 1;
+    fn each_gets_as_many_as_it_answers_in_the_same_time() {
+        assert_eq!(draws([7.0; 3]), [200; 3]);
+        assert_eq!(draws([1.0, 2.0]), [400, 200]);
+        assert_eq!(draws([0.003, 0.001, 0.0015]), [100, 300, 200]);
+        assert_eq!(draws([1.0]), [600]);
+        assert_eq!(draw(&[1.0, 1.0], 1.0), Some(1));
+        assert_eq!(draw(&[], 0.0), None);
+    }
+
+    #[test]
+    fn one_slow_answer_is_made_good_where_few_batches_come() {
+        let mut now = Instant::now();
+        let mut latencies = [latency(300, now), latency(2, now)];
+        let mut dice = fastrand::Rng::with_seed(7);
+        let mut drawn = [0; 2];
+        for _ in 0..1200 {
+            now += Duration::from_millis(50);
+            let costs = latencies.map(|latency| cost(latency, 0, now));
+            let chosen = draw(&costs, dice.f64()).unwrap();
+            latencies[chosen].observe(Duration::from_millis(2), now);
+            drawn[chosen] += 1;
         }
-        assert_eq!(chosen, [30; 3]);
+        assert!(drawn[0] > 300, "{drawn:?}");
     }
 
     #[test]

@@ -76,8 +76,8 @@ impl Brokers {
                 Offer::Probe | Offer::NotBefore(_) | Offer::None => None,
             })
             .unzip();
-        let chosen = balancer::choose(&costs, [fastrand::f64(), fastrand::f64()])?;
-        offering[chosen].take(now)
+        let drawn = balancer::draw(&costs, fastrand::f64())?;
+        offering[drawn].take(now)
     }
 
     /// What is admitted now; else when something will be at the earliest, if that is known.
