@@ -77,6 +77,7 @@ fuzz_target!(|input: &[u8]| {
     let checkpoint = Checkpoint {
         acked: Acked::below(next),
         settled: next,
+        bookmark: 0,
         written_at: 0,
     };
     opened

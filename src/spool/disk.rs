@@ -120,7 +120,7 @@ impl DiskSpool {
                 let _full_or_time_is_up = tokio::time::timeout(limits.linger, full).await;
                 self.read_from_disk(outlet, &mut source, limits).await;
             }
-            let parts = self.shared.lanes().feed(outlet.side).lease(limits);
+            let parts = self.shared.lanes().lease(outlet.side, limits);
             // What was read may all have been done before.
             if !parts.is_empty() {
                 return parts;

@@ -11,7 +11,9 @@ use crate::folder::{File, Folder, Mode, is_bad_sector, is_full, read_full_at, wr
 use crate::layout::{CHECKPOINTS, Kind, NUMBER_LIMIT, put_preamble, version_in};
 
 /// Bytes before the ranges.
-const HEAD_BYTES: usize = 56;
+const HEAD_BYTES: usize = 64;
+/// The same in version 1, which has no bookmark.
+const HEAD_BYTES_OF_1: usize = 56;
 const RANGE_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 4;
 
@@ -32,6 +34,8 @@ pub struct Checkpoint {
     pub acked: Acked,
     /// Everything below counted: it had been acknowledged.
     pub settled: Position,
+    /// A position that the log's user wants to find again; the log makes nothing of it.
+    pub bookmark: Position,
     /// When it was written: milliseconds since the Unix epoch.
     pub written_at: u64,
 }
@@ -145,6 +149,7 @@ fn encode(checkpoint: &Checkpoint, sequence: u64) -> Vec<u8> {
     head.put(32, &checkpoint.settled.to_le_bytes());
     head.put(40, &checkpoint.acked.low().to_le_bytes());
     head.put(48, &(count as u64).to_le_bytes());
+    head.put(56, &checkpoint.bookmark.to_le_bytes());
     let mut bytes = Vec::with_capacity(HEAD_BYTES + count * RANGE_BYTES + CHECKSUM_BYTES);
     bytes.extend_from_slice(&head.into_bytes());
     for range in ranges {
@@ -174,13 +179,10 @@ fn read(folder: &dyn Folder, name: &str) -> io::Result<Option<(u64, Checkpoint)>
 fn read_whole(file: &dyn File) -> io::Result<Option<Vec<u8>>> {
     let there = file.bytes()?;
     let mut bytes = vec![0; there.min(FIRST_READ_BYTES) as usize];
-    if read_full_at(file, &mut bytes, 0)? < HEAD_BYTES {
-        return Ok(None);
-    }
-    let Some(whole) = whole_bytes(&bytes).filter(|whole| *whole as u64 <= there) else {
+    let read = read_full_at(file, &mut bytes, 0)?;
+    let Some(whole) = whole_bytes(&bytes[..read]).filter(|whole| *whole as u64 <= there) else {
         return Ok(None);
     };
-    let read = bytes.len();
     if read < whole {
         bytes.resize(whole, 0);
         read_full_at(file, &mut bytes[read..], read as u64)?;
@@ -188,32 +190,45 @@ fn read_whole(file: &dyn File) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Bytes of a checkpoint that begins with this head. What is longer in the file is left over from an earlier one.
-fn whole_bytes(head: &[u8]) -> Option<usize> {
-    version_in(head, Kind::Checkpoint)?;
-    let count = usize::try_from(u64_at(head, 48)).ok()?;
+/// Bytes before the ranges of a checkpoint that begins like this; none where that is no whole head.
+fn head_bytes(beginning: &[u8]) -> Option<usize> {
+    let head_bytes = match version_in(beginning, Kind::Checkpoint)? {
+        1 => HEAD_BYTES_OF_1,
+        _ => HEAD_BYTES,
+    };
+    (beginning.len() >= head_bytes).then_some(head_bytes)
+}
+
+/// Bytes of a checkpoint that begins like this. What is longer in the file is left over from an earlier one.
+fn whole_bytes(beginning: &[u8]) -> Option<usize> {
+    let head_bytes = head_bytes(beginning)?;
+    let count = usize::try_from(u64_at(beginning, 48)).ok()?;
     let ranges = count.checked_mul(RANGE_BYTES)?;
-    ranges.checked_add(HEAD_BYTES + CHECKSUM_BYTES)
+    ranges.checked_add(head_bytes + CHECKSUM_BYTES)
 }
 
 fn decode(bytes: &[u8]) -> Option<(u64, Checkpoint)> {
-    let head = bytes.get(..HEAD_BYTES)?;
-    let whole = bytes.get(..whole_bytes(head)?)?;
+    let whole = bytes.get(..whole_bytes(bytes)?)?;
     let (checked, sum) = whole.split_at(whole.len() - CHECKSUM_BYTES);
     if u32_at(sum, 0) != crc32fast::hash(checked) {
         return None;
     }
-    let mut acked = Acked::below(u64_at(head, 40));
-    for range in checked[HEAD_BYTES..].chunks_exact(RANGE_BYTES) {
+    let (head, ranges) = checked.split_at(head_bytes(bytes)?);
+    let low = u64_at(head, 40);
+    let mut acked = Acked::below(low);
+    for range in ranges.chunks_exact(RANGE_BYTES) {
         acked.ack(u64_at(range, 0)..u64_at(range, 8));
     }
     let (sequence, settled) = (u64_at(head, 16), u64_at(head, 32));
-    if sequence.max(settled).max(acked.high()) >= NUMBER_LIMIT {
+    let has_bookmark = head.len() > HEAD_BYTES_OF_1;
+    let bookmark = if has_bookmark { u64_at(head, 56) } else { low };
+    if sequence.max(settled).max(bookmark).max(acked.high()) >= NUMBER_LIMIT {
         return None;
     }
     let checkpoint = Checkpoint {
         acked,
         settled,
+        bookmark,
         written_at: u64_at(head, 24),
     };
     Some((sequence, checkpoint))
@@ -230,6 +245,7 @@ mod tests {
         Checkpoint {
             acked,
             settled: 30,
+            bookmark: 25,
             written_at: 1_700_000_000_000,
         }
     }

@@ -6,7 +6,7 @@
 use crate::bytes::{Block, checksum_holds, u32_at};
 
 /// The version of the format that this crate writes; it reads this one and all before it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Bytes of the preamble.
 pub(crate) const PREAMBLE_BYTES: usize = 16;

@@ -84,4 +84,10 @@ impl Feed {
     pub(super) fn front(&self) -> Option<Position> {
         self.lane.front().or(self.behind.map(|behind| behind.taken))
     }
+
+    /// Everything of this lane below was leased; none where all of it was.
+    pub(super) fn leased_below(&self) -> Option<Position> {
+        let read_below = |behind: Behind| behind.taken.max(behind.cursor.position);
+        self.lane.front().or(self.behind.map(read_below))
+    }
 }

@@ -1,6 +1,7 @@
 //! What is committed and not acked: the lanes on which it goes out, the positions that are done, the segments that hold
 //! it. Pure.
 
+use std::collections::VecDeque;
 use std::ops::{BitOrAssign, Range};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::feed::{Behind, Feed};
 use super::source::Extent;
 use super::{LeaseLimits, PIECE_BYTES};
 use crate::event::{Envelope, Position};
+use crate::spool::Part;
 use crate::spool::ages::Ages;
 use crate::spool::drain_rate::DrainRate;
 use crate::spool::side::Side;
@@ -35,6 +37,8 @@ impl BitOrAssign for Wakes {
 pub(super) struct Lanes {
     live: Feed,
     dead: Feed,
+    /// Dead letters that are leased, and perhaps acked since; in order, and as few ranges as they make.
+    leased_letters: VecDeque<Range<Position>>,
     acked: Acked,
     /// Events that are committed and not acked.
     open: u64,
@@ -62,6 +66,7 @@ impl Lanes {
         Self {
             live,
             dead,
+            leased_letters: VecDeque::new(),
             acked,
             open,
             committed,
@@ -140,6 +145,34 @@ impl Lanes {
     ) -> bool {
         let has = self.feed(side).has_or_will_wake_at(events, bytes);
         has && !self.is_held_back(side)
+    }
+
+    pub(super) fn lease(&mut self, side: Side, limits: LeaseLimits) -> Vec<Part> {
+        let parts = self.feed(side).lease(limits);
+        if side == Side::Dead {
+            self.note_leased_letters(&parts);
+        }
+        parts
+    }
+
+    fn note_leased_letters(&mut self, parts: &[Part]) {
+        for part in parts {
+            match self.leased_letters.back_mut() {
+                Some(last) if last.end == part.first => last.end = part.end(),
+                _ => self.leased_letters.push_back(part.first..part.end()),
+            }
+        }
+    }
+
+    /// Below it no dead letter is open, so that after a start they are looked for only from there on.
+    pub(super) fn letters_from(&mut self) -> Position {
+        while let Some(leased) = self.leased_letters.front() {
+            if self.acked.open_in(leased.clone()).next().is_some() {
+                return leased.start;
+            }
+            self.leased_letters.pop_front();
+        }
+        self.dead.leased_below().unwrap_or(self.committed)
     }
 
     /// Whether this side must wait for older events to be acked, so that the acked ranges stay few. The oldest event

@@ -144,25 +144,26 @@ fn report(folder: &Path, opened: &Opened, telemetry: &Telemetry) {
     .emit();
 }
 
-/// The lanes at the start: everything that is not done is on the disk.
+/// The lanes at the start: everything that is not done is on the disk. The bookmark tells where the dead letters in it begin.
 fn lanes(folder: &Arc<dyn Folder>, opened: &Opened, tail_bytes: usize) -> Lanes {
     let segments = opened.log.segments();
-    let open = opened.open_events();
-    let behind = (open > 0).then(|| {
-        let low = opened.acked.low();
-        Behind {
-            cursor: Reader::from(Arc::clone(folder), &segments, low).cursor(),
-            taken: low,
-        }
-    });
+    let end = opened.log.next();
+    let behind = |from: Position| {
+        (from < end).then(|| Behind {
+            cursor: Reader::from(Arc::clone(folder), &segments, from).cursor(),
+            taken: from,
+        })
+    };
+    let low = opened.acked.low();
+    let feeds = [
+        Feed::new(tail_bytes, behind(low)),
+        Feed::new(LETTERS_CAPACITY, behind(low.max(opened.bookmark))),
+    ];
     Lanes::new(
-        [
-            Feed::new(tail_bytes, behind),
-            Feed::new(LETTERS_CAPACITY, behind),
-        ],
+        feeds,
         opened.acked.clone(),
-        open,
-        opened.log.next(),
+        opened.open_events(),
+        end,
         segments,
     )
 }

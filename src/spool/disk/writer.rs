@@ -271,7 +271,8 @@ impl Writer {
     fn tidy(&mut self) {
         let checkpoint = self.next_checkpoint();
         let is_new = self.written.as_ref().is_none_or(|written| {
-            (&written.acked, written.settled) != (&checkpoint.acked, checkpoint.settled)
+            let says = |known: &Checkpoint| (known.settled, known.bookmark);
+            written.acked != checkpoint.acked || says(written) != says(&checkpoint)
         });
         if !is_new && !self.log.has_surplus() {
             self.look_out();
@@ -301,6 +302,7 @@ impl Writer {
         Checkpoint {
             acked: lanes.acked().clone(),
             settled: self.log.settled(),
+            bookmark: lanes.letters_from(),
             written_at: now_millis(),
         }
     }

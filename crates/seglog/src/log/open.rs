@@ -26,6 +26,8 @@ pub struct Opened {
     pub checkpoints: Checkpoints,
     /// The events that are done.
     pub acked: Acked,
+    /// The bookmark of the checkpoint that says so; the first event that is not done where it has none.
+    pub bookmark: Position,
     /// When the checkpoint that says so was written: milliseconds since the Unix epoch; none where there is none.
     pub checkpoint_written_at: Option<u64>,
     /// Bytes of a torn tail that were cut off.
@@ -83,11 +85,13 @@ impl Log {
             log.purge(acked.low()).map_err(at)?;
         }
         folder.sync().map_err(at)?;
+        let known = survey.checkpoint.as_ref();
         Ok(Opened {
             log,
             checkpoints: survey.checkpoints,
+            bookmark: known.map_or(acked.low(), |known| known.bookmark),
             acked,
-            checkpoint_written_at: survey.checkpoint.map(|known| known.written_at),
+            checkpoint_written_at: known.map(|known| known.written_at),
             torn_bytes: survey.torn_bytes,
             unreadable,
         })

@@ -61,6 +61,7 @@ fn write(folder: &Arc<dyn Folder>, done: &AtomicU64, is_over: &AtomicBool) {
         let checkpoint = Checkpoint {
             acked: Acked::below(low),
             settled: opened.log.synced(),
+            bookmark: 0,
             written_at: 0,
         };
         opened.checkpoints.write(&checkpoint).unwrap();

@@ -196,6 +196,7 @@ fn a_checkpoint_that_is_cut_at_any_byte_leaves_the_one_before_it() {
         Checkpoint {
             acked,
             settled: 200,
+            bookmark: low,
             written_at: low,
         }
     };

@@ -319,6 +319,7 @@ fn a_checkpoint_that_knows_more_than_there_is_makes_damage_of_the_end() {
     let checkpoint = Checkpoint {
         acked: seglog::Acked::below(100),
         settled: synced,
+        bookmark: 0,
         written_at: 0,
     };
     opened.checkpoints.write(&checkpoint).unwrap();

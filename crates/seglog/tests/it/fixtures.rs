@@ -8,7 +8,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use seglog::testing::MemoryFolder;
-use seglog::{Acked, Checkpoint, Checksum, Folder, Log, Options, Position, Record, Walk, survey};
+use seglog::{
+    Acked, Checkpoint, Checksum, Folder, Log, Options, Position, Record, VERSION, Walk, survey,
+};
 
 use crate::support::{Read, payload, read_open, shared};
 
@@ -19,13 +21,13 @@ const OPTIONS: Options = Options {
     now: 1_700_000_000_000,
 };
 
-fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1")
+fn path(version: u32) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/v{version}"))
 }
 
-fn fixture() -> MemoryFolder {
+fn fixture(version: u32) -> MemoryFolder {
     let folder = MemoryFolder::default();
-    for entry in fs::read_dir(path()).unwrap() {
+    for entry in fs::read_dir(path(version)).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
         folder.put(&name, fs::read(entry.path()).unwrap());
@@ -80,6 +82,7 @@ fn make(folder: &MemoryFolder) -> (Vec<Read>, Acked) {
         let checkpoint = Checkpoint {
             acked: acked.clone(),
             settled: opened.log.synced(),
+            bookmark: acked.high(),
             written_at: OPTIONS.now + number,
         };
         opened.checkpoints.write(&checkpoint).unwrap();
@@ -105,15 +108,16 @@ fn the_same_operations_give_the_same_bytes() {
     make(&folder);
     let made = files(&folder);
     if std::env::var_os("SEGLOG_WRITE_FIXTURES").is_some() {
-        fs::create_dir_all(path()).unwrap();
-        for entry in fs::read_dir(path()).unwrap() {
+        let path = path(VERSION);
+        fs::create_dir_all(&path).unwrap();
+        for entry in fs::read_dir(&path).unwrap() {
             fs::remove_file(entry.unwrap().path()).unwrap();
         }
         for (name, contents) in &made {
-            fs::write(path().join(name), contents).unwrap();
+            fs::write(path.join(name), contents).unwrap();
         }
     }
-    let golden = files(&fixture());
+    let golden = files(&fixture(VERSION));
     let names = |files: &[(String, Vec<u8>)]| -> Vec<String> {
         files.iter().map(|(name, _)| name.clone()).collect()
     };
@@ -131,31 +135,43 @@ fn the_same_operations_give_the_same_bytes() {
 }
 
 #[test]
-fn the_fixture_is_read_as_it_was_written() {
+fn the_fixtures_of_all_versions_are_read_as_they_were_written() {
     let (expected, acked) = make(&MemoryFolder::default());
-    let folder = fixture();
-    let found = survey(&shared(&folder)).unwrap();
+    let bookmarks = [acked.low(), acked.high()];
+    assert_eq!(bookmarks.len() as u32, VERSION);
+    for (version, bookmark) in (1..).zip(bookmarks) {
+        is_read_as_it_was_written(&fixture(version), &expected, &acked, bookmark);
+    }
+}
+
+fn is_read_as_it_was_written(
+    folder: &MemoryFolder,
+    expected: &[Read],
+    acked: &Acked,
+    bookmark: Position,
+) {
+    let found = survey(&shared(folder)).unwrap();
     assert!(
         !found.spares.is_empty() && found.segments.len() >= 3,
         "{found:?}"
     );
-    let mut walk = Walk::over_all(shared(&folder), &found);
+    let mut walk = Walk::over_all(shared(folder), &found);
     let mut walked = 0;
     while let seglog::Found::Record(_) = walk.step().unwrap() {
         walked += 1;
     }
     assert!(walked >= expected.len());
-    let opened = Log::open(&shared(&folder), OPTIONS).unwrap();
-    assert_eq!(opened.acked, acked);
+    let opened = Log::open(&shared(folder), OPTIONS).unwrap();
+    assert_eq!((&opened.acked, opened.bookmark), (acked, bookmark));
     assert_eq!(opened.checkpoint_written_at, Some(OPTIONS.now + 2));
     assert_eq!((opened.torn_bytes, opened.unreadable.len()), (0, 0));
-    assert_eq!(read_open(&folder, &opened), (expected, vec![]));
+    assert_eq!(read_open(folder, &opened), (expected.to_vec(), vec![]));
 }
 
 /// The format as a stranger reads it from its description: a record's head and a checkpoint, by their offsets.
 #[test]
 fn the_bytes_are_where_the_description_says() {
-    let folder = fixture();
+    let folder = fixture(VERSION);
     let (expected, acked) = make(&MemoryFolder::default());
     let number =
         |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
@@ -165,7 +181,7 @@ fn the_bytes_are_where_the_description_says() {
         .rev()
         .find(|(name, _)| name.ends_with(".seg"))
         .unwrap();
-    assert_eq!((&segment[..8], half(&segment, 8)), (&b"HGSEGLOG"[..], 1));
+    assert_eq!((&segment[..8], half(&segment, 8)), (&b"HGSEGLOG"[..], 2));
     assert_eq!(half(&segment, 12), crc32fast::hash(&segment[..12]));
     assert_eq!(name, format!("{:020}.seg", number(&segment, 16)));
     assert_eq!(half(&segment, 60), crc32fast::hash(&segment[..60]));
@@ -193,12 +209,13 @@ fn the_bytes_are_where_the_description_says() {
         .iter()
         .max_by_key(|bytes| number(bytes, 16))
         .unwrap();
-    assert_eq!((&newest[..8], half(newest, 8)), (&b"HGCHECKP"[..], 1));
+    assert_eq!((&newest[..8], half(newest, 8)), (&b"HGCHECKP"[..], 2));
     assert_eq!((number(newest, 40), number(newest, 48)), (acked.low(), 2));
+    assert_eq!(number(newest, 56), acked.high());
     let ranges: Vec<_> = (0..2)
-        .map(|at| number(newest, 56 + 16 * at)..number(newest, 64 + 16 * at))
+        .map(|at| number(newest, 64 + 16 * at)..number(newest, 72 + 16 * at))
         .collect();
     assert_eq!(ranges, acked.ranges().collect::<Vec<_>>());
-    assert_eq!(half(newest, 88), crc32fast::hash(&newest[..88]));
+    assert_eq!(half(newest, 96), crc32fast::hash(&newest[..96]));
     assert_eq!(folder.contents("lock").len(), 16);
 }

@@ -173,6 +173,7 @@ impl Model {
         let checkpoint = Checkpoint {
             acked: self.acked.clone(),
             settled: self.opened.log.synced(),
+            bookmark: 0,
             written_at: 0,
         };
         if self.opened.checkpoints.write(&checkpoint).is_ok() {

@@ -128,6 +128,7 @@ pub(crate) fn checkpoint(opened: &mut Opened, low: Position) {
     let checkpoint = Checkpoint {
         acked: Acked::below(low),
         settled: opened.log.synced(),
+        bookmark: 0,
         written_at: 0,
     };
     opened.checkpoints.write(&checkpoint).unwrap();

@@ -344,6 +344,27 @@ async fn a_segment_that_was_removed_is_told_and_the_rest_delivered() {
     opened.spool.close().await;
 }
 
+#[tokio::test]
+async fn after_a_start_letters_are_looked_for_only_where_there_can_be_some() {
+    let folder = MemoryFolder::default();
+    let (opened, second) = open_with_three_segments(&folder).await;
+    folder.remove(&second).unwrap();
+    opened.append(&["live"], &["a letter"]).await.unwrap();
+    opened.spool.close().await;
+    for _ in 0..2 {
+        let opened = open(&folder);
+        let letters = opened.spool.lease_letters(ALL).await;
+        assert_eq!(texts(&letters), ["a letter"]);
+        assert_eq!(opened.telemetry.books().lost, 0, "nobody read before it");
+        opened.spool.close().await;
+    }
+    let opened = open(&folder);
+    opened.spool.ack(&opened.spool.lease_letters(ALL).await);
+    assert_eq!(texts(&lease_all(&opened.spool).await).len(), 5);
+    assert_eq!(opened.telemetry.books().lost, 2);
+    opened.spool.close().await;
+}
+
 /// A spool with two events in each of three segments, opened again; and the name of the second segment.
 async fn open_with_three_segments(folder: &MemoryFolder) -> (Opened, String) {
     let opened = open(folder);
