@@ -6,10 +6,12 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use toml::Table;
+
 use crate::config::environment::{self, Environment, Setting};
 use crate::config::known::Known;
 use crate::config::merge::Merge;
-use crate::config::parse::{Parsed, parse};
+use crate::config::parse::parse;
 use crate::config::problem::{ConfigErrors, Origin, Problem};
 use crate::config::{Config, ProxyProtocol, SchemaFile, contradictions, tls_files};
 use crate::units::ByteSize;
@@ -188,11 +190,11 @@ impl Config {
 }
 
 /// Reads the named file, or the usual one if it is there.
-fn read_file(named: Option<&Path>, usual: &Path) -> Result<(Parsed, Source), Problem> {
+fn read_file(named: Option<&Path>, usual: &Path) -> Result<(Table, Source), Problem> {
     let path = named.unwrap_or(usual);
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => {
-            return Ok((Parsed::default(), Source::Defaults));
+            return Ok((Table::default(), Source::Defaults));
         }
         Err(error) => {
             let path = path.to_owned();
@@ -200,12 +202,12 @@ fn read_file(named: Option<&Path>, usual: &Path) -> Result<(Parsed, Source), Pro
         }
         Ok(text) => text,
     };
-    let parsed = parse(&text, path)?;
-    Ok((parsed, Source::File(path.to_owned())))
+    let tree = parse(&text, path)?;
+    Ok((tree, Source::File(path.to_owned())))
 }
 
 /// Reads a file that was read before.
-fn read_file_again(path: &Path) -> Result<(Parsed, Source), Problem> {
+fn read_file_again(path: &Path) -> Result<(Table, Source), Problem> {
     let not_again = |reason| Problem::NotAgain {
         path: path.to_owned(),
         reason,
@@ -214,31 +216,28 @@ fn read_file_again(path: &Path) -> Result<(Parsed, Source), Problem> {
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(not_again("it is no regular file"));
     }
-    let (parsed, source) = read_file(Some(path), path)?;
-    if parsed.sets_nothing() {
+    let (tree, source) = read_file(Some(path), path)?;
+    if tree.is_empty() {
         return Err(not_again(
             "it sets nothing, like one that is just being written; after a restart that means the defaults",
         ));
     }
-    Ok((parsed, source))
+    Ok((tree, source))
 }
 
 /// Lays file and environment over the defaults and checks what comes of it.
 fn merge(
-    read: Result<(Parsed, Source), Problem>,
+    read: Result<(Table, Source), Problem>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     named_files: NamedFiles,
 ) -> Result<Loaded, ConfigErrors> {
     let known = Known::new();
     let mut merge = Merge::new(&known);
     let source = match read {
-        Ok((parsed, source)) => {
+        Ok((tree, source)) => {
             if let Source::File(path) = &source {
                 let origin = Origin::File(path.clone());
-                merge.overlay(parsed.tree, &origin);
-                for (path, digits) in parsed.too_long {
-                    merge.refuse_too_long(&path, digits, &origin);
-                }
+                merge.overlay(tree, &origin);
             }
             Some(source)
         }

@@ -12,7 +12,6 @@ use crate::config::allowed::Attempt;
 use crate::config::known::{Entry, Known};
 use crate::config::problem::{Origin, Problem};
 use crate::config::{ApiKey, Config, contradictions, shown};
-use crate::units::secret::MASK;
 
 /// The tree of the effective settings as it grows.
 pub(super) struct Merge<'a> {
@@ -61,20 +60,6 @@ impl<'a> Merge<'a> {
             }
             (Some(Entry::Key(_)), value) => self.set(path, value, origin),
         }
-    }
-
-    /// Notes a whole number that no key can have.
-    pub(super) fn refuse_too_long(&mut self, path: &[String], digits: String, origin: &Origin) {
-        let right = match self.known.find(path) {
-            Some(Entry::Key(right)) => Some(right),
-            _ => None,
-        };
-        let is_shown = right.is_some_and(Value::is_integer) || !self.known.may_hold_a_secret(path);
-        let as_text = Value::String(digits.clone());
-        let allowed = right.and_then(|_| self.try_alone(path, &as_text).err());
-        let allowed = allowed.unwrap_or_else(|| "a whole number that fits in 64 bits".to_owned());
-        let given = if is_shown { digits } else { MASK.to_owned() };
-        self.refuse_given(path.join("."), given, allowed, origin.clone());
     }
 
     /// The configuration that the settings come to.

@@ -191,11 +191,11 @@ fn only_a_file_that_was_named_must_be_there() {
     );
     assert_eq!(
         read_file(None, &missing).unwrap(),
-        (Parsed::default(), Source::Defaults)
+        (Table::default(), Source::Defaults)
     );
-    let (parsed, source) = read_file(None, &file).unwrap();
+    let (tree, source) = read_file(None, &file).unwrap();
     assert_eq!(source, Source::File(file.clone()));
-    assert_eq!(parsed.tree["log"]["level"].as_str(), Some("debug"));
+    assert_eq!(tree["log"]["level"].as_str(), Some("debug"));
     let folder_as_file = read_file(None, &folder).unwrap_err();
     assert!(
         matches!(folder_as_file, Problem::Unreadable { .. }),
@@ -231,5 +231,5 @@ fn the_effective_configuration_shows_no_secret() {
             "{line} is not in\n{text}"
         );
     }
-    text.parse::<toml::Table>().unwrap();
+    text.parse::<Table>().unwrap();
 }
