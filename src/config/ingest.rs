@@ -63,7 +63,7 @@ impl Ingest {
 pub enum Durability {
     /// It is in the spool on disk, synced.
     Disk,
-    /// A Broker has taken it, or the file output has written and flushed it.
+    /// A Broker has taken it, or the file output has written and synced it.
     Broker,
     /// It is in the bounded queue in memory.
     Memory,

@@ -83,7 +83,7 @@ pub(super) const REQUESTS_REFUSED: Metric = metric(
         "code",
         "the problem code of the answer, see docs/OPERATIONS.md",
     )],
-    "Requests refused on the public listener, on any path.",
+    "Requests refused on the public listener, on any path; not those whose head could not be read.",
 );
 pub(super) const REQUESTS_RATE_LIMITED: Metric = metric(
     Counter,

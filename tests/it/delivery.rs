@@ -155,7 +155,12 @@ async fn a_broker_that_does_not_answer_in_time_is_tried_again() {
     let app = TestApp::start_with(&broker, "[broker]\nrequest_timeout = '50ms'").await;
     assert_eq!(app.post("/", &[JSON], "{\"n\":7}").await.status, 200);
     app.finish().await;
-    assert_eq!(batches(&broker.requests()), [[7], [7]]);
+    // More often where this machine was slow.
+    let tries = batches(&broker.requests());
+    assert!(
+        tries.len() >= 2 && tries.iter().all(|batch| *batch == [7]),
+        "{tries:?}"
+    );
 }
 
 #[tokio::test]

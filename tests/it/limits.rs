@@ -12,9 +12,8 @@ const BUDGET: &str = "[ingest]\nmax_content_length = '64KiB'\nmax_envelope_bytes
 #[tokio::test]
 async fn the_budget_is_given_back_however_a_request_ends() {
     let broker = FakeBroker::start();
-    let toml = format!(
-        "[server]\nbody_read_timeout = '100ms'\n[auth]\nuser = 'u'\npassword = 'p'\n{BUDGET}"
-    );
+    let toml =
+        format!("[server]\nbody_read_timeout = '2s'\n[auth]\nuser = 'u'\npassword = 'p'\n{BUDGET}");
     let app = TestApp::start_with(&broker, &toml).await;
     let auth = ("Authorization", "Basic dTpw");
     // The client goes away in the middle: with an end, and with a reset.

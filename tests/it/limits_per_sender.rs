@@ -121,10 +121,12 @@ async fn a_request_that_is_refused_for_another_reason_costs_no_events() {
 #[tokio::test]
 async fn nonsense_is_charged_by_its_bytes() {
     let broker = FakeBroker::start();
-    for (nonsense, status) in [("[{},{},{}", 400), ("[1,2,3]", 422)] {
+    let unfinished = "[{},{},{}".to_owned() + &" ".repeat(1_000);
+    let numbers = format!("[1{}]", ",1".repeat(500));
+    for (nonsense, status) in [(unfinished, 400), (numbers, 422)] {
         let app = TestApp::start_with(&broker, &config("bytes_per_second = 1")).await;
         for status in [status, 429] {
-            let answer = app.post("/v1/events", &[JSON, NOISY], nonsense).await;
+            let answer = app.post("/v1/events", &[JSON, NOISY], &nonsense).await;
             assert_eq!(answer.status, status, "{answer:?}");
         }
         app.finish().await;
@@ -139,7 +141,9 @@ async fn a_body_that_is_cut_short_is_charged_by_what_came() {
     let mut cut = app.connect().await;
     let head =
         "POST / HTTP/1.1\r\nHost: x\r\nX-Api-Key: noisy-key\r\nTransfer-Encoding: chunked\r\n\r\n";
-    cut.send(format!("{head}5\r\nhello\r\nnonsense\r\n")).await;
+    let chunk = "x".repeat(1_000);
+    cut.send(format!("{head}3e8\r\n{chunk}\r\nnonsense\r\n"))
+        .await;
     let answer = String::from_utf8(cut.rest_or_reset().await).unwrap();
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     let answer = app.post("/", &[NOISY], "x").await;

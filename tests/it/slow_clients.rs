@@ -98,7 +98,7 @@ async fn bytes_around_a_body_do_not_keep_it_alive() {
 #[tokio::test]
 async fn an_answer_that_is_not_read_gives_its_memory_back() {
     let broker = FakeBroker::start();
-    let toml = "[server]\nrequest_timeout = '500ms'\n[validate]\nrequired = ['a', 'b', 'c', 'd']";
+    let toml = "[server]\nrequest_timeout = '2s'\n[validate]\nrequired = ['a', 'b', 'c', 'd']";
     let app = TestApp::start_with(&broker, toml).await;
     let mut connection = app.connect().await;
     // Its answer is longer than all that the sockets take.

@@ -87,7 +87,7 @@ async fn what_is_under_way_at_the_503_may_still_arrive_and_the_rest_may_not() {
 async fn a_request_that_is_delivered_but_for_its_last_batch_is_not_confirmed() {
     let broker = FakeBroker::start();
     broker.script([Reply::status(200), Reply::Hang]);
-    let toml = "[server]\nrequest_timeout = '100ms'\ndrain_timeout = '0s'\n[broker]\nmax_in_flight = 1\nmax_batch_events = 2";
+    let toml = "[server]\nrequest_timeout = '2s'\ndrain_timeout = '0s'\n[broker]\nmax_in_flight = 1\nmax_batch_events = 2";
     let app = TestApp::start_with(&broker, toml).await;
     let answer = app
         .post(

@@ -109,8 +109,8 @@ impl MemoryFolder {
         self.lock().used_bytes()
     }
 
-    /// How many syncs of files succeeded.
-    pub fn syncs(&self) -> u64 {
+    /// How many syncs of segments succeeded.
+    pub fn segment_syncs(&self) -> u64 {
         self.lock().syncs
     }
 

@@ -29,7 +29,7 @@ const MAX_ANSWER: usize = 4 * 1024 * 1024;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection whose last answer has been read is ready in a moment; one that is not still writes the last request,
 /// whose answer came early, and may do so for ever.
-const READY_TIMEOUT: Duration = Duration::from_millis(100);
+const READY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A stream whose written bytes are counted.
 type Counted<S> = InspectWriter<S, Box<dyn FnMut(&[u8]) + Send>>;

@@ -86,9 +86,9 @@ async fn what_is_acknowledged_is_synced_and_comes_out_in_order() {
     let folder = MemoryFolder::default();
     let opened = open(&folder);
     for number in 0..10 {
-        let syncs = folder.syncs();
+        let syncs = folder.segment_syncs();
         opened.append(&[&number.to_string()], &[]).await.unwrap();
-        assert!(folder.syncs() > syncs, "{number}");
+        assert!(folder.segment_syncs() > syncs, "{number}");
     }
     assert_eq!(opened.spool.status().events, 10);
     assert!(opened.spool.status().bytes > 0);
@@ -301,9 +301,9 @@ async fn with_an_interval_answers_do_not_wait_and_the_end_syncs() {
     };
     let opened = open_with(&folder, options);
     opened.append(&["0"], &[]).await.unwrap();
-    let syncs = folder.syncs();
+    let syncs = folder.segment_syncs();
     opened.append(&["1"], &[]).await.unwrap();
-    assert_eq!(folder.syncs(), syncs);
+    assert_eq!(folder.segment_syncs(), syncs);
     opened.spool.close().await;
     folder.lose_power(7);
     let opened = open(&folder);

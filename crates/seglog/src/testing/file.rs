@@ -99,7 +99,7 @@ impl File for MemoryFile {
             Some(left) => *left -= 1,
             None => {}
         }
-        state.syncs += 1;
+        state.note_sync_of(self.index);
         let contents = &mut state.files[self.index];
         contents.durable = contents.now.clone();
         Ok(())

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 
+use crate::layout::generation_of;
+
 /// The unit that a disk writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
 
@@ -25,6 +27,7 @@ pub(super) struct State {
     pub(super) life: u64,
     pub(super) is_locked: bool,
     pub(super) faults: Faults,
+    /// Of segments.
     pub(super) syncs: u64,
 }
 
@@ -89,6 +92,12 @@ pub(super) fn apply(names: &mut BTreeMap<String, usize>, renaming: Renaming) {
 }
 
 impl State {
+    /// Counts a sync that succeeded, if it was of a segment.
+    pub(super) fn note_sync_of(&mut self, index: usize) {
+        let is_it = |name: &String| generation_of(name).is_some() && self.names[name] == index;
+        self.syncs += u64::from(self.names.keys().any(is_it));
+    }
+
     /// Adds a file that is durable.
     pub(super) fn add(&mut self, name: &str, contents: Vec<u8>) {
         self.files.push(Contents {

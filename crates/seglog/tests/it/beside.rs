@@ -1,10 +1,9 @@
 //! Looking at a log beside the process that writes it: nothing is reported that is not there.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use seglog::{
     Acked, Checkpoint, Checksum, DiskFolder, Folder, Found, Log, Options, Reader, Record, Walk,
@@ -19,6 +18,10 @@ const OPTIONS: Options = Options {
 };
 /// How many events are not done at the most, so that segments are purged all the time.
 const BACKLOG: u64 = 60;
+
+/// So often each looker looks, and so many events are done by then: segments were purged and written anew.
+const LOOKS: u64 = 300;
+const DONE: u64 = 2_000;
 
 /// The payload of the event at a position.
 fn payload(position: u64) -> Vec<u8> {
@@ -105,35 +108,40 @@ fn look(folder: &Arc<dyn Folder>, all: bool, done: &AtomicU64) -> u64 {
     }
 }
 
-fn run(path: &Path, looks: Duration) {
-    let folder: Arc<dyn Folder> = Arc::new(DiskFolder::new(path));
+#[test]
+fn a_look_beside_the_writer_never_reports_damage_that_is_not_there() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder: Arc<dyn Folder> = Arc::new(DiskFolder::new(temporary.path()));
     let (done, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let looks = [AtomicU64::new(0), AtomicU64::new(0)];
     thread::scope(|threads| {
         let writer = threads.spawn(|| write(&folder, &done, &is_over));
-        let lookers = [true, false].map(|all| {
-            let (folder, done) = (&folder, &done);
+        let lookers = [(true, &looks[0]), (false, &looks[1])].map(|(all, looks)| {
+            let (folder, done, is_over) = (&folder, &done, &is_over);
             threads.spawn(move || {
-                let until = Instant::now() + looks;
                 let mut records = 0;
-                while Instant::now() < until {
+                while !is_over.load(Ordering::Relaxed) {
                     records += look(folder, all, done);
+                    looks.fetch_add(1, Ordering::Relaxed);
                 }
                 records
             })
         });
-        let records = lookers.map(thread::ScopedJoinHandle::join);
-        is_over.store(true, Ordering::Relaxed);
-        let written = writer.join();
-        for records in records {
-            assert!(records.unwrap() > 0);
+        let goes_on = || {
+            let has_looked = looks
+                .iter()
+                .all(|looks| looks.load(Ordering::Relaxed) >= LOOKS);
+            !has_looked || done.load(Ordering::Relaxed) < DONE
+        };
+        let has_ended =
+            || writer.is_finished() || lookers.iter().any(thread::ScopedJoinHandle::is_finished);
+        while goes_on() && !has_ended() {
+            thread::sleep(Duration::from_millis(10));
         }
-        written.unwrap();
+        is_over.store(true, Ordering::Relaxed);
+        for looker in lookers {
+            assert!(looker.join().unwrap() > 0);
+        }
+        writer.join().unwrap();
     });
-    assert!(done.load(Ordering::Relaxed) > 0);
-}
-
-#[test]
-fn a_look_beside_the_writer_never_reports_damage_that_is_not_there() {
-    let temporary = tempfile::tempdir().unwrap();
-    run(temporary.path(), Duration::from_secs(3));
 }
