@@ -297,7 +297,7 @@ impl Operated for Server {
         let spool = self.spool.status();
         Status {
             version: env!("CARGO_PKG_VERSION"),
-            phase: self.lifecycle.phase().as_str(),
+            phase: self.lifecycle.phase(),
             uptime_seconds: self.started.elapsed().as_secs(),
             config: self.config_summary(),
             listeners: self

@@ -1,4 +1,5 @@
-//! Folders that outlast a loss of power: a name is durable when the folder that it stands in is synced (fsync(2)).
+//! Folders: that they can be written, that they outlast a loss of power (a name is durable when the folder that it stands in is
+//! synced, fsync(2)), and that others remove files in them.
 
 use std::fs::{self, File};
 use std::io;
@@ -28,5 +29,27 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
         // Another process was faster.
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => sync_folder(around.unwrap_or(Path::new("."))),
+    }
+}
+
+/// Makes and removes a file, to find out whether the folder can be written.
+///
+/// # Errors
+/// Why it cannot.
+pub fn check_writable(folder: &Path) -> io::Result<()> {
+    let probe = folder.join(".headgate-writable");
+    File::create(&probe)?;
+    fs::remove_file(probe)
+}
+
+/// What was done with a file; none where somebody else has removed it meanwhile.
+///
+/// # Errors
+/// All others.
+pub fn unless_gone<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -44,7 +44,6 @@ use delivery::Delivery;
 use file::FileOutput;
 use letters::file_letters;
 use local::LocalOutput;
-use stdout::StdoutOutput;
 
 /// A local output takes larger pieces than a Broker, for there is nothing to wait for.
 const LOCAL_LIMITS: LeaseLimits = LeaseLimits {
@@ -135,7 +134,7 @@ impl Forward {
                 None
             }
             OutputType::Stdout => {
-                outputs.run_local(LocalOutput::Stdout(StdoutOutput));
+                outputs.run_local(LocalOutput::Stdout);
                 None
             }
         };

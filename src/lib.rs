@@ -3,6 +3,7 @@
 //! The program is `headgate`; this library is what it is made of, so that tests and benchmarks can reach each
 //! room. docs/ARCHITECTURE.md says which room uses which.
 
+pub mod accept;
 pub mod admin;
 pub mod app;
 pub mod budget;

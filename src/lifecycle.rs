@@ -5,11 +5,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Where the server stands between start and end. Phases only move on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Phase {
     /// Not yet listening.
@@ -85,16 +87,6 @@ impl Lifecycle {
         }
     }
 
-    /// Resolves when no new work is to be begun: [`Phase::Closing`] or later.
-    pub async fn closing(&self) {
-        self.closing.cancelled().await;
-    }
-
-    /// Resolves when everything is to end: [`Phase::Stopped`].
-    pub async fn stopped(&self) {
-        self.stopped.cancelled().await;
-    }
-
     /// What a future gives, unless the end comes first.
     pub async fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         self.stopped.run_until_cancelled(future).await
@@ -150,6 +142,8 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use super::*;
 
     #[tokio::test]
@@ -160,8 +154,8 @@ mod tests {
         life.enter(Phase::Closing);
         life.enter(Phase::Draining);
         assert_eq!(life.phase(), Phase::Closing);
-        life.closing().await;
+        assert_eq!(life.unless_closing(pending::<()>()).await, None);
         life.enter(Phase::Stopped);
-        life.stopped().await;
+        assert_eq!(life.unless_stopped(pending::<()>()).await, None);
     }
 }

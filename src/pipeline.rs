@@ -54,8 +54,8 @@ pub struct Pipeline {
     fields: Fields,
     slots: Slots,
     rules: Rules,
-    /// For the Logstash paths and for the application API, without a key and then one for each key.
-    templates: Vec<[Template; 2]>,
+    /// Without a key, and then for each key.
+    templates: Vec<Templates>,
     /// For what comes without a request.
     bare_template: Template,
     /// Whether a key forces fields on its events.
@@ -205,6 +205,12 @@ impl DecodeError {
     }
 }
 
+/// What is added on each of the two APIs.
+struct Templates {
+    logstash: Template,
+    events: Template,
+}
+
 impl Pipeline {
     /// Makes ready all that the configuration asks for.
     pub fn new(config: &Config) -> Self {
@@ -212,18 +218,23 @@ impl Pipeline {
         let slots = Slots::new(&mut fields);
         let no_fields = crate::config::StaticFields::default();
         let of_keys = config.auth.keys.iter().map(|key| &key.fields);
-        let templates: Vec<[Template; 2]> = std::iter::once(&no_fields)
+        let templates: Vec<Templates> = std::iter::once(&no_fields)
             .chain(of_keys)
             .map(|forced| {
                 let mut template = |with_headers| {
                     enrich::template(config, with_headers, forced.iter(), &mut fields)
                 };
-                [template(true), template(false)]
+                Templates {
+                    logstash: template(true),
+                    events: template(false),
+                }
             })
             .collect();
         let bare_template = enrich::bare_template(config, &mut fields);
-        let added = templates.iter().flatten().flat_map(Template::paths);
-        let added = added.collect();
+        let all = templates
+            .iter()
+            .flat_map(|one| [&one.logstash, &one.events]);
+        let added = all.flat_map(Template::paths).collect();
         let rules = Rules::new(&config.validate, &config.ingest, added, &mut fields);
         let forces_fields = config
             .auth
@@ -286,7 +297,10 @@ impl Pipeline {
             Api::Events => (None, Invalid::Reject),
         };
         let templates = &self.templates[arrival.key.map_or(0, |key| key + 1)];
-        let template = &templates[api as usize];
+        let template = match api {
+            Api::Logstash => &templates.logstash,
+            Api::Events => &templates.events,
+        };
         let ids = template
             .has_event_id
             .then(|| self.event_ids.run(arrival.at));

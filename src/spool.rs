@@ -17,7 +17,7 @@ mod samples;
 mod side;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use seglog::{Folder, OpenError};
 use thiserror::Error;
@@ -311,4 +311,11 @@ impl Spool {
             Store::Disk(disk) => disk.close().await,
         }
     }
+}
+
+/// Positions are the ids of dead letters, so those of a new spool begin above those of any before it.
+fn first_position() -> Position {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let micros = now.map_or(0, |elapsed| elapsed.as_micros());
+    Position::try_from(micros).unwrap_or_default()
 }

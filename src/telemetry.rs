@@ -25,9 +25,10 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
+use crate::config::OutputType;
 use crate::event::{Origin, SourceCount, ViolationCode};
 pub use broker::BrokerMetrics;
-pub use labels::{DeathReason, Output, Route};
+pub use labels::{DeathReason, Route};
 pub use proxy_headers::{ProxyHeaderFault, ProxyHeaders};
 use recorder::{Family, counter, describe, gauge, histogram, recorder};
 pub use reloads::Reloads;
@@ -123,7 +124,7 @@ struct GaugeHandles {
 impl Telemetry {
     /// Makes every handle. `source_labels` are the label names of `headgate_source_events_total`,
     /// `max_sources` how many sources are told apart; `output` is where events are delivered.
-    pub fn new(source_labels: Vec<String>, max_sources: usize, output: Output) -> Self {
+    pub fn new(source_labels: Vec<String>, max_sources: usize, output: OutputType) -> Self {
         let recorder = recorder();
         describe(&recorder);
         let words = |words: &[&'static str]| words.to_vec();

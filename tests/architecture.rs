@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 7] = [
     &["folders", "units"],
     &["config", "event"],
     &["budget", "lifecycle", "telemetry"],
-    &["dead_letters", "file_watch", "pipeline", "spool"],
+    &["accept", "dead_letters", "file_watch", "pipeline", "spool"],
     &["admin", "forward", "ingress", "replay"],
     &["app"],
     &["cli", "main"],

@@ -7,8 +7,7 @@ mod verdict;
 use std::sync::LazyLock;
 
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use data_encoding::BASE64;
 use http::header;
 use sha2::{Digest, Sha256};
 
@@ -23,7 +22,7 @@ const TEMPLATE: &str = include_str!("status.html");
 static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = |tag| {
         let digest = Sha256::digest(element(tag).unwrap_or_default());
-        format!("'sha256-{}'", STANDARD.encode(digest))
+        format!("'sha256-{}'", BASE64.encode(&digest))
     };
     format!(
         "default-src 'none'; script-src {}; style-src {}; img-src data:; connect-src 'self'; base-uri 'none'; \
@@ -75,7 +74,7 @@ fn value(name: &str, status: &Status, verdict: &Verdict) -> String {
         "title" => format!("Headgate: {}", verdict.title()),
         "severity" => verdict.severity().to_owned(),
         "verdict" => verdict.as_html(),
-        "phase" => status.phase.to_owned(),
+        "phase" => status.phase.as_str().to_owned(),
         "uptime" => age(status.uptime_seconds as f64),
         "spooled" => grouped(books.spooled),
         "spool_bytes" => bytes(spool.bytes),

@@ -10,8 +10,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::accept::Acceptor;
 use crate::lifecycle::{Lifecycle, TaskGroup};
-use crate::telemetry::events::AcceptFailed;
 
 /// Longest time from one answer to the end of the next request's head, the wait between two scrapes included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
@@ -21,9 +21,6 @@ const LIFE: Duration = Duration::from_secs(600);
 
 /// More connections than any set of scrapers and people needs.
 const MAX_CONNECTIONS: usize = 64;
-
-/// The pause after a connection could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts for ever.
 pub(super) async fn accept(
@@ -36,16 +33,10 @@ pub(super) async fn accept(
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT);
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut acceptor = Acceptor::new(listener);
     loop {
         let permit = Arc::clone(&room).acquire_owned().await;
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                AcceptFailed { reason: &error }.emit();
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
+        let (stream, _) = acceptor.next().await;
         let service = TowerToHyperService::new(router.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let lifecycle = lifecycle.clone();

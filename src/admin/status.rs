@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::lifecycle::Phase;
 use crate::spool::SpoolStatus;
 use crate::telemetry;
 
@@ -10,8 +11,8 @@ use crate::telemetry;
 pub struct Status {
     /// Of the program.
     pub version: &'static str,
-    /// `starting`, `serving`, `draining`, `closing` or `stopped`.
-    pub phase: &'static str,
+    /// Where it stands.
+    pub phase: Phase,
     /// Since the start.
     pub uptime_seconds: u64,
     /// What the server goes by.

@@ -7,23 +7,18 @@ use anyhow::Context as _;
 use seglog::Folder;
 use tokio::net::TcpListener;
 
-use crate::config::{Config, Durability, OutputType};
+use crate::config::{Config, Durability};
 use crate::dead_letters::DeadLetters;
 use crate::lifecycle::blocking;
 use crate::spool::{Acknowledge, Look, OpenedSpool, Spool, SpoolOptions};
 use crate::telemetry::events::SpoolUnused;
-use crate::telemetry::{Limits, Output, Telemetry};
+use crate::telemetry::{Limits, Telemetry};
 
 pub(super) fn telemetry(config: &Config) -> Telemetry {
-    let output = match config.output_type() {
-        OutputType::Http => Output::Http,
-        OutputType::File => Output::File,
-        OutputType::Stdout => Output::Stdout,
-    };
     let telemetry = Telemetry::new(
         config.metrics.source_labels(),
         config.metrics.max_sources,
-        output,
+        config.output_type(),
     );
     telemetry.limits(Limits {
         spool_bytes: match config.ingest.durability {

@@ -1,10 +1,10 @@
 //! `headgate keys`: makes API keys. The key is shown once; the configuration holds its hash only.
 
-use std::fmt::Write as _;
 use std::io::Read;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::{fault, printed};
@@ -37,22 +37,15 @@ impl Keys {
 fn new_key() -> std::io::Result<String> {
     let mut bytes = [0; KEY_BYTES];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(format!("hg_{}", hexadecimal(&bytes)))
+    Ok(format!("hg_{}", HEXLOWER.encode(&bytes)))
 }
 
 fn announcement(name: &str, key: &str) -> String {
-    let hash = hexadecimal(&Sha256::digest(key.as_bytes()));
+    let hash = HEXLOWER.encode(&Sha256::digest(key.as_bytes()));
     let name = toml::Value::from(name);
     format!(
         "Key (shown only now):\n\n    {key}\n\nFor the configuration:\n\n    [[auth.keys]]\n    name = {name}\n    hash = \"sha256:{hash}\"\n"
     )
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-        text
-    })
 }
 
 #[cfg(test)]

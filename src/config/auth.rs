@@ -1,5 +1,6 @@
 //! `[auth]`: who may send. Plain data.
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::{AllowedOrigins, StaticFields, limits};
@@ -74,25 +75,10 @@ impl std::str::FromStr for KeyHash {
     type Err = KeyHashError;
 
     fn from_str(text: &str) -> Result<Self, KeyHashError> {
-        let digits = text.strip_prefix("sha256:").ok_or(KeyHashError)?.as_bytes();
-        if digits.len() != 64 {
-            return Err(KeyHashError);
-        }
-        let mut hash = [0; 32];
-        for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
-        }
-        Ok(Self(hash))
-    }
-}
-
-/// The value of one hexadecimal digit, in either case.
-fn hex_digit(digit: u8) -> Result<u8, KeyHashError> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        b'A'..=b'F' => Ok(digit - b'A' + 10),
-        _ => Err(KeyHashError),
+        let digits = text.strip_prefix("sha256:").ok_or(KeyHashError)?;
+        let hash = HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok();
+        let hash = hash.and_then(|hash| hash.try_into().ok());
+        hash.map(Self).ok_or(KeyHashError)
     }
 }
 

@@ -94,18 +94,6 @@ pub enum Codec {
     Auto,
 }
 
-impl Codec {
-    /// The word of the configuration and of the metrics' label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Json => "json",
-            Self::JsonLines => "json_lines",
-            Self::Auto => "auto",
-        }
-    }
-}
-
 /// Reads the table of codecs; media types are compared in lower case, so they are kept in it.
 fn media_types<'de, D: Deserializer<'de>>(
     deserializer: D,
@@ -140,9 +128,6 @@ mod tests {
 
     #[test]
     fn words_are_those_of_the_configuration() {
-        for codec in [Codec::Plain, Codec::Json, Codec::JsonLines, Codec::Auto] {
-            assert_eq!(serde_json::to_value(codec).unwrap(), codec.as_str());
-        }
         for durability in [Durability::Disk, Durability::Broker, Durability::Memory] {
             assert_eq!(
                 serde_json::to_value(durability).unwrap(),

@@ -34,16 +34,6 @@ impl StaticFields {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// All of them as one JSON object, nested as their references say.
-    pub fn to_json(&self) -> Map<String, serde_json::Value> {
-        let mut object = Map::new();
-        for (field, value) in &self.0 {
-            let is_new = insert(&mut object, field.path(), value.clone());
-            debug_assert!(is_new, "fields were compared when they were read");
-        }
-        object
-    }
 }
 
 /// Puts the value where the path says; false where something is there already.
@@ -141,9 +131,9 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(
-            serde_json::Value::from(fields.to_json()),
-            json!({"Environment": "production", "cloud": {"region": "eu", "zones": [1, 2.5, true]},
-                "since": "2026-01-02", "owner": {"team": "logs"}})
+            serde_json::to_value(&fields).unwrap(),
+            json!({"[Environment]": "production", "[cloud][region]": "eu", "[cloud][zones]": [1, 2.5, true],
+                "[since]": "2026-01-02", "[owner]": {"team": "logs"}})
         );
         let names: Vec<String> = fields.iter().map(|(field, _)| field.to_string()).collect();
         assert_eq!(

@@ -180,7 +180,10 @@ fn the_example_in_the_default_file_is_right() {
     ))
     .unwrap();
     assert_eq!(config.auth.keys[0].name, "web");
-    assert_eq!(config.auth.keys[0].fields.to_json()["Application"], "web");
+    assert_eq!(
+        serde_json::to_value(&config.auth.keys[0].fields).unwrap(),
+        serde_json::json!({"[Application]": "web"})
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
-use crate::folders::sync_folder;
+use crate::folders::{sync_folder, unless_gone};
 use crate::telemetry::events::RemovedUncounted;
 
 /// The end of the name of a file under way, which is no letter file yet.
@@ -79,11 +79,9 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<(u64, u64)>> {
         let Some(number) = number.and_then(|number| number.parse().ok()) else {
             continue;
         };
-        match entry.metadata() {
-            Ok(metadata) => files.push((number, metadata.len())),
-            // A running server has just dropped it to make room.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+        // A running server may have just dropped it to make room.
+        if let Some(metadata) = unless_gone(entry.metadata())? {
+            files.push((number, metadata.len()));
         }
     }
     files.sort_unstable();
@@ -91,11 +89,7 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<(u64, u64)>> {
 }
 
 fn entries(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>>> {
-    match fs::read_dir(folder) {
-        Ok(entries) => Ok(Some(entries).into_iter().flatten()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None.into_iter().flatten()),
-        Err(error) => Err(error),
-    }
+    Ok(unless_gone(fs::read_dir(folder))?.into_iter().flatten())
 }
 
 /// Calls `take` with each line from the byte `from` on, as long as it says to go on. A last line without an end is
@@ -213,15 +207,6 @@ pub(super) fn tidy(folder: &Path) -> io::Result<()> {
 /// An error with the path that it is about.
 pub(super) fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-}
-
-/// What a file gave, or none if there is no such file.
-pub(super) fn unless_gone<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
-    match outcome {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::SHELVES;
-use super::files::{at, list, unless_gone};
+use super::files::{at, list};
 use crate::event::Position;
-use crate::folders::{make_folder, sync_folder};
+use crate::folders::{make_folder, sync_folder, unless_gone};
 
 /// The folder of the requests, beside the shelves.
 const FOLDER: &str = "requests";
@@ -194,11 +194,7 @@ pub(super) fn replace(path: &Path, request: &Request) -> io::Result<()> {
 }
 
 fn names(folder: &Path) -> io::Result<Vec<OsString>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-        Err(error) => return Err(error),
-    };
+    let entries = unless_gone(fs::read_dir(folder))?.into_iter().flatten();
     let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
     let is_request = |name: &OsString| Path::new(name).extension().is_some_and(|end| end == "json");
     names

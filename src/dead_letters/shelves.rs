@@ -5,13 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::files::{self, Line, Places, at, for_each_line, list, unless_gone};
+use super::files::{self, Line, Places, at, for_each_line, list};
 use super::folder_lock::FolderLock;
 use super::reader::KeptLetter;
 use super::requests::{self, Request, Waiting};
 use super::shelf::Shelf;
 use super::{OpenError, SHELVES};
-use crate::folders::make_folder;
+use crate::folders::{check_writable, make_folder, unless_gone};
 
 /// The shelves as long as we hold them.
 pub(super) struct Shelves {
@@ -214,9 +214,7 @@ fn for_each_meant_line(
 
 /// Finds out whether the folder can be written, and clears up after a crash.
 fn make_ready(folder: &Path) -> io::Result<()> {
-    let probe = folder.join(".headgate-writable");
-    fs::write(&probe, "")?;
-    fs::remove_file(&probe)?;
+    check_writable(folder)?;
     requests::make_ready(folder)?;
     for shelf in SHELVES {
         files::tidy(&folder.join(shelf))?;

@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::telemetry::{DeathReason, Output};
+use crate::config::OutputType;
+use crate::telemetry::DeathReason;
 
 struct Store {
     letters: DeadLetters,
@@ -13,7 +14,7 @@ struct Store {
 }
 
 fn open(folder: &Path, max_bytes: &str) -> Store {
-    let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));
+    let telemetry = Arc::new(Telemetry::new(vec![], 1, OutputType::Http));
     let config = config::DeadLetters {
         dir: folder.into(),
         max_bytes: max_bytes.parse().unwrap(),
@@ -131,7 +132,7 @@ fn a_folder_that_cannot_be_is_told_with_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("plain-file");
     fs::write(&file, "x").unwrap();
-    let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));
+    let telemetry = Arc::new(Telemetry::new(vec![], 1, OutputType::Http));
     let open = |dir: PathBuf| {
         let max_bytes = "1MiB".parse().unwrap();
         let config = config::DeadLetters { dir, max_bytes };

@@ -101,9 +101,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::OutputType;
     use crate::event::{Envelope, Lines, Origin};
     use crate::spool::{Acknowledge, Part};
-    use crate::telemetry::{Output, Telemetry};
+    use crate::telemetry::Telemetry;
 
     fn lines(text: &'static str) -> Lines {
         Lines {
@@ -129,7 +130,7 @@ mod tests {
     }
 
     fn batches(acknowledge: Acknowledge) -> (Batches, Spool) {
-        let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));
+        let telemetry = Arc::new(Telemetry::new(vec![], 1, OutputType::Http));
         let spool = Spool::in_memory(100_000, acknowledge, telemetry);
         let limits = LeaseLimits {
             max_events: 1000,

@@ -15,13 +15,10 @@ use super::encode::encode;
 use super::health::{Admits, Change, Failing, Health, Ticket};
 use super::outcome::{Failure, Outcome};
 use super::shipment::Shipment;
-use super::suspicion::Record;
+use super::suspicion::{Blame, Record, Rejections};
 use crate::config::{self, BrokerFormat};
 use crate::telemetry::BrokerMetrics;
 use crate::telemetry::events::{BrokerDown, BrokerUp};
-
-/// So many rejections without a delivery between them speak of the Broker, not of the events.
-const REJECTIONS_OF_A_BROKEN_BROKER: usize = 1000;
 
 /// An HTTP delivery target.
 pub(super) struct Broker {
@@ -44,8 +41,7 @@ struct State {
     record: Record,
     /// Whether the operator was told that it is down.
     is_told: bool,
-    /// In a row, without a delivery between.
-    rejections: usize,
+    rejections: Rejections,
     /// A client for each slot that is free. The one used last is used first, so that others may idle and be closed.
     free: Vec<Arc<BrokerClient>>,
 }
@@ -86,7 +82,7 @@ impl Broker {
                 latency: Latency::default(),
                 record: Record::default(),
                 is_told: false,
-                rejections: 0,
+                rejections: Rejections::default(),
                 free: clients.into_iter().map(Arc::new).collect(),
             }),
             changed,
@@ -170,23 +166,21 @@ impl Slot {
     /// The Broker took a batch; whether it came up with that.
     pub(super) fn delivered(&self) -> bool {
         let mut state = self.broker.lock();
-        state.rejections = 0;
+        state.rejections.end();
         state.record.taken += 1;
         drop(state);
         self.works()
     }
 
-    /// The Broker does not want a batch; whether it has wanted nothing for so long that this speaks of itself.
-    pub(super) fn rejected_too_often(&self) -> bool {
-        let mut state = self.broker.lock();
-        state.rejections = state.rejections.saturating_add(1);
-        state.rejections > REJECTIONS_OF_A_BROKEN_BROKER
+    /// The Broker has rejected a batch.
+    pub(super) fn note_rejection(&self) -> Blame {
+        self.broker.lock().rejections.note()
     }
 
-    /// A batch failed: whether that is due to its events, since the Broker took others all the while.
-    pub(super) fn blames_the_events(&self, shipment: &mut Shipment, failure: &Failure) -> bool {
+    /// A batch has failed.
+    pub(super) fn note_failure(&self, shipment: &mut Shipment, failure: &Failure) -> Blame {
         if !failure.may_be_the_events {
-            return false;
+            return Blame::Broker;
         }
         let mut state = self.broker.lock();
         let record = state.record;
@@ -287,10 +281,11 @@ fn without_query(url: &Url) -> String {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::telemetry::{Output, Telemetry};
+    use crate::config::OutputType;
+    use crate::telemetry::Telemetry;
 
     fn broker() -> Arc<Broker> {
-        let telemetry = Telemetry::new(vec![], 1, Output::Http);
+        let telemetry = Telemetry::new(vec![], 1, OutputType::Http);
         let mut config = Config::default().broker;
         config.max_in_flight = 2;
         let url = "http://127.0.0.1:9/in?secret=x".parse().unwrap();
@@ -368,17 +363,5 @@ mod tests {
     #[test]
     fn the_status_shows_no_query() {
         assert_eq!(broker().status().url, "http://127.0.0.1:9/in");
-    }
-
-    #[test]
-    fn a_thousand_rejections_in_a_row_speak_of_the_broker() {
-        let broker = broker();
-        let slot = broker.take(Instant::now()).unwrap();
-        for _ in 0..1000 {
-            assert!(!slot.rejected_too_often());
-        }
-        assert!(slot.rejected_too_often());
-        slot.delivered();
-        assert!(!slot.rejected_too_often());
     }
 }

@@ -103,12 +103,13 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::config::OutputType;
     use crate::forward::client::BrokerClient;
     use crate::forward::health::Failing;
-    use crate::telemetry::{Output, Telemetry};
+    use crate::telemetry::Telemetry;
 
     fn brokers(count: usize) -> Brokers {
-        let telemetry = Telemetry::new(vec![], 1, Output::Http);
+        let telemetry = Telemetry::new(vec![], 1, OutputType::Http);
         let mut config = Config::default().broker;
         config.max_in_flight = 1;
         let url = "http://127.0.0.1:9/".parse().unwrap();

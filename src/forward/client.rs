@@ -264,12 +264,11 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
 }
 
 fn basic(config: &config::Broker) -> Option<HeaderValue> {
-    use base64::Engine;
     if config.user.is_empty() {
         return None;
     }
     let credentials = format!("{}:{}", config.user, config.password.expose());
-    let encoded = base64::engine::general_purpose::STANDARD.encode(credentials);
+    let encoded = data_encoding::BASE64.encode(credentials.as_bytes());
     let mut value =
         HeaderValue::try_from(format!("Basic {encoded}")).expect("base64 is visible ASCII");
     value.set_sensitive(true);

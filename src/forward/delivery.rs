@@ -15,6 +15,7 @@ use super::health::Failing;
 use super::letters::until_kept;
 use super::outcome::{Failure, Outcome, Refused};
 use super::shipment::Shipment;
+use super::suspicion::{Blame, REJECTIONS_OF_A_BROKEN_BROKER};
 use crate::dead_letters::UndeliverableEvent;
 use crate::event::Position;
 use crate::telemetry::DeathReason;
@@ -42,29 +43,30 @@ impl Delivery {
         while let Some(mut shipment) = to_send.pop() {
             match slot.send(&shipment).await {
                 Outcome::Delivered => self.delivered(&shipment, &slot),
-                Outcome::Rejected(refused) if slot.rejected_too_often() => {
-                    to_send.push(shipment);
-                    self.put_off(to_send, &slot, refused.status);
-                    return;
-                }
-                Outcome::Rejected(refused) => {
-                    let sentence = Sentence::rejected(&refused);
-                    self.divide(shipment, &sentence, &slot, &mut to_send).await;
-                }
-                Outcome::Errored(failure) if slot.blames_the_events(&mut shipment, &failure) => {
-                    let sentence = Sentence::poison(&failure);
-                    self.divide(shipment, &sentence, &slot, &mut to_send).await;
-                }
-                Outcome::Errored(failure) => {
-                    self.failed(&mut shipment, &slot, &failure);
-                    let Some(other) = self.brokers.take_but(&shipment.failed_at) else {
-                        self.give_back(shipment, &failure);
-                        self.batches.give_back(to_send, Instant::now());
-                        return;
-                    };
-                    slot = other;
-                    to_send.push(shipment);
-                }
+                Outcome::Rejected(refused) => match slot.note_rejection() {
+                    Blame::Events => {
+                        let sentence = Sentence::rejected(&refused);
+                        self.divide(shipment, &sentence, &slot, &mut to_send).await;
+                    }
+                    Blame::Broker => {
+                        to_send.push(shipment);
+                        return self.put_off(to_send, &slot, refused.status);
+                    }
+                },
+                Outcome::Errored(failure) => match slot.note_failure(&mut shipment, &failure) {
+                    Blame::Events => {
+                        let sentence = Sentence::poison(&failure);
+                        self.divide(shipment, &sentence, &slot, &mut to_send).await;
+                    }
+                    Blame::Broker => {
+                        let Some(other) = self.failed(&mut shipment, &slot, &failure) else {
+                            self.give_back(shipment, &failure);
+                            return self.batches.give_back(to_send, Instant::now());
+                        };
+                        slot = other;
+                        to_send.push(shipment);
+                    }
+                },
             }
             if !to_send.is_empty() && !slot.goes_on() {
                 self.batches.give_back(to_send, Instant::now());
@@ -83,7 +85,8 @@ impl Delivery {
         self.shared.spool.ack(&shipment.batch.parts);
     }
 
-    fn failed(&self, shipment: &mut Shipment, slot: &Slot, failure: &Failure) {
+    /// The Broker has failed; a slot at another one that the batch has not failed at, if there is one.
+    fn failed(&self, shipment: &mut Shipment, slot: &Slot, failure: &Failure) -> Option<Slot> {
         shipment.failed_at.push(slot.broker().index);
         let failing = Failing {
             after: failure.after,
@@ -91,6 +94,7 @@ impl Delivery {
             is_certain: false,
         };
         slot.failed(failing, &failure.reason);
+        self.brokers.take_but(&shipment.failed_at)
     }
 
     /// It failed at every Broker that had room, and waits. What a Broker asks for is kept by that Broker's rest: another one
@@ -109,7 +113,7 @@ impl Delivery {
             ..Failing::default()
         };
         let reason = format!(
-            "it answered {status} a thousand times in a row: that speaks of the Broker, not of the events"
+            "it answered {status} more than {REJECTIONS_OF_A_BROKEN_BROKER} times in a row: that speaks of the Broker, not of the events"
         );
         slot.failed(failing, &reason);
         self.batches.put_off(shipments.into_iter().rev());

@@ -4,7 +4,6 @@
 mod bound;
 mod current;
 
-use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::config;
-use crate::folders::{make_folder, sync_folder};
+use crate::folders::{check_writable, make_folder, sync_folder};
 use crate::telemetry::Telemetry;
 use bound::Bound;
 use current::Current;
@@ -42,9 +41,7 @@ impl FileOutput {
     /// Whether the folder can be written; made to be asked at start.
     pub(super) fn check(&self) -> io::Result<()> {
         make_folder(&self.folder)?;
-        let probe = self.folder.join(".headgate-writable");
-        File::create(&probe)?;
-        fs::remove_file(probe)
+        check_writable(&self.folder)
     }
 
     /// Appends whole lines, all or none, and syncs them: what is acked after this may be purged from the spool.
@@ -85,15 +82,16 @@ fn file_name(time: Timestamp) -> String {
 mod tests {
     use std::path::Path;
 
-    use std::fs::OpenOptions;
+    use std::fs::{self, OpenOptions};
     use std::io::Write;
 
     use super::*;
-    use crate::telemetry::{Gauges, Output};
+    use crate::config::OutputType;
+    use crate::telemetry::Gauges;
     use crate::units::ByteSize;
 
     fn output(folder: &Path, max_bytes: Option<u64>) -> (FileOutput, Arc<Telemetry>) {
-        let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::File));
+        let telemetry = Arc::new(Telemetry::new(vec![], 1, OutputType::File));
         let config = config::FileOutput {
             dir: folder.into(),
             max_bytes: max_bytes.map(|bytes| format!("{bytes}B").parse::<ByteSize>().unwrap()),

@@ -9,7 +9,7 @@ use super::backoff::Backoff;
 use super::batch::Batch;
 use super::encode::json_lines;
 use super::file::FileOutput;
-use super::stdout::StdoutOutput;
+use super::stdout;
 use super::{LOCAL_LIMITS, Shared};
 use crate::lifecycle::{Lifecycle, blocking};
 use crate::telemetry::events::{OutputFailed, OutputRecovered};
@@ -22,21 +22,21 @@ const BACKOFF: Backoff = Backoff {
 /// Where events are written.
 pub(super) enum LocalOutput {
     File(FileOutput),
-    Stdout(StdoutOutput),
+    Stdout,
 }
 
 impl LocalOutput {
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         match self {
             Self::File(output) => output.write(lines),
-            Self::Stdout(output) => output.write(lines),
+            Self::Stdout => stdout::write(lines),
         }
     }
 
     fn target(&self) -> String {
         match self {
             Self::File(output) => output.target(),
-            Self::Stdout(_) => "standard output".to_owned(),
+            Self::Stdout => "standard output".to_owned(),
         }
     }
 }
@@ -108,11 +108,12 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::config::OutputType;
     use crate::dead_letters::DeadLetters;
     use crate::event::{Envelope, Lines, Origin};
     use crate::lifecycle::Phase;
     use crate::spool::{Acknowledge, Spool};
-    use crate::telemetry::{Output, Telemetry};
+    use crate::telemetry::Telemetry;
 
     fn envelope(events: usize) -> Envelope {
         Envelope {
@@ -138,7 +139,7 @@ mod tests {
         let mut config = Config::default();
         config.dead_letters.dir = folder.path().join("letters");
         config.output.file.dir = folder.path().join("events");
-        let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::File));
+        let telemetry = Arc::new(Telemetry::new(vec![], 1, OutputType::File));
         let output = FileOutput::new(&config.output.file, Arc::clone(&telemetry));
         output.check().unwrap();
         let spool = Spool::in_memory(1 << 30, Acknowledge::Queued, Arc::clone(&telemetry));

@@ -1,5 +1,5 @@
-//! Whether it is the events and not the Broker that make a batch fail again and again: the Broker takes others all the
-//! while. Pure.
+//! Whose fault it is that a Broker does not take a batch. One that fails again and again is to blame itself if the Broker takes
+//! others all the while; one that is rejected is, unless the Broker rejects all. Pure.
 
 /// A batch that failed fewer times is not suspected.
 pub(super) const FAILURES_OF_A_SUSPECT: u32 = 5;
@@ -9,6 +9,39 @@ const OTHERS_TAKEN: u64 = 100;
 
 /// How likely it may be that a batch is suspected though its events are fine, at a Broker that fails by chance.
 const ACCEPTED_CHANCE: f64 = 1e-6;
+
+/// So many rejections without a delivery between them speak of the Broker, not of the events.
+pub(super) const REJECTIONS_OF_A_BROKEN_BROKER: u32 = 1000;
+
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// The batch would not be taken later either, nor by another Broker.
+    Events,
+    /// It is to be tried again.
+    Broker,
+}
+
+/// The rejections of a Broker since it took something.
+#[derive(Debug, Default)]
+pub(super) struct Rejections(u32);
+
+impl Rejections {
+    /// The Broker has rejected one more.
+    pub(super) fn note(&mut self) -> Blame {
+        self.0 = self.0.saturating_add(1);
+        if self.0 > REJECTIONS_OF_A_BROKEN_BROKER {
+            Blame::Broker
+        } else {
+            Blame::Events
+        }
+    }
+
+    /// The Broker took something.
+    pub(super) fn end(&mut self) {
+        self.0 = 0;
+    }
+}
 
 /// What became of a Broker's requests so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,9 +67,8 @@ struct Trial {
 }
 
 impl Suspicion {
-    /// The batch failed at a Broker, in a way that may be due to its events. Whether it is due to them; `record` is the
-    /// Broker's without this failure.
-    pub(super) fn failed(&mut self, broker: usize, record: Record) -> bool {
+    /// The batch failed at a Broker, in a way that may be due to its events. `record` is the Broker's without this failure.
+    pub(super) fn failed(&mut self, broker: usize, record: Record) -> Blame {
         let Some(trial) = self.trials.iter_mut().find(|trial| trial.broker == broker) else {
             self.trials.push(Trial {
                 broker,
@@ -44,12 +76,12 @@ impl Suspicion {
                 at_first: record,
                 at_last: record,
             });
-            return false;
+            return Blame::Broker;
         };
         trial.failures += 1;
-        let is_due_to_events = trial.is_due_to_events(record);
+        let blame = trial.blame(record);
         trial.at_last = record;
-        is_due_to_events
+        blame
     }
 
     /// How often it failed in a way that may be due to its events.
@@ -59,16 +91,21 @@ impl Suspicion {
 }
 
 impl Trial {
-    fn is_due_to_events(&self, now: Record) -> bool {
+    fn blame(&self, now: Record) -> Blame {
         let taken = now.taken.saturating_sub(self.at_first.taken);
         let own = u64::from(self.failures) - 1;
         let others_failed = now.failed.saturating_sub(self.at_first.failed + own);
         // A Broker that has taken nothing since the last failure may have gone down just now.
         let works = now.taken > self.at_last.taken;
-        self.failures >= FAILURES_OF_A_SUSPECT
+        let is_proven = self.failures >= FAILURES_OF_A_SUSPECT
             && taken >= OTHERS_TAKEN
             && works
-            && chance(taken, others_failed, self.failures) <= ACCEPTED_CHANCE
+            && chance(taken, others_failed, self.failures) <= ACCEPTED_CHANCE;
+        if is_proven {
+            Blame::Events
+        } else {
+            Blame::Broker
+        }
     }
 }
 
@@ -88,7 +125,7 @@ mod tests {
 
     /// Fails a batch at these records; what is said each time.
     fn verdicts(suspicion: &mut Suspicion, records: &[Record]) -> Vec<bool> {
-        let verdict = |record: &Record| suspicion.failed(0, *record);
+        let verdict = |record: &Record| suspicion.failed(0, *record) == Blame::Events;
         records.iter().map(verdict).collect()
     }
 
@@ -117,8 +154,12 @@ mod tests {
         let records: Vec<_> = (0..5).map(|step| record(1000 * step, step)).collect();
         assert!(verdicts(&mut suspicion, &records)[4]);
         let mut half = suspicion.clone();
-        assert!(!half.failed(0, record(4000, 5)));
-        assert!(half.failed(0, record(4001, 6)), "its other half was taken");
+        assert_eq!(half.failed(0, record(4000, 5)), Blame::Broker);
+        assert_eq!(
+            half.failed(0, record(4001, 6)),
+            Blame::Events,
+            "its other half was taken"
+        );
     }
 
     #[test]
@@ -139,10 +180,21 @@ mod tests {
     fn each_broker_counts_for_itself() {
         let mut suspicion = Suspicion::default();
         for step in 0..4 {
-            assert!(!suspicion.failed(0, record(100 * step, step)));
-            assert!(!suspicion.failed(1, record(100 * step, step)));
+            assert_eq!(suspicion.failed(0, record(100 * step, step)), Blame::Broker);
+            assert_eq!(suspicion.failed(1, record(100 * step, step)), Blame::Broker);
         }
         assert_eq!(suspicion.failures(), 8);
-        assert!(suspicion.failed(1, record(400, 4)));
+        assert_eq!(suspicion.failed(1, record(400, 4)), Blame::Events);
+    }
+
+    #[test]
+    fn a_thousand_rejections_in_a_row_speak_of_the_broker() {
+        let mut rejections = Rejections::default();
+        for _ in 0..1000 {
+            assert_eq!(rejections.note(), Blame::Events);
+        }
+        assert_eq!(rejections.note(), Blame::Broker);
+        rejections.end();
+        assert_eq!(rejections.note(), Blame::Events);
     }
 }

@@ -1,12 +1,10 @@
-//! Who may send: HTTP Basic as in Logstash's http input, and named API keys. Secrets are compared in constant time
-//! and never leave this room.
+//! Who may send: HTTP Basic as in Logstash's http input, and named API keys. The password is compared in
+//! constant time, keys are looked up by their digest; neither leaves this room.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use data_encoding::BASE64;
 use http::request::Parts;
 use http::{HeaderName, header};
 use sha2::{Digest, Sha256};
@@ -25,30 +23,10 @@ pub(super) struct Auth {
     /// SHA-256 of `user:password`: equal lengths, so that comparing tells nothing of the length either.
     basic: Option<[u8; 32]>,
     keys: Vec<ApiKey>,
-    /// The keys by their SHA-256. How long a look takes may tell something of the digest that was looked for. That leads to no
-    /// key: who could choose what a digest begins with could not yet choose it whole, nor find what it is the digest of.
-    by_digest: HashMap<[u8; 32], usize, BuildHasherDefault<DigestHasher>>,
+    /// The keys by their SHA-256. How long a look takes tells nothing of a key: nobody can choose its digest.
+    by_digest: HashMap<[u8; 32], usize>,
     /// Whether a key may come in the query.
     has_browser_keys: bool,
-}
-
-/// Takes what a digest begins with as its hash: it is one already.
-#[derive(Default)]
-struct DigestHasher(u64);
-
-impl Hasher for DigestHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
-            self.0 = u64::from_ne_bytes(*first);
-        }
-    }
-
-    /// The length that an array writes before its bytes.
-    fn write_usize(&mut self, _length: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 /// Who sent a request.
@@ -127,7 +105,7 @@ impl Auth {
         if scheme.eq_ignore_ascii_case(b"bearer") {
             self.key(credentials)
         } else if scheme.eq_ignore_ascii_case(b"basic") {
-            self.basic(&STANDARD.decode(credentials).ok()?)
+            self.basic(&BASE64.decode(credentials).ok()?)
         } else {
             None
         }
@@ -168,7 +146,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::telemetry::Output;
+    use crate::config::OutputType;
 
     /// A user, two keys, and one for browsers.
     fn auth() -> Auth {
@@ -191,7 +169,7 @@ mod tests {
             auth: toml::from_str(&text).unwrap(),
             ..Config::default()
         };
-        let telemetry = Telemetry::new(vec![], 1, Output::File);
+        let telemetry = Telemetry::new(vec![], 1, OutputType::File);
         Auth::new(&config.auth, &telemetry, None)
     }
 
@@ -206,7 +184,7 @@ mod tests {
     }
 
     fn basic(credentials: &str) -> String {
-        format!("Basic {}", STANDARD.encode(credentials))
+        format!("Basic {}", BASE64.encode(credentials.as_bytes()))
     }
 
     const fn key(index: usize) -> Option<Sender> {

@@ -6,7 +6,8 @@ use super::auth::Auth;
 pub use super::proxy_protocol::{Found, find as find_proxy_header};
 pub use super::trusted_proxies::TrustedProxies;
 use crate::config;
-use crate::telemetry::{Output, Telemetry};
+use crate::config::OutputType;
+use crate::telemetry::Telemetry;
 
 /// The credentials that a configuration accepts.
 pub struct Credentials(Auth);
@@ -14,7 +15,7 @@ pub struct Credentials(Auth);
 impl Credentials {
     /// Those of this configuration.
     pub fn new(config: &config::Auth) -> Self {
-        let telemetry = Telemetry::new(vec![], 1, Output::Stdout);
+        let telemetry = Telemetry::new(vec![], 1, OutputType::Stdout);
         Self(Auth::new(config, &telemetry, None))
     }
 

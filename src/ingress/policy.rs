@@ -47,8 +47,8 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
+    use crate::config::OutputType;
     use crate::ingress::buckets::Cost;
-    use crate::telemetry::Output;
 
     fn config(name: &str, events_per_second: u64) -> Config {
         let hash = "0f".repeat(32);
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn reading_the_configuration_again_is_no_free_refill() {
-        let telemetry = Telemetry::new(vec![], 1, Output::File);
+        let telemetry = Telemetry::new(vec![], 1, OutputType::File);
         let first = Policy::new(&config("web", 1), &telemetry, None);
         assert!(takes(&first, 1_000_000));
         let same = Policy::new(&config("web", 1), &telemetry, Some(&first));

@@ -1,8 +1,6 @@
 //! The accept loop: takes connections as far as there is room for them, and keeps a reserve for health checks.
 
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use hyper::server::conn::{http1, http2};
@@ -16,15 +14,12 @@ use super::gate::Gate;
 use super::registry::{Registry, Standing};
 use super::stream_tasks::StreamTasks;
 use super::tls::Tls;
+use crate::accept::Acceptor;
 use crate::config::Config;
 use crate::lifecycle::{Lifecycle, TaskGroup};
-use crate::telemetry::events::AcceptFailed;
 
 /// Connections beyond `server.max_connections`, so that health checks are answered.
 const RESERVE: usize = 64;
-
-/// The pause after a connection could not be accepted (no file descriptor left, mostly).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A balancer's heads are at most 64 KiB; a longer one than this is refused with 431.
 const MAX_HEAD_BYTES: usize = 96 * 1024;
@@ -76,29 +71,15 @@ impl Server {
 
     /// Accepts until the life closes.
     pub(super) async fn accept(&self, listener: TcpListener) {
-        self.lifecycle
-            .unless_closing(self.accept_all(&listener))
-            .await;
+        let accepting = self.accept_all(Acceptor::new(listener));
+        self.lifecycle.unless_closing(accepting).await;
     }
 
-    async fn accept_all(&self, listener: &TcpListener) {
-        let mut is_failing = false;
+    async fn accept_all(&self, mut acceptor: Acceptor) {
         loop {
             let permit = Arc::clone(&self.room).acquire_owned().await;
-            match listener.accept().await {
-                Ok((stream, peer)) => {
-                    is_failing = false;
-                    self.connected(stream, peer.ip().to_canonical(), permit);
-                }
-                Err(error) if is_of_the_client(&error) => {}
-                Err(error) => {
-                    if !is_failing {
-                        AcceptFailed { reason: &error }.emit();
-                        is_failing = true;
-                    }
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
+            let (stream, peer) = acceptor.next().await;
+            self.connected(stream, peer.ip().to_canonical(), permit);
         }
     }
 
@@ -120,16 +101,6 @@ impl Server {
         // A block that awaits it would have room for it twice.
         self.tasks.spawn(serving.map(|()| drop(permit)));
     }
-}
-
-/// Whether it was this connection that failed, and not the accepting.
-fn is_of_the_client(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-    )
 }
 
 fn http1_builder() -> http1::Builder {

@@ -21,7 +21,8 @@ use toml::Table;
 use super::*;
 use crate::budget::ByteBudget;
 use crate::config::DEFAULT_FILE;
-use crate::telemetry::{Output, Telemetry};
+use crate::config::OutputType;
+use crate::telemetry::Telemetry;
 
 /// The time at which every test's request arrives.
 const NOW: &str = "2026-11-23T08:15:30.123Z";
@@ -186,7 +187,7 @@ fn ready(toml: &str) -> Arc<Ready> {
         let labels = config.metrics.source_labels();
         Arc::new(Ready {
             pipeline: Pipeline::new(&config),
-            telemetry: Telemetry::new(labels, 1000, Output::File),
+            telemetry: Telemetry::new(labels, 1000, OutputType::File),
         })
     };
     Arc::clone(known.entry(toml.to_owned()).or_insert_with(make))

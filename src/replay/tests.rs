@@ -5,10 +5,11 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::OutputType;
 use crate::dead_letters::{UndeliverableEvent, read};
 use crate::event::{Origin, Position};
 use crate::spool::{Acknowledge, LeaseLimits, Part};
-use crate::telemetry::{DeathReason, Output};
+use crate::telemetry::DeathReason;
 
 const ALL: LeaseLimits = LeaseLimits {
     max_events: usize::MAX,
@@ -32,7 +33,7 @@ impl Running {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.dead_letters.dir = folder.path().into();
-        let telemetry = Arc::new(Telemetry::new(vec![], 10, Output::Http));
+        let telemetry = Arc::new(Telemetry::new(vec![], 10, OutputType::Http));
         let dead_letters = DeadLetters::open(&config.dead_letters, Arc::clone(&telemetry)).unwrap();
         for position in 1..=letters {
             reject(&dead_letters, position);

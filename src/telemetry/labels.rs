@@ -1,4 +1,4 @@
-//! What metrics tell apart, each a closed list: routes, outputs, and why events died. Plain data.
+//! What metrics tell apart, each a closed list: routes, and why events died. Plain data.
 
 use crate::event::ViolationCode;
 
@@ -24,28 +24,6 @@ impl Route {
             Self::Events => "events",
             Self::Health => "health",
             Self::Other => "other",
-        }
-    }
-}
-
-/// Which output took events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// A Broker.
-    Http,
-    /// The hourly files.
-    File,
-    /// Standard output.
-    Stdout,
-}
-
-impl Output {
-    /// The word in metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::File => "file",
-            Self::Stdout => "stdout",
         }
     }
 }

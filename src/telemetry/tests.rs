@@ -19,7 +19,7 @@ fn the_metrics_page_is_generated_from_the_table() {
 
 #[test]
 fn books_and_samples_agree() {
-    let telemetry = Telemetry::new(vec!["application".into()], 10, Output::Http);
+    let telemetry = Telemetry::new(vec!["application".into()], 10, OutputType::Http);
     telemetry.accepted(Origin::Json, 3);
     telemetry.rejected(Origin::Json, ViolationCode::Required);
     telemetry.dead_lettered(DeathReason::RejectedByBroker);

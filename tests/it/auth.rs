@@ -1,7 +1,6 @@
 //! Who may send: Basic as in Logstash, keys by three ways, and fields that a key forces on its events.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use crate::support::client::{JSON, NDJSON, TEXT};
@@ -23,7 +22,7 @@ fn config() -> String {
 }
 
 fn basic(credentials: &str) -> String {
-    format!("Basic {}", STANDARD.encode(credentials))
+    format!("Basic {}", BASE64.encode(credentials.as_bytes()))
 }
 
 #[tokio::test]

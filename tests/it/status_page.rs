@@ -65,9 +65,8 @@ async fn nothing_runs_in_the_page_but_its_own_script() {
 }
 
 fn sha256_base64(text: &str) -> String {
-    use base64::Engine;
     use sha2::Digest;
-    base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(text))
+    data_encoding::BASE64.encode(&sha2::Sha256::digest(text))
 }
 
 #[tokio::test]

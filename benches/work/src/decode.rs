@@ -3,10 +3,11 @@
 use anyhow::Result;
 use bytes::Bytes;
 use headgate::budget::ByteBudget;
+use headgate::config::OutputType;
 use headgate::config::{Config, DEFAULT_FILE};
 use headgate::event::Envelope;
 use headgate::pipeline::{Api, Arrival, Pipeline};
-use headgate::telemetry::{Output, Telemetry};
+use headgate::telemetry::Telemetry;
 use http::{HeaderMap, HeaderValue, Method, Version, header};
 use jiff::Timestamp;
 
@@ -47,7 +48,7 @@ impl Decode {
         headers.insert(header::CONTENT_LENGTH, body.len().into());
         Ok(Self {
             pipeline: Pipeline::new(&config),
-            telemetry: Telemetry::new(labels, config.metrics.max_sources, Output::File),
+            telemetry: Telemetry::new(labels, config.metrics.max_sources, OutputType::File),
             budget: ByteBudget::new(usize::MAX),
             headers,
             body: body.into(),

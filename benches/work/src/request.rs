@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use headgate::config::Config;
+use headgate::config::OutputType;
 use headgate::ingress::Ingress;
 use headgate::lifecycle::{Lifecycle, TaskGroup};
 use headgate::spool::{Acknowledge, LeaseLimits, Spool};
-use headgate::telemetry::{Output, Telemetry};
+use headgate::telemetry::Telemetry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -99,7 +100,7 @@ async fn serve_and_connect(config: &Config) -> Result<(Spool, TcpStream)> {
     let config = config.clone();
     let labels = config.metrics.source_labels();
     let max_sources = config.metrics.max_sources;
-    let telemetry = Arc::new(Telemetry::new(labels, max_sources, Output::File));
+    let telemetry = Arc::new(Telemetry::new(labels, max_sources, OutputType::File));
     let spool = Spool::in_memory(SPOOL_BYTES, Acknowledge::Queued, Arc::clone(&telemetry));
     let ingress = Ingress::new(&config, spool.clone(), telemetry, Lifecycle::new())?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;

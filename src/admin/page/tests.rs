@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::admin::{Books, BrokerSummary, ConfigSummary, ListenerStatus, SpoolSummary};
+use crate::lifecycle::Phase;
 use crate::telemetry;
 
 fn status() -> Status {
@@ -16,7 +17,7 @@ fn status() -> Status {
     };
     Status {
         version: "1.2.3",
-        phase: "serving",
+        phase: Phase::Serving,
         uptime_seconds: 7260,
         config: ConfigSummary {
             loaded_at: "2026-01-02T03:04:05.678Z".to_owned(),
@@ -115,7 +116,7 @@ fn the_worst_is_told_first() {
             status.spool.oldest_event_age_seconds = 1234.5;
             status.brokers[1].up = false;
         }),
-        ("warn", "draining", |status| status.phase = "closing"),
+        ("warn", "draining", |status| status.phase = Phase::Closing),
         ("warn", "1,000 events lost", |status| {
             status.books.lost = 1000;
         }),

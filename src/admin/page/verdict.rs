@@ -2,6 +2,7 @@
 
 use super::Status;
 use super::text::grouped;
+use crate::lifecycle::Phase;
 
 /// An event that has waited for longer tells that its output takes none, or too few.
 const LONG_WAIT_SECONDS: f64 = 60.0;
@@ -133,9 +134,9 @@ fn waiting(status: &Status) -> Option<Trouble> {
 
 fn phase(status: &Status) -> Option<Trouble> {
     match status.phase {
-        "serving" => None,
-        "starting" => slight("Starting", "Nothing is taken yet."),
-        _ => slight(
+        Phase::Serving => None,
+        Phase::Starting => slight("Starting", "Nothing is taken yet."),
+        Phase::Draining | Phase::Closing | Phase::Stopped => slight(
             "Draining",
             "The server was told to stop, and finishes what it has.",
         ),

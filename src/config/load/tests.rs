@@ -74,7 +74,10 @@ fn a_right_file_is_taken_as_it_stands() {
         config.enrich.remote_host_target_field.unwrap().path(),
         ["client", "ip"]
     );
-    assert_eq!(config.enrich.fields.to_json()["cloud"]["region"], "eu");
+    assert_eq!(
+        serde_json::to_value(&config.enrich.fields).unwrap()["[cloud][region]"],
+        "eu"
+    );
     assert_eq!(config.broker.urls[0].as_str(), "http://a/x");
     assert_eq!(config.broker.password.expose(), "p:w");
 }

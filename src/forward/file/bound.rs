@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::folders::unless_gone;
 use crate::telemetry::Telemetry;
 use crate::telemetry::events::{OutputFileRemoved, RemovedUncounted};
 
@@ -64,9 +65,8 @@ impl Bound {
     /// A file that cannot be read goes all the same: the output would else stand still because of it, for good.
     fn remove(&self, file: &EventsFile) -> io::Result<()> {
         let (events, read) = count_lines(&file.path);
-        match fs::remove_file(&file.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            removed => removed?,
+        if unless_gone(fs::remove_file(&file.path))?.is_none() {
+            return Ok(());
         }
         if let Err(error) = &read {
             RemovedUncounted {
@@ -95,14 +95,11 @@ fn files_before(folder: &Path, current: &Path) -> io::Result<Vec<EventsFile>> {
         if path == current || !is_hour(&path) {
             continue;
         }
-        match entry.metadata() {
-            Ok(metadata) if metadata.is_file() => files.push(EventsFile {
+        if let Some(metadata) = unless_gone(entry.metadata())?.filter(fs::Metadata::is_file) {
+            files.push(EventsFile {
                 path,
                 bytes: metadata.len(),
-            }),
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            });
         }
     }
     // The names are times.
@@ -139,7 +136,7 @@ fn count_lines(path: &Path) -> (u64, io::Result<()>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Output;
+    use crate::config::OutputType;
 
     #[test]
     fn a_file_that_cannot_be_read_is_in_the_way_of_nothing() {
@@ -147,7 +144,7 @@ mod tests {
         let path = folder.path().join("2026-01-01T08.ndjson");
         // A loop of links cannot be opened, whoever asks.
         std::os::unix::fs::symlink(&path, &path).unwrap();
-        let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::File));
+        let telemetry = Arc::new(Telemetry::new(vec![], 1, OutputType::File));
         let bound = Bound::new(1, telemetry);
         let file = EventsFile { path, bytes: 100 };
         bound.remove(&file).unwrap();

@@ -13,6 +13,7 @@ use super::writer::{Writer, outlook};
 use super::{DiskSpool, Outlet};
 use crate::config::{self, SpoolSync};
 use crate::event::Position;
+use crate::spool::first_position;
 use crate::spool::side::Side;
 use crate::telemetry::Telemetry;
 use crate::telemetry::events::{SpoolOpened, SpoolSegmentSetAside};
@@ -166,12 +167,4 @@ fn lanes(folder: &Arc<dyn Folder>, opened: &Opened, tail_bytes: usize) -> Lanes 
         end,
         segments,
     )
-}
-
-/// Positions are the ids of dead letters, so those of a new spool begin above those of any before it.
-fn first_position() -> Position {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |elapsed| {
-        Position::try_from(elapsed.as_micros()).unwrap_or_default()
-    })
 }

@@ -12,10 +12,11 @@ use seglog::testing::MemoryFolder;
 use tokio::time::Instant;
 
 use super::SpoolOptions;
+use crate::config::OutputType;
 use crate::config::SpoolSync;
 use crate::spool::samples::envelope;
 use crate::spool::{AppendError, LeaseLimits, Part, Spool};
-use crate::telemetry::{Output, Telemetry};
+use crate::telemetry::Telemetry;
 
 const OPTIONS: SpoolOptions = SpoolOptions {
     segment_bytes: 4096,
@@ -51,7 +52,7 @@ impl Opened {
 }
 
 fn open_with(folder: &MemoryFolder, options: SpoolOptions) -> Opened {
-    let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));
+    let telemetry = Arc::new(Telemetry::new(vec![], 1, OutputType::Http));
     let folder: Arc<dyn Folder> = Arc::new(folder.clone());
     let (spool, _) = Spool::on_disk(&folder, options, Arc::clone(&telemetry)).unwrap();
     Opened { spool, telemetry }
@@ -139,7 +140,7 @@ async fn only_what_was_not_acked_comes_again_after_a_restart() {
 async fn what_is_open_is_open_since_it_came_however_often_the_spool_is_opened() {
     let folder = MemoryFolder::default();
     let open_again = || {
-        let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));
+        let telemetry = Arc::new(Telemetry::new(vec![], 1, OutputType::Http));
         let folder: Arc<dyn Folder> = Arc::new(folder.clone());
         Spool::on_disk(&folder, OPTIONS, telemetry).unwrap()
     };

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::event::{Envelope, Origin, Position, SourceCount};
 use crate::spool::lane::Lane;
-use crate::spool::{AppendError, FULL_RETRY_AFTER, LeaseLimits, Part, SpoolStatus};
+use crate::spool::{AppendError, FULL_RETRY_AFTER, LeaseLimits, Part, SpoolStatus, first_position};
 use crate::telemetry::Telemetry;
 
 /// The queue behind a lock that is never held across a wait.
@@ -60,14 +59,11 @@ pub(super) enum Withdrawn {
 
 impl Queue {
     pub(super) fn new(max_bytes: usize, telemetry: Arc<Telemetry>) -> Self {
-        // Positions are the ids of dead letters, so they go on growing over restarts.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let micros = now.map_or(0, |elapsed| elapsed.as_micros());
         Self {
             max_bytes,
             telemetry,
             state: Mutex::new(State {
-                next: Position::try_from(micros).unwrap_or_default(),
+                next: first_position(),
                 entries: BTreeMap::new(),
                 events: Lane::default(),
                 letters: Lane::default(),

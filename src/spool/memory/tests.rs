@@ -6,13 +6,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::queue::ENTRY_BYTES;
+use crate::config::OutputType;
 use crate::event::SourceCount;
 use crate::spool::samples::envelope;
 use crate::spool::{Acknowledge, AppendError, LeaseLimits, Spool};
-use crate::telemetry::{Gauges, Output, Telemetry};
+use crate::telemetry::{Gauges, Telemetry};
 
 fn spool(max_bytes: usize, acknowledge: Acknowledge) -> (Spool, Arc<Telemetry>) {
-    let telemetry = Arc::new(Telemetry::new(vec![], 1, Output::Http));
+    let telemetry = Arc::new(Telemetry::new(vec![], 1, OutputType::Http));
     (
         Spool::in_memory(max_bytes, acknowledge, Arc::clone(&telemetry)),
         telemetry,

@@ -1,0 +1,59 @@
+//! Accepting connections: what is in the way of it is told once, and waited for.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::telemetry::events::AcceptFailed;
+
+/// The pause after a connection could not be accepted (no file descriptor left, mostly).
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Takes connections from a listener.
+#[derive(Debug)]
+pub struct Acceptor {
+    listener: TcpListener,
+    is_failing: bool,
+}
+
+impl Acceptor {
+    /// Of a listener that is bound.
+    pub fn new(listener: TcpListener) -> Self {
+        Self {
+            listener,
+            is_failing: false,
+        }
+    }
+
+    /// The next connection, and whose it is.
+    pub async fn next(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok(accepted) => {
+                    self.is_failing = false;
+                    return accepted;
+                }
+                Err(error) if is_of_the_client(&error) => {}
+                Err(error) => {
+                    if !self.is_failing {
+                        AcceptFailed { reason: &error }.emit();
+                        self.is_failing = true;
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Whether it was this connection that failed, and not the accepting.
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
