@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use seglog::{DiskFolder, Folder};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -23,7 +22,6 @@ use crate::spool::Spool;
 use crate::telemetry::events::{DrainBegins, DrainEnded, EndsForSpool, Listening};
 use crate::telemetry::{Gauges, Telemetry};
 use reload::InForce;
-use rooms::{bind, dead_letters, recall, spool, telemetry};
 
 /// Histograms are tidied this often.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -59,52 +57,48 @@ struct Server {
     started: Instant,
 }
 
+/// What a server needs of the world around it.
+pub struct Surroundings {
+    /// Where the spool on disk lies, if the server has one.
+    pub spool_folder: Arc<dyn Folder>,
+    /// Looks the Brokers' names up.
+    pub resolver: Arc<dyn Resolve>,
+}
+
+impl Surroundings {
+    /// The disk, and the system's resolver.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            spool_folder: Arc::new(DiskFolder::new(&config.spool.dir)),
+            resolver: Arc::new(SystemResolver),
+        }
+    }
+}
+
 impl App {
     /// Starts a server. It serves when this returns.
     ///
     /// # Errors
     /// An address that cannot be bound, a folder that cannot be written.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let folder = DiskFolder::new(&config.spool.dir);
-        Self::start_in(config, Arc::new(folder)).await
+        let surroundings = Surroundings::of(&config);
+        Self::start_with(config, surroundings).await
     }
 
-    /// Starts a server whose spool on disk, if it has one, lies in this folder.
+    /// Starts a server that has what it needs of the world around it from elsewhere.
     ///
     /// # Errors
     /// See [`Self::start`].
-    pub async fn start_in(config: Config, folder: Arc<dyn Folder>) -> anyhow::Result<Self> {
-        Self::start_among(config, folder, Arc::new(SystemResolver)).await
-    }
-
-    /// Starts a server that also has its Brokers' names looked up by this resolver.
-    ///
-    /// # Errors
-    /// See [`Self::start`].
-    pub async fn start_among(
-        config: Config,
-        folder: Arc<dyn Folder>,
-        resolver: Arc<dyn Resolve>,
-    ) -> anyhow::Result<Self> {
+    pub async fn start_with(config: Config, surroundings: Surroundings) -> anyhow::Result<Self> {
+        let Surroundings {
+            spool_folder,
+            resolver,
+        } = surroundings;
         let lifecycle = Lifecycle::new();
         let background = TaskGroup::default();
-        let telemetry = Arc::new(telemetry(&config));
-        let dead_letters = dead_letters(&config, Arc::clone(&telemetry))
-            .await
-            .context("dead_letters.dir")?;
-        let (spool, opened) = spool(&config, folder, Arc::clone(&telemetry))
-            .await
-            .context("spool.dir")?;
-        if let Some(opened) = opened {
-            recall(&dead_letters, opened)
-                .await
-                .context("dead_letters.dir")?;
-        }
-        let public = bind(config.server.listen, "server.listen").await?;
-        let admin = match config.admin.listen {
-            Some(address) => Some(bind(address, "admin.listen").await?),
-            None => None,
-        };
+        let telemetry = Arc::new(rooms::telemetry(&config));
+        let (dead_letters, spool) = rooms::stores(&config, spool_folder, &telemetry).await?;
+        let (public, admin) = rooms::listeners(&config).await?;
         let forward = Forward::start(
             &config,
             spool.clone(),

@@ -31,15 +31,44 @@ pub(super) fn telemetry(config: &Config) -> Telemetry {
     telemetry
 }
 
-pub(super) async fn dead_letters(
+/// The dead letters and the spool, of which the first is told what the second gives out again.
+pub(super) async fn stores(
     config: &Config,
-    telemetry: Arc<Telemetry>,
-) -> anyhow::Result<DeadLetters> {
+    spool_folder: Arc<dyn Folder>,
+    telemetry: &Arc<Telemetry>,
+) -> anyhow::Result<(DeadLetters, Spool)> {
+    let dead_letters = dead_letters(config, Arc::clone(telemetry))
+        .await
+        .context("dead_letters.dir")?;
+    let (spool, opened) = spool(config, spool_folder, Arc::clone(telemetry))
+        .await
+        .context("spool.dir")?;
+    if let Some(opened) = opened {
+        recall(&dead_letters, opened)
+            .await
+            .context("dead_letters.dir")?;
+    }
+    Ok((dead_letters, spool))
+}
+
+/// The public listener, and the admin listener where there is one.
+pub(super) async fn listeners(
+    config: &Config,
+) -> anyhow::Result<(TcpListener, Option<TcpListener>)> {
+    let public = bind(config.server.listen, "server.listen").await?;
+    let admin = match config.admin.listen {
+        Some(address) => Some(bind(address, "admin.listen").await?),
+        None => None,
+    };
+    Ok((public, admin))
+}
+
+async fn dead_letters(config: &Config, telemetry: Arc<Telemetry>) -> anyhow::Result<DeadLetters> {
     let config = config.dead_letters.clone();
     Ok(blocking(move || DeadLetters::open(&config, telemetry)).await?)
 }
 
-pub(super) async fn spool(
+async fn spool(
     config: &Config,
     folder: Arc<dyn Folder>,
     telemetry: Arc<Telemetry>,
@@ -74,13 +103,13 @@ async fn warn_of_unused(folder: Arc<dyn Folder>) {
 }
 
 /// Lets the store of dead letters find those that were written just before a crash, and come out of the spool again.
-pub(super) async fn recall(dead_letters: &DeadLetters, opened: OpenedSpool) -> std::io::Result<()> {
+async fn recall(dead_letters: &DeadLetters, opened: OpenedSpool) -> std::io::Result<()> {
     let dead_letters = dead_letters.clone();
     let since = opened.open_since;
     blocking(move || dead_letters.recall(since, |position| opened.comes_again(position))).await
 }
 
-pub(super) async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("{key}: cannot listen on {address}"))

@@ -5,10 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headgate::app::App;
+use headgate::app::{App, Surroundings};
 use headgate::config::{Changes, Config, ConfigErrors};
 use headgate::forward::Resolve;
-use seglog::DiskFolder;
 use seglog::testing::MemoryFolder;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -62,11 +61,11 @@ impl TestApp {
     async fn start_where(spool: Option<&MemoryFolder>, folder: &Arc<TempDir>, toml: &str) -> Self {
         let config = config(folder.path(), toml).unwrap();
         let app = eventually("the locks of the server before", async || {
-            let started = match spool {
-                Some(spool) => App::start_in(config.clone(), Arc::new(spool.clone())).await,
-                None => App::start(config.clone()).await,
-            };
-            match started {
+            let mut surroundings = Surroundings::of(&config);
+            if let Some(spool) = spool {
+                surroundings.spool_folder = Arc::new(spool.clone());
+            }
+            match App::start_with(config.clone(), surroundings).await {
                 Ok(app) => Some(app),
                 // Work on another thread may have outlived it for a moment.
                 Err(error) if is_locked(&error) => None,
@@ -98,8 +97,11 @@ impl TestApp {
     pub(crate) async fn start_resolving(resolver: Arc<dyn Resolve>, toml: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path(), toml).unwrap();
-        let spool = Arc::new(DiskFolder::new(&config.spool.dir));
-        let app = App::start_among(config, spool, resolver).await.unwrap();
+        let surroundings = Surroundings {
+            resolver,
+            ..Surroundings::of(&config)
+        };
+        let app = App::start_with(config, surroundings).await.unwrap();
         Self {
             app,
             folder: Arc::new(folder),
