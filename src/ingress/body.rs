@@ -9,10 +9,11 @@ use http::request::Parts;
 use http::{Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::gathered::Gathered;
 use super::refusal::{Code, Refusal, overloaded};
+use super::stream::{LINGER, LINGER_SILENCE};
 use super::transport::read_limit;
 use crate::budget::{ByteBudget, Exhausted, Reservation};
 use crate::pipeline::DecodeError;
@@ -33,6 +34,8 @@ pub(super) struct BodyLimits {
 pub(super) struct RequestBody {
     incoming: Incoming,
     has_ended: bool,
+    /// Whether it ended too soon, or cannot be read on.
+    is_broken: bool,
     /// Whether the client waits for `100 Continue` before it sends the body.
     is_awaited: bool,
     /// Whether it is one of a stream of HTTP/2.
@@ -44,6 +47,12 @@ pub(super) struct RequestBody {
     gathered: Gathered,
 }
 
+/// So much of a body is still taken behind a refusal with HTTP/1, where the alternative is to close the connection.
+const SHORT_REST_BYTES: u64 = 64 * 1024;
+
+/// How long that rest may take to come: less than a new connection would.
+const REST_TIMEOUT: Duration = Duration::from_millis(100);
+
 /// What one read can bring over TLS, whatever its limit: two records.
 const TLS_READ_BYTES: usize = 32 * 1024;
 
@@ -53,6 +62,7 @@ impl RequestBody {
         let declared = incoming.size_hint().exact();
         Self {
             has_ended: incoming.is_end_stream(),
+            is_broken: false,
             is_awaited: head.headers.contains_key(header::EXPECT),
             is_multiplexed,
             read_limit: read_limit(declared.filter(|_| !is_multiplexed)),
@@ -157,13 +167,13 @@ impl RequestBody {
             match frame {
                 // hyper takes a stream that was reset without an error for one that has ended.
                 None if self.is_multiplexed && !self.incoming.is_end_stream() => {
-                    return Err(cut_short());
+                    return Err(self.cut_short());
                 }
                 None => {
                     self.has_ended = true;
                     self.gathered.end(reservation);
                 }
-                Some(Err(_)) => return Err(cut_short()),
+                Some(Err(_)) => return Err(self.cut_short()),
                 Some(Ok(frame)) => {
                     // Trailers say nothing that matters here.
                     if let Ok(piece) = frame.into_data() {
@@ -203,23 +213,55 @@ impl RequestBody {
             .min(self.read_limit.max(TLS_READ_BYTES))
     }
 
-    /// Whether the whole body was taken; a small rest that has come already is taken now, so that a refusal does
-    /// not cost the connection. A client that waits for `100 Continue` is not asked for its body.
-    pub(super) fn is_taken(&mut self) -> bool {
-        if self.is_awaited {
+    fn cut_short(&mut self) -> Refusal {
+        self.is_broken = true;
+        Refusal::new(
+            Code::MalformedBody,
+            "The body ended before its length, or its chunks are malformed; nothing of it was kept.",
+        )
+    }
+
+    /// Whether nothing of it is still to come. Where a refusal came first a short rest is taken now, so that it does not cost the
+    /// connection. A client that waits for `100 Continue` is not asked for its body.
+    pub(super) async fn is_taken(&mut self) -> bool {
+        if self.has_ended || self.is_awaited || self.is_broken {
             return self.has_ended;
         }
-        let mut pieces = 0;
-        while !self.has_ended && pieces < 8 {
-            pieces += 1;
-            match self.incoming.frame().now_or_never() {
-                Some(None) => self.has_ended = true,
-                Some(Some(Ok(_))) => {}
-                Some(Some(Err(_))) | None => return false,
+        let is_multiplexed = self.is_multiplexed;
+        let may_be_short = self.declared_bytes() <= SHORT_REST_BYTES;
+        let taking = self.take_rest();
+        if may_be_short && !is_multiplexed {
+            let _in_time = timeout(REST_TIMEOUT, taking).await;
+        } else {
+            let _what_has_come = taking.now_or_never();
+        }
+        self.has_ended
+    }
+
+    /// Takes what comes, a short rest at most.
+    async fn take_rest(&mut self) {
+        let mut bytes = 0;
+        while !self.has_ended && bytes <= SHORT_REST_BYTES {
+            match self.incoming.frame().await {
+                None => self.has_ended = true,
+                Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+                Some(Err(_)) => {
+                    self.is_broken = true;
+                    return;
+                }
             }
             self.has_ended |= self.incoming.is_end_stream();
         }
-        self.has_ended
+    }
+
+    /// Takes what is still to come and throws it away, for a while: with HTTP/2 a refusal is lost on many clients when their body is
+    /// not taken any more, and some proxies stop for all.
+    pub(super) async fn throw_away(self) {
+        let mut incoming = self.incoming;
+        let taking = async {
+            while let Ok(Some(Ok(_))) = timeout(LINGER_SILENCE, incoming.frame()).await {}
+        };
+        let _the_rest_is_the_clients_loss = timeout(LINGER, taking).await;
     }
 }
 
@@ -253,11 +295,4 @@ fn timed_out(limits: &BodyLimits, is_whole: bool) -> Refusal {
         )
     };
     Refusal::new(Code::BodyTimeout, detail)
-}
-
-fn cut_short() -> Refusal {
-    Refusal::new(
-        Code::MalformedBody,
-        "The body ended before its length, or its chunks are malformed; nothing of it was kept.",
-    )
 }

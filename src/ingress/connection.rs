@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use hyper::rt::Executor as _;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -49,6 +50,7 @@ const REQUEST_TIMEOUT: &[u8] =
 pub(super) struct Protocols {
     pub(super) http1: http1::Builder,
     pub(super) http2: http2::Builder<StreamTasks>,
+    pub(super) stream_tasks: StreamTasks,
     /// None: plain HTTP.
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) limits: TimeLimits,
@@ -202,7 +204,7 @@ async fn next_request_begins(
 }
 
 /// Whether `reading` gives any bytes; false when nothing comes in the time for silence, which began at `since`, or the server
-/// closes meanwhile. A connection that is none of the reserve any more has more time.
+/// closes a moment after. A connection that is none of the reserve any more has more time.
 pub(super) async fn bytes_come(
     reading: impl Future<Output = io::Result<usize>>,
     since: Instant,
@@ -216,10 +218,13 @@ pub(super) async fn bytes_come(
         if let Poll::Ready(outcome) = reading.as_mut().poll(cx) {
             return Poll::Ready(matches!(outcome, Ok(1..)));
         }
-        let deadline = since + waiting.limits().idle();
-        let is_over =
-            waiting.lifecycle.phase() >= Phase::Closing || alarm.is_overdue(Some(deadline), cx);
-        if is_over {
+        // A request may be on its way on a connection that has just been opened.
+        let patience = if waiting.lifecycle.phase() >= Phase::Closing {
+            GOODBYE
+        } else {
+            waiting.limits().idle()
+        };
+        if alarm.is_overdue(Some(since + patience), cx) {
             Poll::Ready(false)
         } else {
             Poll::Pending
@@ -274,7 +279,7 @@ async fn serve_until_quiet(
     let client = peer.client(Activity::new(Doing::Head, false));
     let service = service_fn(|request| {
         let (gate, client) = (Arc::clone(gate), Arc::clone(&client));
-        async move { Ok::<_, Infallible>(gate.answer(&client, request).await) }
+        async move { Ok::<_, Infallible>(gate.answer(&client, request).await.response) }
     });
     let io = ClientStream::new(stream, read.freeze(), Arc::clone(&client.activity));
     let mut conn = protocols.http1.serve_connection(TokioIo::new(io), service);
@@ -333,7 +338,14 @@ async fn serve_http2(
     let io = ClientStream::new(stream, read.freeze(), Arc::clone(&activity));
     let service = service_fn(move |request| {
         let (gate, client) = (Arc::clone(&gate), Arc::clone(&client));
-        async move { Ok::<_, Infallible>(gate.answer(&client, request).await) }
+        let tasks = protocols.stream_tasks.clone();
+        async move {
+            let answered = gate.answer(&client, request).await;
+            if let Some(rest) = answered.rest {
+                tasks.execute(rest.throw_away());
+            }
+            Ok::<_, Infallible>(answered.response)
+        }
     });
     let mut conn = protocols.http2.serve_connection(TokioIo::new(io), service);
     let _no_word_can_be_said_after_http2 = supervise(&mut conn, &activity, None, waiting).await;

@@ -53,6 +53,12 @@ pub(super) struct Gate {
     rare_routes: axum::Router,
 }
 
+/// An answer, and what of its request's body is still to come where the connection outlives that.
+pub(super) struct Answered {
+    pub(super) response: Response,
+    pub(super) rest: Option<Box<RequestBody>>,
+}
+
 /// What is asked for.
 enum Asked {
     /// Events come in.
@@ -121,7 +127,7 @@ impl Gate {
         self: &Arc<Self>,
         client: &Client,
         request: Request<Incoming>,
-    ) -> Response {
+    ) -> Answered {
         let _serving = client.activity.request();
         let began = Instant::now();
         let id = self.ids.of(request.headers());
@@ -152,7 +158,8 @@ impl Gate {
         };
         let ends_connection =
             is_tunnel || outcome.as_ref().err().is_some_and(Refusal::ends_connection);
-        if ends_connection || !body.is_taken() {
+        let is_taken = body.is_taken().await;
+        if ends_connection || !is_taken {
             client.leaves_bytes_unread.store(true, Ordering::Relaxed);
         }
         let mut response = self.word(outcome, &id);
@@ -168,7 +175,11 @@ impl Gate {
         let (took, wire_bytes) = (began.elapsed(), body.bytes as u64);
         self.telemetry
             .request(asked.counted_as(), status, took, wire_bytes);
-        guarded(client, version, response)
+        let outlives_rest = !is_taken && version == Version::HTTP_2;
+        Answered {
+            response: guarded(client, version, response),
+            rest: outlives_rest.then(|| Box::new(body)),
+        }
     }
 
     /// Refuses what no route is to see.

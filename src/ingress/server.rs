@@ -28,6 +28,9 @@ const MAX_HEAD_BYTES: usize = 96 * 1024;
 /// counts.
 const HTTP2_WINDOW: u32 = 256 * 1024;
 
+/// Requests that may be under way on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 250;
+
 /// The loop and what it gives to each connection.
 pub(super) struct Server {
     gate: Arc<Gate>,
@@ -50,12 +53,14 @@ impl Server {
     ) -> Self {
         let max_connections = config.server.max_connections;
         let limits = TimeLimits::new(&config.server);
+        let stream_tasks = StreamTasks::new(tasks.clone(), lifecycle.clone());
         Self {
             gate,
             connections,
             protocols: Arc::new(Protocols {
                 http1: http1_builder(),
-                http2: http2_builder(StreamTasks::new(tasks.clone(), lifecycle.clone())),
+                http2: http2_builder(stream_tasks.clone()),
+                stream_tasks,
                 tls,
                 limits,
                 reserve_limits: limits.of_reserve(),
@@ -123,6 +128,8 @@ fn http2_builder(tasks: StreamTasks) -> http2::Builder<StreamTasks> {
         .max_header_list_size(MAX_HEAD_BYTES as u32)
         .initial_stream_window_size(HTTP2_WINDOW)
         .initial_connection_window_size(HTTP2_WINDOW)
-        .max_concurrent_streams(250);
+        .max_concurrent_streams(MAX_STREAMS)
+        // All clients of a proxy share a connection to it: one that goes away with all that it has asked for is no attack.
+        .max_pending_accept_reset_streams(MAX_STREAMS as usize);
     builder
 }

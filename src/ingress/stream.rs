@@ -18,9 +18,9 @@ use super::transport::Transport;
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A client that still sends after a refusal gets this long to read it.
-const LINGER: Duration = Duration::from_secs(3);
+pub(super) const LINGER: Duration = Duration::from_secs(3);
 /// One that has fallen silent, this long.
-const LINGER_SILENCE: Duration = Duration::from_secs(1);
+pub(super) const LINGER_SILENCE: Duration = Duration::from_secs(1);
 
 /// Which HTTP a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use crate::support::client::Answer;
 use crate::support::fake_broker::FakeBroker;
 use crate::support::http2_client::{self, Http2Client};
+use crate::support::http2_frames::*;
 use crate::support::test_app::TestApp;
 use crate::support::{eventually, in_time};
 
@@ -187,4 +188,28 @@ async fn a_drain_lets_streams_finish_and_ends_the_connection() {
     })
     .await;
     assert_eq!(broker.delivered().len(), 1);
+}
+
+/// A client that sends on must not find its stream reset before it has read the answer, nor lose the connection.
+#[tokio::test]
+async fn what_is_left_of_a_refused_body_is_thrown_away_and_the_connection_lives() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "[auth]\nuser = 'u'\npassword = 'p'").await;
+    let mut client = FrameClient::open(app.public(), &[]).await;
+    for stream in [1, 3] {
+        client
+            .send(frame(HEADERS, END_HEADERS, stream, &block(&POST)))
+            .await;
+        let end = client.end_of(stream).await.unwrap();
+        assert_ne!(end.kind, RST_STREAM, "the answer comes whole");
+        for _ in 0..10 {
+            client.send(frame(DATA, 0, stream, &[b'x'; 10_000])).await;
+        }
+        client.send(frame(DATA, END_STREAM, stream, b"x")).await;
+        client.send(frame(PING, 0, 0, b"12345678")).await;
+        let next = client.until(|frame| matches!(frame.kind, PING | RST_STREAM | GOAWAY));
+        assert_eq!(next.await.unwrap().kind, PING);
+    }
+    app.finish().await;
+    assert_eq!(broker.requests().len(), 0);
 }

@@ -240,6 +240,42 @@ async fn the_rest_of_a_refused_body_is_never_taken_for_a_request() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_comes_before_a_short_body_does_not_cost_the_connection() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "[auth]\nuser = 'u'\npassword = 'p'").await;
+    let mut connection = app.connect().await;
+    for _ in 0..3 {
+        // More than a connection is read with at first.
+        let body = "x".repeat(40_000);
+        connection
+            .send(head("POST", "/", &[], body.len()) + &body)
+            .await;
+        let answer = connection.answer().await;
+        assert_eq!((answer.status, answer.header("connection")), (401, None));
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn who_sends_broken_chunks_is_told_that_the_connection_closes() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "").await;
+    let mut connection = app.connect().await;
+    connection
+        .send(
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nZZ\r\n",
+        )
+        .await;
+    let answer = connection.answer().await;
+    assert_eq!(
+        (answer.status, answer.header("connection")),
+        (400, Some("close"))
+    );
+    connection.expect_closed().await;
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_client_that_half_closes_gets_its_answer() {
     let broker = FakeBroker::start();
     let app = TestApp::start_with(&broker, "").await;
