@@ -173,8 +173,14 @@ impl Slot {
     }
 
     /// The Broker has rejected a batch.
-    pub(super) fn note_rejection(&self) -> Blame {
-        self.broker.lock().rejections.note()
+    pub(super) fn note_rejection(&self, shipment: &Shipment) -> Blame {
+        let events = shipment.batch.events();
+        self.broker.lock().rejections.note(events)
+    }
+
+    /// Whether the Broker is down because it rejects everything.
+    pub(super) fn rejects_all(&self) -> bool {
+        self.broker.lock().rejections.blame() == Blame::Broker
     }
 
     /// A batch has failed.

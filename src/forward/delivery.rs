@@ -43,7 +43,7 @@ impl Delivery {
         while let Some(mut shipment) = to_send.pop() {
             match slot.send(&shipment).await {
                 Outcome::Delivered => self.delivered(&shipment, &slot),
-                Outcome::Rejected(refused) => match slot.note_rejection() {
+                Outcome::Rejected(refused) => match slot.note_rejection(&shipment) {
                     Blame::Events => {
                         let sentence = Sentence::rejected(&refused);
                         self.divide(shipment, &sentence, &slot, &mut to_send).await;
@@ -61,7 +61,7 @@ impl Delivery {
                     Blame::Broker => {
                         let Some(other) = self.failed(&mut shipment, &slot, &failure) else {
                             self.give_back(shipment, &failure);
-                            return self.batches.give_back(to_send, Instant::now());
+                            return self.interrupt(to_send, &slot);
                         };
                         slot = other;
                         to_send.push(shipment);
@@ -69,8 +69,7 @@ impl Delivery {
                 },
             }
             if !to_send.is_empty() && !slot.goes_on() {
-                self.batches.give_back(to_send, Instant::now());
-                return;
+                return self.interrupt(to_send, &slot);
             }
         }
     }
@@ -106,6 +105,16 @@ impl Delivery {
         self.batches.give_back([shipment], Instant::now() + pause);
     }
 
+    /// The Broker is down: what is left of a batch, the last part first, becomes one again and waits.
+    fn interrupt(&self, rest: Vec<Shipment>, slot: &Slot) {
+        let whole = rest.into_iter().rev().reduce(Shipment::join);
+        if slot.rejects_all() {
+            self.batches.put_off(whole);
+        } else {
+            self.batches.give_back(whole, Instant::now());
+        }
+    }
+
     /// The Broker has wanted nothing for so long that this speaks of itself.
     fn put_off(&self, shipments: Vec<Shipment>, slot: &Slot, status: u16) {
         let failing = Failing {
@@ -113,10 +122,10 @@ impl Delivery {
             ..Failing::default()
         };
         let reason = format!(
-            "it answered {status} more than {REJECTIONS_OF_A_BROKEN_BROKER} times in a row: that speaks of the Broker, not of the events"
+            "it answered {status} to more than {REJECTIONS_OF_A_BROKEN_BROKER} events in a row: that speaks of the Broker, not of the events"
         );
         slot.failed(failing, &reason);
-        self.batches.put_off(shipments.into_iter().rev());
+        self.interrupt(shipments, slot);
     }
 
     /// The Broker works, and it is due to the events: halves the batch for the culprits to be found;

@@ -65,6 +65,18 @@ impl Shipment {
         ]
     }
 
+    /// Puts it together again with what follows it. The whole is a new batch.
+    pub(super) fn join(self, next: Self) -> Self {
+        let parts = [self.batch.parts, next.batch.parts].concat();
+        Self::of(Batch { parts }, self.suspicion)
+    }
+
+    /// Bytes of its events.
+    pub(super) fn bytes(&self) -> usize {
+        let parts = self.batch.parts.iter();
+        parts.map(|part| part.lines.bytes.len()).sum()
+    }
+
     /// Begins a new round of tries.
     pub(super) fn begin_round(&mut self) {
         self.rounds = self.rounds.saturating_add(1);
@@ -91,5 +103,10 @@ mod tests {
         let [left, right] = shipment.halve();
         assert!(left.id != id && right.id != id && left.id != right.id);
         assert_eq!((left.first(), right.first(), left.rounds), (7, 8, 0));
+        let whole = left.join(right);
+        assert_eq!(
+            (whole.first(), whole.batch.events(), whole.bytes()),
+            (7, 2, 8)
+        );
     }
 }

@@ -10,7 +10,7 @@ const OTHERS_TAKEN: u64 = 100;
 /// How likely it may be that a batch is suspected though its events are fine, at a Broker that fails by chance.
 const ACCEPTED_CHANCE: f64 = 1e-6;
 
-/// So many rejections without a delivery between them speak of the Broker, not of the events.
+/// So many events rejected one by one, without a delivery between them, speak of the Broker, not of the events.
 pub(super) const REJECTIONS_OF_A_BROKEN_BROKER: u32 = 1000;
 
 /// Whose fault it is.
@@ -22,14 +22,20 @@ pub(super) enum Blame {
     Broker,
 }
 
-/// The rejections of a Broker since it took something.
+/// The single events that a Broker has rejected since it took something. A batch is halved on the word of one rejection, which
+/// says nothing yet of how many of its events are at fault.
 #[derive(Debug, Default)]
 pub(super) struct Rejections(u32);
 
 impl Rejections {
-    /// The Broker has rejected one more.
-    pub(super) fn note(&mut self) -> Blame {
-        self.0 = self.0.saturating_add(1);
+    /// The Broker has rejected so many events more, in one batch.
+    pub(super) fn note(&mut self, events: usize) -> Blame {
+        self.0 = self.0.saturating_add(u32::from(events == 1));
+        self.blame()
+    }
+
+    /// Whose fault it is what the Broker rejects now.
+    pub(super) fn blame(&self) -> Blame {
         if self.0 > REJECTIONS_OF_A_BROKEN_BROKER {
             Blame::Broker
         } else {
@@ -191,10 +197,12 @@ mod tests {
     fn a_thousand_rejections_in_a_row_speak_of_the_broker() {
         let mut rejections = Rejections::default();
         for _ in 0..1000 {
-            assert_eq!(rejections.note(), Blame::Events);
+            assert_eq!(rejections.note(1), Blame::Events);
+            assert_eq!(rejections.note(2), Blame::Events, "it is halved first");
         }
-        assert_eq!(rejections.note(), Blame::Broker);
+        assert_eq!(rejections.note(1), Blame::Broker);
+        assert_eq!(rejections.note(2), Blame::Broker);
         rejections.end();
-        assert_eq!(rejections.note(), Blame::Events);
+        assert_eq!(rejections.note(1), Blame::Events);
     }
 }

@@ -10,8 +10,11 @@ use super::shipment::Shipment;
 use super::suspicion::FAILURES_OF_A_SUSPECT;
 use crate::event::Position;
 
-/// Above so many batches that let others pass, none passes any more: they are in memory.
-const MAX_PASSED: usize = 32;
+/// Where the batches that let others pass take so much, none passes any more: they are in memory.
+const MAX_PASSED_BYTES: usize = 64 * 1024 * 1024;
+
+/// What such a batch takes beside its events, at most.
+const ENTRY_BYTES: usize = 1024;
 
 /// New events that are preferred to what waits may be withdrawn, so it is looked again this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -25,6 +28,7 @@ pub(super) struct Waiting {
     in_order: BTreeMap<Position, Entry>,
     /// Those that new batches may pass, in the order in which they came.
     passed: VecDeque<Entry>,
+    passed_bytes: usize,
     /// Requests that may be under way at all Brokers together.
     slots: usize,
 }
@@ -35,6 +39,12 @@ struct Entry {
     due: Instant,
     /// Whether it waits only until its Broker takes something.
     is_put_off: bool,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        self.shipment.bytes() + ENTRY_BYTES
+    }
 }
 
 /// What is to be sent next.
@@ -52,6 +62,7 @@ impl Waiting {
         Self {
             in_order: BTreeMap::new(),
             passed: VecDeque::new(),
+            passed_bytes: 0,
             slots,
         }
     }
@@ -65,7 +76,7 @@ impl Waiting {
             is_put_off: false,
         };
         if lets_others_pass {
-            self.passed.push_back(entry);
+            self.let_pass(entry);
         } else {
             self.add_in_order(entry);
         }
@@ -73,11 +84,17 @@ impl Waiting {
 
     /// Takes a batch that others may pass until its Broker takes something.
     pub(super) fn put_off(&mut self, shipment: Shipment, due: Instant) {
-        self.passed.push_back(Entry {
+        self.let_pass(Entry {
             shipment,
             due,
             is_put_off: true,
         });
+    }
+
+    /// New batches may pass this one.
+    fn let_pass(&mut self, entry: Entry) {
+        self.passed_bytes += entry.bytes();
+        self.passed.push_back(entry);
     }
 
     /// A Broker took something: what was put off is tried at once.
@@ -86,6 +103,7 @@ impl Waiting {
             .into_iter()
             .partition::<VecDeque<_>, _>(|entry| entry.is_put_off);
         self.passed = passed;
+        self.passed_bytes = self.passed.iter().map(Entry::bytes).sum();
         let is_any = !recalled.is_empty();
         for entry in recalled {
             self.add_in_order(Entry { due: now, ..entry });
@@ -121,7 +139,7 @@ impl Waiting {
         }
         let next_passed = self.passed.iter().map(|entry| entry.due).min();
         let next = next.into_iter().chain(next_passed).min();
-        if self.in_order.len() < self.slots && self.passed.len() < MAX_PASSED {
+        if self.in_order.len() < self.slots && self.passed_bytes < MAX_PASSED_BYTES {
             Choice::Lease(next)
         } else {
             Choice::Wait(next)
@@ -134,7 +152,7 @@ impl Waiting {
             self.send_in_order(first)
         } else if self.passed.is_empty() {
             Choice::Lease(None)
-        } else if has_new && self.passed.len() < MAX_PASSED {
+        } else if has_new && self.passed_bytes < MAX_PASSED_BYTES {
             Choice::Lease(Some(now + LOOK_AGAIN))
         } else {
             self.send_passed(0)
@@ -148,6 +166,7 @@ impl Waiting {
 
     fn send_passed(&mut self, index: usize) -> Choice {
         let entry = self.passed.remove(index).expect("it was found");
+        self.passed_bytes -= entry.bytes();
         Choice::Send(entry.shipment)
     }
 
@@ -180,9 +199,13 @@ mod tests {
     const PAUSE: Duration = Duration::from_secs(1);
 
     fn shipment(first: Position) -> Shipment {
+        shipment_of(first, 4)
+    }
+
+    fn shipment_of(first: Position, bytes: usize) -> Shipment {
         let lines = Lines {
             count: 1,
-            bytes: "{},\n".into(),
+            bytes: (" ".repeat(bytes - 4) + "{},\n").into(),
         };
         Shipment::new(vec![Part { first, lines }])
     }
@@ -283,10 +306,10 @@ mod tests {
     fn what_is_put_off_is_bounded_and_takes_turns() {
         let now = Instant::now();
         let mut waiting = Waiting::new(8);
-        for first in 0..MAX_PASSED as Position {
+        for first in 0..4 {
             let choice = waiting.choose(Admission::Probe, true, now);
             assert!(matches!(choice, Choice::Lease(_)));
-            waiting.put_off(shipment(first), now);
+            waiting.put_off(shipment_of(first, MAX_PASSED_BYTES / 4), now);
         }
         for expected in [0, 1] {
             let Choice::Send(shipment) = waiting.choose(Admission::Probe, true, now) else {

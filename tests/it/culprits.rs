@@ -142,3 +142,24 @@ async fn a_broker_that_answers_400_to_everything_costs_a_thousand_events_at_most
     assert_eq!(app.book("dead_lettered").await, dead);
     app.finish().await;
 }
+
+#[tokio::test]
+async fn more_bad_events_than_can_be_put_off_do_not_stop_the_good_ones_behind_them() {
+    let broker = FakeBroker::start();
+    let bad = |event: &Value| event["n"].as_u64() < Some(2000);
+    broker.poison(Reply::status(400), bad);
+    let toml = format!("{IN_MEMORY}[broker]\nmax_batch_events = 10\nretry_max = '20ms'");
+    let app = TestApp::start_with(&broker, &toml).await;
+    assert_eq!(app.post("/", &[NDJSON], numbered(2000)).await.status, 200);
+    let mut good = 0;
+    eventually("all bad ones to be found", async || {
+        let body = json!({"n": 2000 + good}).to_string();
+        assert_eq!(app.post("/", &[JSON], body).await.status, 200);
+        good += 1;
+        (app.book("dead_lettered").await == 2000).then_some(())
+    })
+    .await;
+    app.until_book("delivered", good).await;
+    app.finish().await;
+    assert_eq!(numbers(&broker.delivered()).len() as u64, good);
+}
