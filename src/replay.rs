@@ -5,7 +5,6 @@
 //! worst and never lost.
 
 mod course;
-mod letter;
 #[cfg(test)]
 mod tests;
 

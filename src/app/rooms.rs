@@ -43,7 +43,7 @@ pub(super) async fn stores(
     let (spool, opened) = spool(config, spool_folder, Arc::clone(telemetry))
         .await
         .context("spool.dir")?;
-    if let Some(opened) = opened {
+    if let Some(opened) = opened.filter(OpenedSpool::has_open_events) {
         recall(&dead_letters, opened)
             .await
             .context("dead_letters.dir")?;

@@ -1,6 +1,7 @@
 //! The files of a shelf: numbered, a letter a line. Reads them line by line, and takes letters out of one so that a
 //! crash at any moment leaves either the old file or the new one.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -11,7 +12,7 @@ use crate::folders::{sync_folder, unless_gone};
 use crate::telemetry::events::RemovedUncounted;
 
 /// The end of the name of a file under way, which is no letter file yet.
-const UNDER_WAY: &str = "tmp";
+pub(super) const UNDER_WAY: &str = "tmp";
 
 /// Where letters stand in one file, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +67,17 @@ impl Places {
 
 /// The file of this number.
 pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{number:012}.ndjson"))
+    folder.join(file_name(number))
+}
+
+fn file_name(number: u64) -> OsString {
+    format!("{number:012}.ndjson").into()
+}
+
+/// The number of the file of this name; none for files of others.
+fn number_of(name: &OsStr) -> Option<u64> {
+    let number = name.to_str()?.strip_suffix(".ndjson")?.parse().ok()?;
+    (file_name(number) == name).then_some(number)
 }
 
 /// Number and bytes of each file, oldest first. A folder that is not there has none.
@@ -74,13 +85,12 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<(u64, u64)>> {
     let mut files = Vec::new();
     for entry in entries(folder)? {
         let entry = entry?;
-        let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".ndjson"));
-        let Some(number) = number.and_then(|number| number.parse().ok()) else {
+        let Some(number) = number_of(&entry.file_name()) else {
             continue;
         };
         // A running server may have just dropped it to make room.
-        if let Some(metadata) = unless_gone(entry.metadata())? {
+        let metadata = unless_gone(entry.metadata())?;
+        if let Some(metadata) = metadata.filter(|metadata| !metadata.is_dir()) {
             files.push((number, metadata.len()));
         }
     }
@@ -195,13 +205,16 @@ pub(super) fn remove(folder: &Path, number: u64) -> io::Result<u64> {
 
 /// Removes what a crash left of a rewriting.
 pub(super) fn tidy(folder: &Path) -> io::Result<()> {
-    for entry in entries(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|end| end == UNDER_WAY) {
-            unless_gone(fs::remove_file(&path))?;
+    let tidied = || {
+        for entry in entries(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|end| end == UNDER_WAY) {
+                unless_gone(fs::remove_file(&path))?;
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    };
+    tidied().map_err(|error| at(folder, &error))
 }
 
 /// An error with the path that it is about.

@@ -4,14 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::SHELVES;
 use super::files::{at, for_each_line, list, path};
 use crate::event::Position;
 
 /// What a letter says of itself, and its whole text.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct KeptLetter {
     /// The position of its event.
     pub id: String,
@@ -22,9 +22,8 @@ pub struct KeptLetter {
     /// The Broker's status, where a Broker rejected it.
     #[serde(default)]
     pub status: Option<u16>,
-    /// Without its event it were no letter.
-    #[serde(rename = "event")]
-    _event: IgnoredAny,
+    /// Its event as it lies: digits and escapes are not to change.
+    pub event: Box<RawValue>,
     /// The letter as it lies in its file: a JSON object.
     #[serde(skip)]
     pub text: String,
@@ -33,7 +32,10 @@ pub struct KeptLetter {
 impl KeptLetter {
     /// The letter that a line is; none where it is none, as a crash may leave.
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(line).ok()?;
+        // serde would take an array for a letter too.
+        let text = std::str::from_utf8(line)
+            .ok()
+            .filter(|text| text.starts_with('{'))?;
         let mut letter: Self = serde_json::from_str(text).ok()?;
         text.clone_into(&mut letter.text);
         Some(letter)
@@ -104,4 +106,38 @@ pub(super) fn read_file(
     })
     .map_err(|error| at(path, &error))?;
     Ok(goes_on)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_event_is_given_as_it_lies() {
+        for event in [
+            r#"{"event":{"n":1e400, "m":"\ud800"}}"#,
+            r#""text \" with \"event\":1""#,
+            "null",
+        ] {
+            for key in ["event", "\\u0065vent"] {
+                let line = format!(
+                    r#"{{"id":"1","at":"x","reason":"r", "{key}" : {event} ,"original_bytes":7}}"#
+                );
+                let letter = KeptLetter::parse(line.as_bytes()).unwrap();
+                assert_eq!(letter.event.get(), event, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_letter_is_none() {
+        for line in [
+            r#"["4","x","r",400,{"n":1}]"#,
+            r#"{"id":"1","at":"x","reason":"r"}"#,
+            r#"{"id":"1","at":"x","reason":"r","event":{}"#,
+            "",
+        ] {
+            assert!(KeptLetter::parse(line.as_bytes()).is_none(), "{line}");
+        }
+    }
 }

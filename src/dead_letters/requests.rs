@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::SHELVES;
-use super::files::{at, list};
+use super::files::{UNDER_WAY, at, list, tidy};
 use crate::event::Position;
 use crate::folders::{make_folder, sync_folder, unless_gone};
 
@@ -120,7 +120,7 @@ impl Request {
     }
 
     fn write_to(&self, path: &Path) -> io::Result<()> {
-        let under_way = path.with_extension("tmp");
+        let under_way = path.with_extension(UNDER_WAY);
         let mut file = File::create(&under_way)?;
         // Where root asks, the server is to read it and to remove it.
         let owner = fs::metadata(path.parent().unwrap_or(path))?;
@@ -239,7 +239,9 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
 
 /// Makes the folder of the requests: made by the server, it is the server's to remove them from, whoever asks.
 pub(super) fn make_ready(folder: &Path) -> io::Result<()> {
-    make_folder(&folder.join(FOLDER))
+    let folder = folder.join(FOLDER);
+    make_folder(&folder)?;
+    tidy(&folder)
 }
 
 #[cfg(test)]

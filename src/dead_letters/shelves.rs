@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::files::{self, Line, Places, at, for_each_line, list};
+use serde_json::value::RawValue;
+
+use super::files::{self, Line, Places, at, for_each_line, list, tidy};
 use super::folder_lock::FolderLock;
 use super::reader::KeptLetter;
 use super::requests::{self, Request, Waiting};
@@ -41,8 +43,8 @@ pub struct ReadLimits {
 /// Letters of one file.
 #[derive(Debug, Default)]
 pub struct LetterBatch {
-    /// Each as it lies in the file.
-    pub letters: Vec<String>,
+    /// The event of each, as it lies in the file.
+    pub events: Vec<Box<RawValue>>,
     /// Where they stand.
     pub places: Places,
     /// The byte from which to read on.
@@ -84,7 +86,11 @@ impl Shelves {
                 && !request.is_settled()
             {
                 *request = self.settle(request)?;
-                requests::replace(path, request)?;
+                match requests::replace(path, request) {
+                    // Then no letters come later than the first one, which may be the purge that makes room again.
+                    Err(error) if error.kind() == io::ErrorKind::StorageFull => break,
+                    outcome => outcome?,
+                }
             }
         }
         Ok(all.into_iter().next())
@@ -136,14 +142,14 @@ impl Shelves {
                 KeptLetter::parse(line.text).filter(|letter| request.wants(letter.position()));
             if let Some(letter) = letter {
                 bytes += letter.text.len();
-                if !batch.letters.is_empty() && bytes > limits.max_bytes {
+                if !batch.events.is_empty() && bytes > limits.max_bytes {
                     return false;
                 }
-                batch.letters.push(letter.text);
+                batch.events.push(letter.event);
                 batch.places.push(line.place.clone());
             }
             batch.end = line.place.end;
-            batch.letters.len() < limits.max_letters
+            batch.events.len() < limits.max_letters
         })
         .map_err(|error| at(&path, &error))?;
         Ok(batch)
@@ -217,7 +223,7 @@ fn make_ready(folder: &Path) -> io::Result<()> {
     check_writable(folder)?;
     requests::make_ready(folder)?;
     for shelf in SHELVES {
-        files::tidy(&folder.join(shelf))?;
+        tidy(&folder.join(shelf))?;
     }
     Ok(())
 }

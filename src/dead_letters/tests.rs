@@ -61,7 +61,7 @@ impl Store {
         for file in self.letters.files(request).unwrap() {
             loop {
                 let batch = self.letters.read(file, 0, request, limits).unwrap();
-                if batch.letters.is_empty() {
+                if batch.events.is_empty() {
                     break;
                 }
                 self.letters.take_out(file, &batch.places).unwrap();
@@ -347,11 +347,11 @@ fn letters_are_read_in_bounded_pieces_and_taken_out() {
         let (mut from, mut sizes) = (0, Vec::new());
         loop {
             let batch = store.letters.read(file, from, &request, limits).unwrap();
-            assert_eq!(batch.letters.len(), batch.places.letters());
-            if batch.letters.is_empty() {
+            assert_eq!(batch.events.len(), batch.places.letters());
+            if batch.events.is_empty() {
                 break;
             }
-            sizes.push(batch.letters.len());
+            sizes.push(batch.events.len());
             from = batch.end;
         }
         assert_eq!((sizes[0], sizes.iter().sum::<usize>()), (first, 5));

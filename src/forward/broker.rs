@@ -42,7 +42,8 @@ struct State {
     /// Whether the operator was told that it is down.
     is_told: bool,
     rejections: Rejections,
-    /// A client for each slot that is free. The one used last is used first, so that others may idle and be closed.
+    /// A client for each slot that is free. The one used last is used first, so that others may idle and be closed; but one without
+    /// a connection after all that have one, for there may be no file handle for another.
     free: Vec<Arc<BrokerClient>>,
 }
 
@@ -202,8 +203,9 @@ impl Slot {
             return false;
         }
         let was_told = std::mem::take(&mut state.is_told);
-        drop(state);
+        // Under the lock, or it could be said in another order than it happened.
         self.broker.metrics.up.set(1.0);
+        drop(state);
         if was_told {
             BrokerUp {
                 broker: &self.broker.label,
@@ -221,10 +223,10 @@ impl Slot {
         let change = state.health.failed(self.ticket, failing, now, dice);
         let is_to_be_told = state.health.is_down_for_a_while() && !state.is_told;
         state.is_told |= is_to_be_told;
-        drop(state);
         if change == Change::WentDown {
             self.broker.metrics.up.set(0.0);
         }
+        drop(state);
         if is_to_be_told {
             BrokerDown {
                 broker: &self.broker.label,
@@ -244,7 +246,14 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.broker.lock().free.push(Arc::clone(&self.client));
+        let client = Arc::clone(&self.client);
+        let mut state = self.broker.lock();
+        if client.has_connection() {
+            state.free.push(client);
+        } else {
+            state.free.insert(0, client);
+        }
+        drop(state);
         self.broker.changed.notify_one();
     }
 }

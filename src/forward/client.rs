@@ -137,6 +137,11 @@ impl BrokerClient {
         Self::several(&Arc::new(target), config.max_in_flight)
     }
 
+    /// Whether it has kept a connection for the next request.
+    pub(super) fn has_connection(&self) -> bool {
+        self.place.is_taken()
+    }
+
     /// Sends a batch and waits for what comes of it.
     pub(super) async fn send(&self, id: BatchId, body: Pieces) -> Outcome {
         let body = compress(body, self.target.compression).await;

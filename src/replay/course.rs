@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::letter::event_of;
 use super::{Interrupted, Shared};
 use crate::dead_letters::{DeadLetters, LetterBatch, LetterFile, Places, ReadLimits, Request};
 use crate::event::Envelope;
@@ -112,7 +111,7 @@ impl Course {
     /// Sends the next letters; takes all that were sent from the file when there are no more.
     async fn step(&mut self, progress: &mut Progress) -> Result<Step, Obstacle> {
         let (batch, envelope) = self.next_envelope(progress).await?;
-        let letters = batch.letters.len();
+        let letters = batch.events.len();
         if letters == 0 {
             self.save(progress).await?;
             return Ok(Step::FileDone);
@@ -149,7 +148,7 @@ impl Course {
         };
         blocking(move || {
             let batch = shared.dead_letters.read(file, from, &request, limits)?;
-            let events = batch.letters.iter().map(|letter| event_of(letter));
+            let events = batch.events.iter().map(|event| event.get().as_bytes());
             let sources = &shared.telemetry.sources;
             let pipeline = shared.pipeline.load();
             let envelope = pipeline.replay(Timestamp::now(), events, sources);

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::io::InspectWriter;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::tls;
 use crate::forward::encode::Pieces;
@@ -34,6 +35,9 @@ const READY_TIMEOUT: Duration = Duration::from_secs(1);
 /// A stream whose written bytes are counted.
 type Counted<S> = InspectWriter<S, Box<dyn FnMut(&[u8]) + Send>>;
 
+/// What becomes of a connection when its slot drops it: it has this long to end in order.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// An open connection. Dropping it closes it.
 pub(super) struct Connection {
     sender: SendRequest<Pieces>,
@@ -43,6 +47,8 @@ pub(super) struct Connection {
     /// From then on it is not used again.
     expires: Instant,
     unused_since: Instant,
+    /// hyper goes on writing a request whose answer came early, for as long as the Broker does not read it.
+    _ends_work: DropGuard,
 }
 
 /// An answer, as far as it matters.
@@ -88,14 +94,16 @@ impl Connection {
             counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         };
         let stream = Counted::new(stream, Box::new(count));
+        let dropped = CancellationToken::new();
         let (sender, work) = http1::handshake(TokioIo::new(stream)).await?;
         let connection = Self {
             sender,
             written,
             expires: opened + max_age,
             unused_since: opened,
+            _ends_work: dropped.clone().drop_guard(),
         };
-        Ok((connection, Work(work)))
+        Ok((connection, Work { work, dropped }))
     }
 
     /// Whether it can take another request: young enough, and not closed as far as can be known.
@@ -212,21 +220,29 @@ pub(super) struct Place(Mutex<Option<Connection>>);
 
 impl Place {
     pub(super) fn take(&self) -> Option<Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_taken(&self) -> bool {
+        self.lock().is_some()
     }
 
     /// Keeps a connection for the next request, unless its last answer still lies in it.
     pub(super) fn keep(&self, mut connection: Connection, answered: &Answered) {
         if answered.is_whole {
             connection.unused_since = Instant::now();
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+            *self.lock() = Some(connection);
         }
     }
 
     /// Closes the connection if it has not been used for so long; when to look again.
     fn close_if_unused_for(&self, limit: Duration) -> Instant {
         let now = Instant::now();
-        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.lock();
         match place.as_ref().map(|kept| kept.unused_since + limit) {
             Some(due) if due > now => due,
             _ => {
@@ -238,21 +254,29 @@ impl Place {
 }
 
 /// What a connection does by itself: reading, writing, noticing that the other side closes it.
-pub(super) struct Work<S: AsyncRead + AsyncWrite + Unpin>(
-    http1::Connection<TokioIo<Counted<S>>, Pieces>,
-);
+pub(super) struct Work<S: AsyncRead + AsyncWrite + Unpin> {
+    work: http1::Connection<TokioIo<Counted<S>>, Pieces>,
+    /// Told when its slot has dropped the connection.
+    dropped: CancellationToken,
+}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Work<S> {
     /// Runs until the connection is closed: by the Broker, because its slot dropped it, or because it lay unused at its
     /// place for `unused_limit`. What goes wrong is told to whoever waits for an answer.
     pub(super) async fn run(self, place: Weak<Place>, unused_limit: Duration) {
-        let mut connection = pin!(self.0);
-        let mut look_at = Instant::now() + unused_limit;
-        while timeout_at(look_at, connection.as_mut()).await.is_err() {
-            look_at = match place.upgrade() {
-                Some(place) => place.close_if_unused_for(unused_limit),
-                None => Instant::now() + unused_limit,
-            };
+        let Self { work, dropped } = self;
+        let mut work = pin!(work);
+        let watched = async {
+            let mut look_at = Instant::now() + unused_limit;
+            while timeout_at(look_at, work.as_mut()).await.is_err() {
+                look_at = match place.upgrade() {
+                    Some(place) => place.close_if_unused_for(unused_limit),
+                    None => Instant::now() + unused_limit,
+                };
+            }
+        };
+        if dropped.run_until_cancelled(watched).await.is_none() {
+            let _in_order_or_cut = timeout(CLOSE_TIMEOUT, work).await;
         }
     }
 }

@@ -58,6 +58,11 @@ pub struct OpenedSpool {
 }
 
 impl OpenedSpool {
+    /// Whether there are events that are given out again.
+    pub fn has_open_events(&self) -> bool {
+        self.acked.low() < self.end
+    }
+
     /// Whether the event at a position was in the spool and is given out again.
     pub fn comes_again(&self, position: Position) -> bool {
         position < self.end && !self.acked.contains(position)
