@@ -297,4 +297,20 @@ mod tests {
         assert!(!left.exists());
         tidy(&folder.path().join("none")).unwrap();
     }
+
+    #[test]
+    fn files_of_other_names_are_not_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "7.ndjson",
+            "+00000000008.ndjson",
+            "000000000009 (copy).ndjson",
+            "x",
+        ] {
+            fs::write(folder.path().join(name), "{}\n").unwrap();
+        }
+        fs::create_dir(path(folder.path(), 10)).unwrap();
+        fs::write(path(folder.path(), 11), "{}\n").unwrap();
+        assert_eq!(list(folder.path()).unwrap(), [(11, 3)]);
+    }
 }

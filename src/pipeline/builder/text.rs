@@ -55,7 +55,27 @@ impl EnvelopeBuilder<'_> {
         }
         let event = live.split_off(start);
         self.live = live;
+        if violations.is_empty() && !tags.is_empty() {
+            return self.marked_message(&text, tags);
+        }
         self.own_object(&event, text.len())
+    }
+
+    /// A message whose tags are added behind all that is: a key or the configuration may force tags of their own, in whose place
+    /// the client's would go.
+    fn marked_message(&mut self, text: &str, tags: &[&str]) -> Result<(), DecodeError> {
+        let scratch = string_len(text) + MESSAGE_ROOM;
+        self.reserve_scratch(scratch)?;
+        let mut event = Vec::with_capacity(scratch);
+        push_message(&mut event, text, &[]);
+        let scanned = self.scan_own(&event, 0);
+        let marks = Marks {
+            tags,
+            violations: &[],
+        };
+        let outcome = self.write_live(&event, &scanned, marks);
+        self.reservation.shrink(scratch);
+        outcome
     }
 
     /// An event that was written here, and takes the slower way.

@@ -255,6 +255,19 @@ fn forced_fields_are_never_doubled_by_what_the_server_writes() {
 }
 
 #[test]
+fn forced_tags_leave_those_of_the_server() {
+    let sent = Sent {
+        key: Some(1),
+        ..Sent::to_logstash(KEYS, JSON)
+    };
+    let event = sent.event("no JSON");
+    assert_eq!(
+        (&event["message"], &event["tags"]),
+        (&json!("no JSON"), &json!(["forced", "_jsonparsefailure"]))
+    );
+}
+
+#[test]
 fn headers_are_shown_as_logstash_shows_them() {
     let headers = [
         ("content-type", "application/json"),

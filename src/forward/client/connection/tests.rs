@@ -188,3 +188,23 @@ async fn a_success_counts_once_the_request_was_sent() {
     });
     assert_eq!(answered.unwrap().status, 413);
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_dropped_is_closed_though_its_request_is_not_read_to_its_end() {
+    let (mut connection, _place, mut theirs) = begin().await;
+    let body = Bytes::from(vec![b'x'; 1_000_000]);
+    let mut request = Request::new(Pieces::from(body));
+    *request.method_mut() = http::Method::POST;
+    let exchange = connection.exchange(request, REQUEST_TIMEOUT);
+    let (answered, ()) = tokio::join!(exchange, async {
+        theirs.read_exact(&mut [0; 1000]).await.unwrap();
+        let refusal = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
+        theirs.write_all(refusal).await.unwrap();
+    });
+    assert_eq!(answered.unwrap().status, 503);
+    drop(connection);
+    tokio::time::sleep(2 * CLOSE_TIMEOUT).await;
+    let mut rest = Vec::new();
+    theirs.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.len() < 900_000, "{}", rest.len());
+}
