@@ -32,7 +32,7 @@ pub struct Look {
 /// What lies in a spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overview {
-    /// The version of its format.
+    /// The highest version of the format in it.
     pub format: u32,
     /// How many segments there are, and how many bytes their files have, with those that are kept to be written again.
     pub segments: (usize, u64),
@@ -104,7 +104,7 @@ impl Look {
         let spares = self.survey.spares.iter().map(|entry| entry.bytes);
         let checkpoint = self.survey.checkpoint.as_ref();
         Ok(Overview {
-            format: seglog::VERSION,
+            format: self.survey.version,
             segments: (self.survey.segments.len(), files.chain(spares).sum()),
             events: self.open_events(),
             oldest: self.oldest()?,

@@ -28,6 +28,8 @@ pub struct Survey {
     pub end: Option<Position>,
     /// Bytes of records that were never synced, and are torn. Beside a log that is being written: what is on its way.
     pub torn_bytes: u64,
+    /// The highest version of the format that a file tells; that of this program where none does.
+    pub version: u32,
     /// Files that damaged stretches were set aside in.
     pub set_aside: Vec<Entry>,
     /// The files that are kept to become segments.
@@ -65,17 +67,20 @@ pub fn survey(folder: &Arc<dyn Folder>) -> Result<Survey, OpenError> {
     };
     // Before the segments are listed: all that this one knows to be synced is in them, or was purged since.
     let (_, before) = Checkpoints::find(Arc::clone(folder)).map_err(at)?;
-    let entries = refuse_newer(&**folder)?;
-    look(folder, &entries, before.as_ref()).map_err(at)
+    let (entries, version) = refuse_newer(&**folder)?;
+    let mut survey = look(folder, &entries, before.as_ref()).map_err(at)?;
+    survey.version = version;
+    Ok(survey)
 }
 
-/// Refuses a folder that a newer version has written to; its files, sorted by name.
-pub(crate) fn refuse_newer(folder: &dyn Folder) -> Result<Vec<Entry>, OpenError> {
+/// Refuses a folder that a newer version has written to; its files, sorted by name, and the highest version in them.
+pub(crate) fn refuse_newer(folder: &dyn Folder) -> Result<(Vec<Entry>, u32), OpenError> {
     let at = |path, source| OpenError::Io { path, source };
     let mut entries = folder
         .list()
         .map_err(|source| at(folder.path().to_owned(), source))?;
     entries.sort_by(|one, other| one.name.cmp(&other.name));
+    let mut highest = None;
     for entry in &entries {
         let Some(kind) = Kind::of(&entry.name) else {
             continue;
@@ -89,11 +94,11 @@ pub(crate) fn refuse_newer(folder: &dyn Folder) -> Result<Vec<Entry>, OpenError>
                     newest: VERSION,
                 });
             }
-            Ok(_) => {}
+            Ok(version) => highest = highest.max(version),
             Err(source) => return Err(at(file, source)),
         }
     }
-    Ok(entries)
+    Ok((entries, highest.unwrap_or(VERSION)))
 }
 
 fn version_of(folder: &dyn Folder, name: &str, kind: Kind) -> io::Result<Option<u32>> {
@@ -129,6 +134,7 @@ fn look(
         checkpoint: None,
         end: None,
         torn_bytes: 0,
+        version: VERSION,
         set_aside: set_aside.cloned().collect(),
         spares: Vec::new(),
         empty: Vec::new(),

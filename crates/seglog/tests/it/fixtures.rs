@@ -140,7 +140,7 @@ fn the_fixtures_of_all_versions_are_read_as_they_were_written() {
     let bookmarks = [acked.low(), acked.high()];
     assert_eq!(bookmarks.len() as u32, VERSION);
     for (version, bookmark) in (1..).zip(bookmarks) {
-        is_read_as_it_was_written(&fixture(version), &expected, &acked, bookmark);
+        is_read_as_it_was_written(&fixture(version), &expected, &acked, version, bookmark);
     }
 }
 
@@ -148,9 +148,11 @@ fn is_read_as_it_was_written(
     folder: &MemoryFolder,
     expected: &[Read],
     acked: &Acked,
+    version: u32,
     bookmark: Position,
 ) {
     let found = survey(&shared(folder)).unwrap();
+    assert_eq!(found.version, version);
     assert!(
         !found.spares.is_empty() && found.segments.len() >= 3,
         "{found:?}"
