@@ -105,13 +105,15 @@ impl Delivery {
         self.batches.give_back([shipment], Instant::now() + pause);
     }
 
-    /// The Broker is down: what is left of a batch, the last part first, becomes one again and waits.
+    /// The Broker is down: what is left of a batch, the last part first, waits. It becomes one again, unless the Broker rejects all:
+    /// with a culprit among them nothing that is joined can show that it takes others.
     fn interrupt(&self, rest: Vec<Shipment>, slot: &Slot) {
-        let whole = rest.into_iter().rev().reduce(Shipment::join);
+        let rest = rest.into_iter().rev();
         if slot.rejects_all() {
-            self.batches.put_off(whole);
+            self.batches.put_off(rest);
         } else {
-            self.batches.give_back(whole, Instant::now());
+            self.batches
+                .give_back(rest.reduce(Shipment::join), Instant::now());
         }
     }
 

@@ -9,12 +9,11 @@ use super::brokers::Admission;
 use super::shipment::Shipment;
 use super::suspicion::FAILURES_OF_A_SUSPECT;
 use crate::event::Position;
+use crate::spool::Part;
 
-/// Where the batches that let others pass take so much, none passes any more: they are in memory.
+/// Where the batches that let others pass take so much, or are so many, none passes any more: they are in memory.
 const MAX_PASSED_BYTES: usize = 64 * 1024 * 1024;
-
-/// What such a batch takes beside its events, at most.
-const ENTRY_BYTES: usize = 1024;
+const MAX_PASSED: usize = 1024;
 
 /// New events that are preferred to what waits may be withdrawn, so it is looked again this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -43,7 +42,8 @@ struct Entry {
 
 impl Entry {
     fn bytes(&self) -> usize {
-        self.shipment.bytes() + ENTRY_BYTES
+        let parts = self.shipment.batch.parts.len() * size_of::<Part>();
+        self.shipment.bytes() + parts + size_of::<Self>()
     }
 }
 
@@ -82,8 +82,19 @@ impl Waiting {
         }
     }
 
-    /// Takes a batch that others may pass until its Broker takes something.
+    /// Takes a batch that others may pass until its Broker takes something. Those that were recalled and not tried since go with
+    /// it: new ones would else wait for a probe with each of them.
     pub(super) fn put_off(&mut self, shipment: Shipment, due: Instant) {
+        let recalled: Vec<Position> = self
+            .in_order
+            .iter()
+            .filter(|(_, entry)| entry.is_put_off)
+            .map(|(first, _)| *first)
+            .collect();
+        for first in recalled {
+            let entry = self.in_order.remove(&first).expect("it was found");
+            self.let_pass(entry);
+        }
         self.let_pass(Entry {
             shipment,
             due,
@@ -99,16 +110,22 @@ impl Waiting {
 
     /// A Broker took something: what was put off is tried at once.
     pub(super) fn recall(&mut self, now: Instant) -> bool {
+        if !self.passed.iter().any(|entry| entry.is_put_off) {
+            return false;
+        }
         let (recalled, passed) = std::mem::take(&mut self.passed)
             .into_iter()
             .partition::<VecDeque<_>, _>(|entry| entry.is_put_off);
         self.passed = passed;
         self.passed_bytes = self.passed.iter().map(Entry::bytes).sum();
-        let is_any = !recalled.is_empty();
         for entry in recalled {
             self.add_in_order(Entry { due: now, ..entry });
         }
-        is_any
+        true
+    }
+
+    fn may_be_passed(&self) -> bool {
+        self.passed_bytes < MAX_PASSED_BYTES && self.passed.len() < MAX_PASSED
     }
 
     /// A Broker came up: what waited because it was down is tried at once.
@@ -139,7 +156,7 @@ impl Waiting {
         }
         let next_passed = self.passed.iter().map(|entry| entry.due).min();
         let next = next.into_iter().chain(next_passed).min();
-        if self.in_order.len() < self.slots && self.passed_bytes < MAX_PASSED_BYTES {
+        if self.in_order.len() < self.slots && self.may_be_passed() {
             Choice::Lease(next)
         } else {
             Choice::Wait(next)
@@ -152,7 +169,7 @@ impl Waiting {
             self.send_in_order(first)
         } else if self.passed.is_empty() {
             Choice::Lease(None)
-        } else if has_new && self.passed_bytes < MAX_PASSED_BYTES {
+        } else if has_new && self.may_be_passed() {
             Choice::Lease(Some(now + LOOK_AGAIN))
         } else {
             self.send_passed(0)
@@ -194,7 +211,6 @@ mod tests {
     use super::*;
     use crate::event::Lines;
     use crate::forward::suspicion::Record;
-    use crate::spool::Part;
 
     const PAUSE: Duration = Duration::from_secs(1);
 
@@ -320,6 +336,11 @@ mod tests {
         }
         assert!(waiting.recall(now));
         assert_eq!(sent(waiting.choose(Admission::Free, true, now)), Some(0));
+        waiting.put_off(shipment(0), now);
+        let choice = waiting.choose(Admission::Probe, true, now);
+        assert!(matches!(choice, Choice::Lease(_)), "all are put off again");
+        assert_eq!(sent(waiting.choose(Admission::Probe, false, now)), Some(1));
+        assert!(waiting.recall(now));
         assert!(!waiting.recall(now), "once is enough");
     }
 }

@@ -163,3 +163,20 @@ async fn more_bad_events_than_can_be_put_off_do_not_stop_the_good_ones_behind_th
     app.finish().await;
     assert_eq!(numbers(&broker.delivered()).len() as u64, good);
 }
+
+#[tokio::test]
+async fn good_events_in_the_batch_of_the_last_bad_one_are_delivered_without_others_behind_them() {
+    let broker = FakeBroker::start();
+    let bad = |event: &Value| event["n"].as_u64() < Some(1001);
+    broker.poison(Reply::status(400), bad);
+    let toml = format!("{IN_MEMORY}[broker]\nmax_in_flight = 1\nretry_max = '20ms'");
+    let app = TestApp::start_with(&broker, &toml).await;
+    assert_eq!(app.post("/", &[NDJSON], numbered(1500)).await.status, 200);
+    app.until_book("delivered", 499).await;
+    app.until_book("dead_lettered", 1001).await;
+    app.finish().await;
+    assert_eq!(
+        numbers(&broker.delivered()),
+        (1001..1500).collect::<Vec<_>>()
+    );
+}
