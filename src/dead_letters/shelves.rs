@@ -87,8 +87,8 @@ impl Shelves {
             {
                 *request = self.settle(request)?;
                 match requests::replace(path, request) {
-                    // Then no letters come later than the first one, which may be the purge that makes room again.
-                    Err(error) if error.kind() == io::ErrorKind::StorageFull => break,
+                    // The first one may be the purge that makes room again.
+                    Err(error) if is_full(&error) => break,
                     outcome => outcome?,
                 }
             }
@@ -202,6 +202,14 @@ impl Shelves {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the disk or the owner's share of it is full.
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// Calls `take` with each line from the byte `from` on that is not later than the request, as long as it says to go on.

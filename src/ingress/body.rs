@@ -47,7 +47,7 @@ pub(super) struct RequestBody {
     gathered: Gathered,
 }
 
-/// So much of a body is still taken behind a refusal with HTTP/1, where the alternative is to close the connection.
+/// So much of a body is still taken behind a refusal, so that it does not cost the connection.
 const SHORT_REST_BYTES: u64 = 64 * 1024;
 
 /// How long that rest may take to come: less than a new connection would.
@@ -224,6 +224,8 @@ impl RequestBody {
     /// Whether nothing of it is still to come. Where a refusal came first a short rest is taken now, so that it does not cost the
     /// connection. A client that waits for `100 Continue` is not asked for its body.
     pub(super) async fn is_taken(&mut self) -> bool {
+        // Its budget is given back already, and what follows takes its time.
+        self.gathered = Gathered::default();
         if self.has_ended || self.is_awaited || self.is_broken {
             return self.has_ended;
         }
@@ -254,7 +256,7 @@ impl RequestBody {
         }
     }
 
-    /// Takes what is still to come and throws it away, for a while: with HTTP/2 a refusal is lost on many clients when their body is
+    /// Takes what is still to come and throws it away, for a while: with HTTP/2 an answer is lost on many clients when their body is
     /// not taken any more, and some proxies stop for all.
     pub(super) async fn throw_away(self) {
         let mut incoming = self.incoming;

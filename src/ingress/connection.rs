@@ -173,7 +173,8 @@ async fn protocol_of(
         return None;
     }
     let sniffing = tokio::time::timeout(waiting.limits().head(), sniff(stream, read));
-    match waiting.lifecycle.unless_closing(sniffing).await {
+    // Not cut off by the closing either: a request has begun.
+    match waiting.lifecycle.unless_stopped(sniffing).await {
         Some(Ok(Ok(protocol))) => protocol,
         _ => None,
     }

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tower::ServiceExt;
 
@@ -35,6 +35,9 @@ const MAX_HEADERS: usize = 100;
 /// The largest answer that may wait for an HTTP/2 client as long as its connection is open.
 const SMALL_ANSWER: u64 = 4 * 1024;
 
+/// Bodies that are thrown away at once. Each holds a stream for a few seconds, of which the byte budget knows nothing; 8 KiB, about.
+const MAX_RESTS: usize = 4096;
+
 /// The state that requests share.
 pub(super) struct Gate {
     /// Loaded once a request.
@@ -48,6 +51,7 @@ pub(super) struct Gate {
     pub(super) request_timeout: std::time::Duration,
     /// Large bodies are decoded beside the runtime, as many at once as there are cores.
     pub(super) decoders: Arc<Semaphore>,
+    rests: Arc<Semaphore>,
     ids: RequestIds,
     overload_status: StatusCode,
     rare_routes: axum::Router,
@@ -56,7 +60,20 @@ pub(super) struct Gate {
 /// An answer, and what of its request's body is still to come where the connection outlives that.
 pub(super) struct Answered {
     pub(super) response: Response,
-    pub(super) rest: Option<Box<RequestBody>>,
+    pub(super) rest: Option<Box<Rest>>,
+}
+
+/// What is left of a body.
+pub(super) struct Rest {
+    body: RequestBody,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Rest {
+    /// Takes it, for a while.
+    pub(super) async fn throw_away(self) {
+        self.body.throw_away().await;
+    }
 }
 
 /// What is asked for.
@@ -104,6 +121,7 @@ impl Gate {
             },
             request_timeout: config.server.request_timeout,
             decoders: Arc::new(Semaphore::new(cores)),
+            rests: Arc::new(Semaphore::new(MAX_RESTS)),
             ids: RequestIds::new(),
             overload_status: StatusCode::from_u16(config.ingest.overload_status)
                 .expect("the configuration allows 429 and 503 only"),
@@ -158,8 +176,8 @@ impl Gate {
         };
         let ends_connection =
             is_tunnel || outcome.as_ref().err().is_some_and(Refusal::ends_connection);
-        let is_taken = body.is_taken().await;
-        if ends_connection || !is_taken {
+        let is_taken = !ends_connection && body.is_taken().await;
+        if !is_taken {
             client.leaves_bytes_unread.store(true, Ordering::Relaxed);
         }
         let mut response = self.word(outcome, &id);
@@ -178,8 +196,17 @@ impl Gate {
         let outlives_rest = !is_taken && version == Version::HTTP_2;
         Answered {
             response: guarded(client, version, response),
-            rest: outlives_rest.then(|| Box::new(body)),
+            rest: outlives_rest.then(|| self.rest_of(body)).flatten(),
         }
+    }
+
+    /// What is to be thrown away of a body; nothing where there is too much of that already.
+    fn rest_of(&self, body: RequestBody) -> Option<Box<Rest>> {
+        let permit = Arc::clone(&self.rests).try_acquire_owned().ok()?;
+        Some(Box::new(Rest {
+            body,
+            _permit: permit,
+        }))
     }
 
     /// Refuses what no route is to see.

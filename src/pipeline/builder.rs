@@ -135,20 +135,37 @@ impl<'a> EnvelopeBuilder<'a> {
         let violations = self
             .context
             .check(event, &mut self.scanner, self.reservation)?;
-        if violations.is_empty() {
-            return self.write_live(text, scanned, Marks::default());
-        }
+        self.judged(text, scanned, &[], violations)
+    }
+
+    /// Writes an event to where it belongs by what was found against it. `tags` are added in any case.
+    fn judged(
+        &mut self,
+        text: &[u8],
+        scanned: &Scanned,
+        tags: &[&str],
+        violations: Vec<Violation>,
+    ) -> Result<(), DecodeError> {
+        let is_good = violations.is_empty();
         match self.context.invalid {
-            Invalid::Reject => self.reject(violations),
-            Invalid::Keep(OnInvalid::Tag) => self.write_live(
-                text,
-                scanned,
-                Marks {
-                    tags: &["_validationfailure"],
+            Invalid::Reject if !is_good => self.reject(violations),
+            Invalid::Keep(OnInvalid::DeadLetter) if !is_good => {
+                self.write_dead(text, scanned, tags, &violations)
+            }
+            Invalid::Keep(OnInvalid::Tag) if !is_good => {
+                let marks = Marks {
+                    tags: &[tags, &["_validationfailure"]].concat(),
                     violations: &violations,
-                },
-            ),
-            Invalid::Keep(OnInvalid::DeadLetter) => self.write_dead(text, scanned, &violations),
+                };
+                self.write_live(text, scanned, marks)
+            }
+            _ => {
+                let marks = Marks {
+                    tags,
+                    violations: &[],
+                };
+                self.write_live(text, scanned, marks)
+            }
         }
     }
 
@@ -179,6 +196,7 @@ impl<'a> EnvelopeBuilder<'a> {
         &mut self,
         text: &[u8],
         scanned: &Scanned,
+        tags: &[&str],
         violations: &[Violation],
     ) -> Result<(), DecodeError> {
         let size = scanned.span.len()
@@ -194,7 +212,11 @@ impl<'a> EnvelopeBuilder<'a> {
         };
         let additions = &self.context.additions;
         letter::push(&mut self.dead, self.context.now, violations, |out| {
-            additions.write(event, Marks::default(), out);
+            let marks = Marks {
+                tags,
+                violations: &[],
+            };
+            additions.write(event, marks, out);
         });
         self.dead_count += 1;
         self.note_source(text);

@@ -35,7 +35,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(1);
 /// A stream whose written bytes are counted.
 type Counted<S> = InspectWriter<S, Box<dyn FnMut(&[u8]) + Send>>;
 
-/// What becomes of a connection when its slot drops it: it has this long to end in order.
+/// A connection that its slot has dropped has this long to end in order; then it is cut.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An open connection. Dropping it closes it.

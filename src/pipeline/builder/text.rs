@@ -53,37 +53,26 @@ impl EnvelopeBuilder<'_> {
             self.live_count += 1;
             return Ok(());
         }
-        let event = live.split_off(start);
+        live.truncate(start);
         self.live = live;
-        if violations.is_empty() && !tags.is_empty() {
-            return self.marked_message(&text, tags);
-        }
-        self.own_object(&event, text.len())
+        self.marked_message(&text, tags, violations)
     }
 
-    /// A message whose tags are added behind all that is: a key or the configuration may force tags of their own, in whose place
-    /// the client's would go.
-    fn marked_message(&mut self, text: &str, tags: &[&str]) -> Result<(), DecodeError> {
+    /// A message that takes the slower way. Its tags are added behind all that is: a key or the configuration may force tags of
+    /// their own, in whose place the client's would go.
+    fn marked_message(
+        &mut self,
+        text: &str,
+        tags: &[&str],
+        violations: Vec<Violation>,
+    ) -> Result<(), DecodeError> {
         let scratch = string_len(text) + MESSAGE_ROOM;
         self.reserve_scratch(scratch)?;
         let mut event = Vec::with_capacity(scratch);
         push_message(&mut event, text, &[]);
         let scanned = self.scan_own(&event, 0);
-        let marks = Marks {
-            tags,
-            violations: &[],
-        };
-        let outcome = self.write_live(&event, &scanned, marks);
+        let outcome = self.judged(&event, &scanned, tags, violations);
         self.reservation.shrink(scratch);
-        outcome
-    }
-
-    /// An event that was written here, and takes the slower way.
-    fn own_object(&mut self, event: &[u8], bytes: usize) -> Result<(), DecodeError> {
-        self.reserve_scratch(event.len())?;
-        let scanned = self.scan_own(event, 0);
-        let outcome = self.object(event, &scanned, bytes);
-        self.reservation.shrink(event.len());
         outcome
     }
 

@@ -265,6 +265,24 @@ fn forced_tags_leave_those_of_the_server() {
         (&event["message"], &event["tags"]),
         (&json!("no JSON"), &json!(["forced", "_jsonparsefailure"]))
     );
+    let toml = format!("{KEYS}[validate]\nrequired = ['a']\n");
+    let sent = Sent {
+        key: Some(1),
+        ..Sent::to_logstash(&toml, JSON)
+    };
+    assert_eq!(
+        sent.letters("no JSON")[0]["event"]["tags"],
+        json!(["forced", "_jsonparsefailure"])
+    );
+    let toml = toml + "on_invalid = 'tag'\n";
+    let sent = Sent {
+        key: Some(1),
+        ..Sent::to_logstash(&toml, JSON)
+    };
+    assert_eq!(
+        sent.event("no JSON")["tags"],
+        json!(["forced", "_jsonparsefailure", "_validationfailure"])
+    );
 }
 
 #[test]
