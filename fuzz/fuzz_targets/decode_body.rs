@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use headgate::budget::ByteBudget;
-use headgate::config::Config;
+use headgate::config::{Config, OutputType};
 use headgate::event::{LINE_END, Lines};
 use headgate::pipeline::{Api, Arrival, Pipeline};
-use headgate::telemetry::{Output, Telemetry};
+use headgate::telemetry::Telemetry;
 use http::{HeaderMap, HeaderValue, Method, Version, header};
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
@@ -99,7 +99,7 @@ fuzz_target!(|input: &[u8]| {
             "environment".into(),
             "component".into(),
         ];
-        Telemetry::new(labels, 10, Output::Http)
+        Telemetry::new(labels, 10, OutputType::Http)
     });
     let budget = ByteBudget::new(1 << 20);
     let mut reservation = budget.reservation();
