@@ -224,7 +224,7 @@ impl RequestBody {
     /// Whether nothing of it is still to come. Where a refusal came first a short rest is taken now, so that it does not cost the
     /// connection. A client that waits for `100 Continue` is not asked for its body.
     pub(super) async fn is_taken(&mut self) -> bool {
-        // Its budget is given back already, and what follows takes its time.
+        // Of a refused body it is in no budget any more, and what follows takes its time.
         self.gathered = Gathered::default();
         if self.has_ended || self.is_awaited || self.is_broken {
             return self.has_ended;

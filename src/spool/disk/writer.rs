@@ -271,8 +271,8 @@ impl Writer {
     fn tidy(&mut self) {
         let checkpoint = self.next_checkpoint();
         let is_new = self.written.as_ref().is_none_or(|written| {
-            let says = |known: &Checkpoint| (known.settled, known.bookmark);
-            written.acked != checkpoint.acked || says(written) != says(&checkpoint)
+            let positions = |known: &Checkpoint| (known.settled, known.bookmark);
+            written.acked != checkpoint.acked || positions(written) != positions(&checkpoint)
         });
         if !is_new && !self.log.has_surplus() {
             self.look_out();
