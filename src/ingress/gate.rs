@@ -1,12 +1,15 @@
 //! Where every request of the public listener passes: its id, its route, its answer, its count. One place in a row
 //! instead of layers on top of each other, for the ingest paths pay for every step.
 
+mod endpoint;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::response::Response;
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,7 +18,7 @@ use tower::ServiceExt;
 
 use super::body::{BodyLimits, RequestBody};
 use super::client::Client;
-use super::cors::{is_preflight, preflight};
+use super::cors::{Permission, is_preflight, preflight};
 use super::held_body::guarded_body;
 use super::ingest::Head;
 use super::policy::Policy;
@@ -25,9 +28,9 @@ use super::routes;
 use crate::budget::ByteBudget;
 use crate::config::Config;
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::pipeline::Api;
 use crate::spool::Spool;
 use crate::telemetry::{Refusals, Route, Telemetry};
+use endpoint::Endpoint;
 
 /// More headers than any client sends on purpose; HTTP/1 has the same limit in its parser.
 const MAX_HEADERS: usize = 100;
@@ -63,6 +66,23 @@ pub(super) struct Answered {
     pub(super) rest: Option<Box<Rest>>,
 }
 
+/// What of its request an answer depends on.
+struct AnswerContext {
+    id: HeaderValue,
+    version: Version,
+    is_head: bool,
+    is_tunnel: bool,
+    permission: Option<Permission>,
+}
+
+impl AnswerContext {
+    /// Whether nothing more may be read from its connection: where the next request begins is in doubt, or it sends ahead into a
+    /// tunnel that it does not get.
+    fn ends_connection(&self, outcome: &Result<Response, Refusal>) -> bool {
+        self.is_tunnel || outcome.as_ref().err().is_some_and(Refusal::ends_connection)
+    }
+}
+
 /// What is left of a body.
 pub(super) struct Rest {
     body: RequestBody,
@@ -73,27 +93,6 @@ impl Rest {
     /// Takes it, for a while.
     pub(super) async fn throw_away(self) {
         self.body.throw_away().await;
-    }
-}
-
-/// What is asked for.
-enum Asked {
-    /// Events come in.
-    Ingest(Api),
-    /// What may be done where events come in.
-    IngestOptions,
-    /// Anything else.
-    Rare(Route),
-}
-
-impl Asked {
-    fn counted_as(&self) -> Route {
-        match self {
-            Self::Ingest(Api::Logstash) => Route::Logstash,
-            Self::Ingest(Api::Events) => Route::Events,
-            Self::IngestOptions => Route::Other,
-            Self::Rare(route) => *route,
-        }
     }
 }
 
@@ -148,56 +147,83 @@ impl Gate {
     ) -> Answered {
         let _serving = client.activity.request();
         let began = Instant::now();
-        let id = self.ids.of(request.headers());
-        let asked = route(request.method(), request.uri().path());
         let (parts, incoming) = request.into_parts();
-        let version = parts.version;
-        // With HTTP/1 hyper sees to it.
-        let is_bare = version == Version::HTTP_2 && parts.method == Method::HEAD;
-        // What a client sends ahead into a tunnel that it does not get is no request.
-        let is_tunnel = parts.method == Method::CONNECT;
+        let endpoint = Endpoint::of(&parts.method, parts.uri.path());
         let policy = self.policy();
-        let permission = policy.permission(&parts.headers);
+        let context = AnswerContext {
+            id: self.ids.of(&parts.headers),
+            version: parts.version,
+            is_head: parts.method == Method::HEAD,
+            is_tunnel: parts.method == Method::CONNECT,
+            permission: policy.permission(&parts.headers),
+        };
         let mut body = RequestBody::new(incoming, &parts);
         client.activity.limit_reads(body.read_limit());
-        let outcome = match self.admit(client, &asked, &parts) {
-            Err(refusal) => Err(refusal),
-            Ok(()) => match asked {
-                Asked::Ingest(api) => {
-                    let head = Box::new(Head::new(api, &policy, client, &id, parts));
-                    // In a box, for an idle connection keeps the room for its next request: 10,000 of them take 30 MiB less.
-                    Box::pin(self.ingest(&policy, head, &mut body)).await
-                }
-                Asked::IngestOptions if permission.is_some() && is_preflight(&parts.headers) => {
-                    Ok(preflight())
-                }
-                Asked::IngestOptions | Asked::Rare(_) => Ok(Box::pin(self.rare(parts)).await),
-            },
-        };
-        let ends_connection =
-            is_tunnel || outcome.as_ref().err().is_some_and(Refusal::ends_connection);
-        let is_taken = !ends_connection && body.is_taken().await;
+
+        let served = self.serve(client, &policy, &endpoint, &context, parts, &mut body);
+        let outcome = served.await;
+        let is_taken = !context.ends_connection(&outcome) && body.is_taken().await;
         if !is_taken {
             client.leaves_bytes_unread.store(true, Ordering::Relaxed);
         }
-        let mut response = self.word(outcome, &id);
-        response.headers_mut().insert(X_REQUEST_ID, id);
-        if let Some(permission) = permission {
-            permission.say(response.headers_mut());
-        }
-        self.say_if_closing(client, version, &mut response);
-        if is_bare {
-            response = without_content(response);
-        }
-        let status = response.status().as_u16();
-        let (took, wire_bytes) = (began.elapsed(), body.bytes as u64);
-        self.telemetry
-            .request(asked.counted_as(), status, took, wire_bytes);
-        let outlives_rest = !is_taken && version == Version::HTTP_2;
+        let outlives_rest = !is_taken && context.version == Version::HTTP_2;
+        let response = self.response(client, context, outcome);
+        self.telemetry.request(
+            endpoint.counted_as(),
+            response.status().as_u16(),
+            began.elapsed(),
+            body.bytes as u64,
+        );
         Answered {
-            response: guarded(client, version, response),
+            response,
             rest: outlives_rest.then(|| self.rest_of(body)).flatten(),
         }
+    }
+
+    /// Does what is asked for, where nothing speaks against it.
+    async fn serve(
+        self: &Arc<Self>,
+        client: &Client,
+        policy: &Arc<Policy>,
+        endpoint: &Endpoint,
+        context: &AnswerContext,
+        parts: Parts,
+        body: &mut RequestBody,
+    ) -> Result<Response, Refusal> {
+        self.admit(client, endpoint, &parts)?;
+        match endpoint {
+            Endpoint::Ingest(api) => {
+                let head = Box::new(Head::new(*api, policy, client, &context.id, parts));
+                // In a box, for an idle connection keeps the room for its next request: 10,000 of them take 30 MiB less.
+                Box::pin(self.ingest(policy, head, body)).await
+            }
+            Endpoint::IngestOptions
+                if context.permission.is_some() && is_preflight(&parts.headers) =>
+            {
+                Ok(preflight())
+            }
+            Endpoint::IngestOptions | Endpoint::Rare(_) => Ok(Box::pin(self.rare(parts)).await),
+        }
+    }
+
+    /// The answer, with all that it bears whatever was asked for.
+    fn response(
+        &self,
+        client: &Client,
+        context: AnswerContext,
+        outcome: Result<Response, Refusal>,
+    ) -> Response {
+        let mut response = self.word(outcome, &context.id);
+        response.headers_mut().insert(X_REQUEST_ID, context.id);
+        if let Some(permission) = context.permission {
+            permission.say(response.headers_mut());
+        }
+        self.say_if_closing(client, context.version, &mut response);
+        // With HTTP/1 hyper leaves the content out.
+        if context.is_head && context.version == Version::HTTP_2 {
+            response = without_content(response);
+        }
+        guarded(client, context.version, response)
     }
 
     /// What is to be thrown away of a body; nothing where there is too much of that already.
@@ -210,13 +236,8 @@ impl Gate {
     }
 
     /// Refuses what no route is to see.
-    fn admit(
-        &self,
-        client: &Client,
-        asked: &Asked,
-        parts: &http::request::Parts,
-    ) -> Result<(), Refusal> {
-        let is_health = matches!(asked, Asked::Rare(Route::Health));
+    fn admit(&self, client: &Client, endpoint: &Endpoint, parts: &Parts) -> Result<(), Refusal> {
+        let is_health = matches!(endpoint, Endpoint::Rare(Route::Health));
         if !is_health && client.standing.is_reserve() {
             return Err(Refusal::new(
                 Code::Overloaded,
@@ -251,7 +272,7 @@ impl Gate {
         Ok(())
     }
 
-    async fn rare(&self, parts: http::request::Parts) -> Response {
+    async fn rare(&self, parts: Parts) -> Response {
         let request = Request::from_parts(parts, Body::empty());
         match self.rare_routes.clone().oneshot(request).await {
             Ok(response) => response,
@@ -313,27 +334,8 @@ fn without_content(response: Response) -> Response {
     Response::from_parts(parts, Body::empty())
 }
 
-/// The first row that fits decides.
-fn route(method: &Method, path: &str) -> Asked {
-    let is_event_method = *method == Method::POST || *method == Method::PUT;
-    let is_options = *method == Method::OPTIONS;
-    match path {
-        "/health" | "/ready" | "/live" => Asked::Rare(Route::Health),
-        "/openapi.yaml" => Asked::Rare(Route::Other),
-        "/v1/events" if is_event_method => Asked::Ingest(Api::Events),
-        "/v1/events" if is_options => Asked::IngestOptions,
-        _ if path.starts_with("/v1/") => Asked::Rare(Route::Other),
-        _ if is_event_method => Asked::Ingest(Api::Logstash),
-        _ if is_options => Asked::IngestOptions,
-        _ if *method == Method::HEAD || (*method == Method::GET && path == "/") => {
-            Asked::Rare(Route::Health)
-        }
-        _ => Asked::Rare(Route::Other),
-    }
-}
-
 /// hyper reads any list of codings that ends in `chunked`, and passes the others on undone.
-fn has_other_transfer_coding(parts: &http::request::Parts) -> bool {
+fn has_other_transfer_coding(parts: &Parts) -> bool {
     let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
     let is_chunked = |value: &HeaderValue| {
         value

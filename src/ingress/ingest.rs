@@ -99,19 +99,7 @@ impl Gate {
             Ok(request) => self.decode(policy, request, deadline).await,
             Err(refusal) => Err(refusal),
         };
-        let cost = Cost {
-            events: decoded
-                .as_ref()
-                .map_or(0, |(decoded, _)| decoded.envelope.events() as u64),
-            bytes: body.bytes as u64,
-        };
-        // Also where it is cut short or refused for what it is: who sends nonsense without end is above a limit too. What finds no room here
-        // is no fault of the client's.
-        let is_shed = matches!(&decoded, Err(refusal) if refusal.is_for_want_of_room());
-        if !is_shed {
-            let charged = allowance.charge(cost);
-            charged.map_err(|limited| self.count_limited(limited))?;
-        }
+        let cost = self.charge(&allowance, &decoded, body)?;
         let (Decoded { envelope, rejected }, reservation) = decoded?;
         let accepted = envelope.events();
         let reservation = Arc::new(reservation);
@@ -135,6 +123,30 @@ impl Gate {
                 policy.answers.partly(accepted, &rejected, held)
             }
         })
+    }
+
+    /// Charges the sender for what came: also where it was cut short or refused for what it is, for who sends nonsense without end is
+    /// above a limit too. What found no room here is no fault of the client's.
+    fn charge(
+        &self,
+        allowance: &Allowance<'_>,
+        decoded: &Result<(Decoded, Reservation), Refusal>,
+        body: &RequestBody,
+    ) -> Result<Cost, Refusal> {
+        let events = match decoded {
+            Ok((decoded, _)) => decoded.envelope.events() as u64,
+            Err(_) => 0,
+        };
+        let cost = Cost {
+            events,
+            bytes: body.bytes as u64,
+        };
+        let is_shed = matches!(decoded, Err(refusal) if refusal.is_for_want_of_room());
+        if !is_shed {
+            let charged = allowance.charge(cost);
+            charged.map_err(|limited| self.count_limited(limited))?;
+        }
+        Ok(cost)
     }
 
     /// Refuses what can be refused before a byte of the body is asked for.

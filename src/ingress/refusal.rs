@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::held_body::held_body;
 use crate::budget::Reservation;
@@ -117,10 +117,19 @@ impl Refusal {
 
     /// The answer. `overload_status` is the configured status of `overloaded`.
     pub(super) fn into_answer(self, request_id: &str, overload_status: StatusCode) -> Response {
-        let (mut status, code, title) = self.code.describe();
+        let (mut status, ..) = self.code.describe();
         if self.code == Code::Overloaded {
             status = overload_status;
         }
+        let mut response = Response::new(self.problem(status, request_id));
+        *response.status_mut() = status;
+        self.insert_headers(response.headers_mut());
+        response
+    }
+
+    /// The problem document.
+    fn problem(&self, status: StatusCode, request_id: &str) -> Body {
+        let (_, code, title) = self.code.describe();
         let mut problem = serde_json::json!({
             "type": format!("/openapi.yaml#{code}"),
             "title": title,
@@ -134,18 +143,17 @@ impl Refusal {
             problem["column"] = place.column.into();
         }
         let mut text = problem.to_string().into_bytes();
-        let body = if let More::Rejected(rejected, reservation) = &self.more {
-            text.pop();
-            text.extend_from_slice(b",\"rejected\":");
-            push_rejected(&mut text, rejected);
-            text.push(b'}');
-            held_body(text, Arc::clone(reservation))
-        } else {
-            Body::from(text)
+        let More::Rejected(rejected, reservation) = &self.more else {
+            return Body::from(text);
         };
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
+        text.pop();
+        text.extend_from_slice(b",\"rejected\":");
+        push_rejected(&mut text, rejected);
+        text.push(b'}');
+        held_body(text, Arc::clone(reservation))
+    }
+
+    fn insert_headers(&self, headers: &mut HeaderMap) {
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
@@ -157,21 +165,13 @@ impl Refusal {
         if let Some(seconds) = seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        match self.more {
-            More::Allow(allow) => {
-                headers.insert(header::ALLOW, HeaderValue::from_static(allow));
-            }
-            More::Challenge => {
-                let basic = HeaderValue::from_static(r#"Basic realm="headgate""#);
-                headers.insert(header::WWW_AUTHENTICATE, basic);
-            }
-            More::Nothing
-            | More::At(_)
-            | More::Rejected(..)
-            | More::RetryAfter(_)
-            | More::Close => {}
+        if let More::Allow(allow) = self.more {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
-        response
+        if let More::Challenge = self.more {
+            let basic = HeaderValue::from_static(r#"Basic realm="headgate""#);
+            headers.insert(header::WWW_AUTHENTICATE, basic);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::activity::{Activity, Doing};
+use super::activity::{Activity, Doing, TimeLimits};
 use super::connection::Waiting;
 use super::stream::ClientStream;
 use super::stream_tasks::StreamTasks;
@@ -83,71 +83,101 @@ pub(super) async fn supervise(
     quiet: Option<Duration>,
     waiting: Waiting<'_>,
 ) -> Option<End> {
-    let Waiting {
-        lifecycle,
-        registration,
-        ..
-    } = waiting;
     let timer = pin!(far_away());
     let mut alarm = Alarm::new(timer);
-    let mut closing_since: Option<Instant> = None;
+    let mut supervised = Supervised {
+        conn,
+        activity,
+        quiet,
+        waiting,
+        closing_since: None,
+    };
     let mut is_registered = false;
     poll_fn(|cx| {
         if !is_registered {
-            registration.wake_with(cx.waker());
+            waiting.registration.wake_with(cx.waker());
             is_registered = true;
         }
-        let phase = lifecycle.phase();
+        supervised.poll(&mut alarm, cx)
+    })
+    .await
+}
+
+/// A connection, and what is known of its end.
+struct Supervised<'a, C> {
+    conn: &'a mut C,
+    activity: &'a Activity,
+    quiet: Option<Duration>,
+    waiting: Waiting<'a>,
+    /// Since when it takes no further request.
+    closing_since: Option<Instant>,
+}
+
+impl<C: Serve> Supervised<'_, C> {
+    fn poll(&mut self, alarm: &mut Alarm<'_>, cx: &mut Context<'_>) -> Poll<Option<End>> {
+        let phase = self.waiting.lifecycle.phase();
         if phase >= Phase::Stopped {
             return Poll::Ready(Some(End::Stopped));
         }
         loop {
-            match conn.poll_serve(cx) {
+            match self.conn.poll_serve(cx) {
                 Poll::Ready(Ok(())) => return Poll::Ready(Some(End::Served)),
                 Poll::Ready(Err(_)) => return Poll::Ready(Some(End::Faulty)),
                 Poll::Pending => {}
             }
             // Not before what has come was looked at: a request among it gets its answer.
-            let is_to_end = phase >= Phase::Closing || activity.is_dismissed();
-            if is_to_end && closing_since.is_none() {
-                conn.close();
-                closing_since = Some(Instant::now());
+            let is_to_end = phase >= Phase::Closing || self.activity.is_dismissed();
+            if is_to_end && self.closing_since.is_none() {
+                self.close();
                 continue;
             }
-            let limits = waiting.limits();
-            let quiet = quiet.filter(|quiet| *quiet < limits.idle());
-            let doing = activity.doing();
-            let deadline = match (doing, closing_since) {
-                (Doing::Idle, Some(since)) => activity
-                    .answer_deadline(limits)
-                    .or_else(|| Some(goodbye(since, activity.last_sign(), waiting))),
-                (Doing::Idle, None) if let Some(quiet) = quiet => {
-                    Some(activity.last_sign() + quiet)
-                }
-                _ => activity.deadline(limits),
-            };
-            match (alarm.is_overdue(deadline, cx), closing_since) {
-                (false, _) => return Poll::Pending,
-                (true, None) if doing == Doing::Idle && quiet.is_some() => {
-                    return Poll::Ready(None);
-                }
-                (true, None) if doing == Doing::Idle && !activity.is_answer_overdue(limits) => {
-                    conn.close();
-                    closing_since = Some(Instant::now());
-                }
-                (true, _) => return Poll::Ready(Some(End::TooLong(doing))),
+            let limits = self.waiting.limits();
+            let quiet = self.quiet.filter(|quiet| *quiet < limits.idle());
+            let doing = self.activity.doing();
+            if !alarm.is_overdue(self.deadline(doing, quiet, limits), cx) {
+                return Poll::Pending;
             }
+            let is_silent = doing == Doing::Idle && self.closing_since.is_none();
+            if is_silent && quiet.is_some() {
+                return Poll::Ready(None);
+            }
+            if !is_silent || self.activity.is_answer_overdue(limits) {
+                return Poll::Ready(Some(End::TooLong(doing)));
+            }
+            self.close();
         }
-    })
-    .await
-}
+    }
 
-/// Until when a connection that was told to end may idle: for a moment after its last sign, but for one of the reserve.
-fn goodbye(since: Instant, last_sign: Instant, waiting: Waiting<'_>) -> Instant {
-    if waiting.is_reserve() {
-        since + GOODBYE
-    } else {
-        (since.max(last_sign) + GOODBYE).min(since + LONGEST_GOODBYE)
+    fn close(&mut self) {
+        self.conn.close();
+        self.closing_since = Some(Instant::now());
+    }
+
+    /// When something is to be done about the connection, should it go on like this.
+    fn deadline(
+        &self,
+        doing: Doing,
+        quiet: Option<Duration>,
+        limits: &TimeLimits,
+    ) -> Option<Instant> {
+        match (doing, self.closing_since, quiet) {
+            (Doing::Idle, Some(since), _) => {
+                let of_answer = self.activity.answer_deadline(limits);
+                of_answer.or_else(|| Some(self.goodbye(since)))
+            }
+            (Doing::Idle, None, Some(quiet)) => Some(self.activity.last_sign() + quiet),
+            _ => self.activity.deadline(limits),
+        }
+    }
+
+    /// Until when a connection that takes no further request since then may idle: for a moment after its last sign, but for one of
+    /// the reserve.
+    fn goodbye(&self, since: Instant) -> Instant {
+        if self.waiting.is_reserve() {
+            since + GOODBYE
+        } else {
+            (since.max(self.activity.last_sign()) + GOODBYE).min(since + LONGEST_GOODBYE)
+        }
     }
 }
 
