@@ -114,7 +114,7 @@ pub struct SpoolStatus {
     pub oldest_age: Duration,
     /// Whether appends are refused for lack of room, or soon will be.
     pub full: bool,
-    /// Whether that is for want of room on the disk, and not within `spool.max_bytes`.
+    /// Whether that is for want of room on the disk, or of a file handle, and not within `spool.max_bytes`.
     pub disk_full: bool,
     /// Whether a write or a sync has failed, so that nothing is taken any more.
     pub failed: bool,
@@ -221,7 +221,7 @@ impl Spool {
             bytes: status.bytes,
             events: status.events,
             reason: if status.disk_full {
-                "the disk has no room for it"
+                "the disk has no room for it, or too many files are open"
             } else {
                 limit
             },

@@ -130,8 +130,8 @@ impl Telemetry {
         let words = |words: &[&'static str]| words.to_vec();
         let received = words(&Origin::ALL.map(Origin::as_str));
         let rejected = words(&ViolationCode::ALL.map(ViolationCode::as_str));
-        let at_broker = DeathReason::AT_BROKER.map(DeathReason::as_str);
-        let dead = [&rejected[..], &at_broker].concat();
+        let others = DeathReason::OTHERS.map(DeathReason::as_str);
+        let dead = [&rejected[..], &others].concat();
         gauge(
             &recorder,
             &names::BUILD_INFO,
@@ -231,6 +231,7 @@ impl Telemetry {
             DeathReason::Violation(code) => code as usize,
             DeathReason::RejectedByBroker => ViolationCode::ALL.len(),
             DeathReason::Poison => ViolationCode::ALL.len() + 1,
+            DeathReason::Unknown => ViolationCode::ALL.len() + 2,
         };
         self.dead_lettered.add(index, 1);
     }

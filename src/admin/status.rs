@@ -67,7 +67,7 @@ pub struct SpoolSummary {
     pub oldest_event_age_seconds: f64,
     /// Whether appends are refused for lack of room.
     pub full: bool,
-    /// Whether that is for want of room on the disk, and not within `spool.max_bytes`.
+    /// Whether that is for want of room on the disk, or of a file handle, and not within `spool.max_bytes`.
     pub disk_full: bool,
     /// Whether a write or a sync failed, so that nothing is taken any more.
     pub failed: bool,

@@ -77,7 +77,7 @@ pub(super) fn undeliverable(
 pub(super) fn reason_of(letter: &[u8]) -> DeathReason {
     let word = letter.strip_prefix(b"{\"reason\":\"").unwrap_or_default();
     let end = memchr::memchr(b'"', word).unwrap_or_default();
-    DeathReason::from_word(&word[..end]).expect("the pipeline writes a letter's reason first")
+    DeathReason::from_word(&word[..end])
 }
 
 #[cfg(test)]
@@ -90,6 +90,9 @@ mod tests {
         for code in ViolationCode::ALL {
             let letter = format!("{{\"reason\":\"{}\",\"at\":\"\"}}", code.as_str());
             assert_eq!(reason_of(letter.as_bytes()), DeathReason::Violation(code));
+        }
+        for strange in ["{\"reason\":\"of a newer version\"}", "{}", ""] {
+            assert_eq!(reason_of(strange.as_bytes()), DeathReason::Unknown);
         }
     }
 }

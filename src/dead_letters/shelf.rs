@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::files::{self, Places, at, list, path};
 use crate::folders::{make_folder, sync_folder};
-use crate::telemetry::events::{DeadLettersDropped, DeadLettersFailed};
+use crate::telemetry::events::{DeadLettersDropped, DeadLettersNotDropped};
 
 /// A shelf is a row of this many files, so that making room drops about a sixteenth.
 const FILES: u64 = 16;
@@ -21,6 +21,8 @@ pub(super) struct Shelf {
     current: Option<Current>,
     /// The number of the last file that was opened here.
     last: u64,
+    /// Whether the oldest letters could not be removed.
+    is_stuck: bool,
 }
 
 struct Current {
@@ -38,6 +40,7 @@ impl Shelf {
             max_bytes,
             current: None,
             last: 0,
+            is_stuck: false,
         }
     }
 
@@ -51,10 +54,11 @@ impl Shelf {
         self.write(lines)
             .map_err(|error| at(&self.folder, &error))?;
         let (dropped, outcome) = self.make_room();
-        if let Err(error) = outcome {
-            // The letters are kept; room is made with the next ones.
-            DeadLettersFailed { reason: &error }.emit();
+        // The letters are kept; room is made with the next ones.
+        if let (Err(error), false) = (&outcome, self.is_stuck) {
+            DeadLettersNotDropped { reason: error }.emit();
         }
+        self.is_stuck = outcome.is_err();
         Ok(dropped)
     }
 
@@ -181,7 +185,7 @@ impl Shelf {
                     .emit();
                     dropped += letters;
                 }
-                Err(error) => return (dropped, Err(error)),
+                Err(error) => return (dropped, Err(at(&path(&self.folder, number), &error))),
             }
             current.full.remove(0);
             bytes -= freed;

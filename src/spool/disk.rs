@@ -2,21 +2,20 @@
 //! dead letters, give out what is committed, from memory while they keep up and from the disk when they do not.
 //! What is acked goes into a checkpoint twice a second.
 
+mod backlog;
 mod feed;
-mod lanes;
+mod lane_reader;
 mod opening;
 mod pending;
+mod reading;
 mod shared;
-mod source;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use seglog::is_bad_sector;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -25,18 +24,11 @@ use super::{AppendError, LeaseLimits, Part, SpoolStatus};
 use crate::budget::Reservation;
 use crate::event::Envelope;
 use crate::lifecycle::blocking;
-use crate::telemetry::events::{SpoolDamaged, SpoolUnreadable};
+use crate::telemetry::events::SpoolDamaged;
 pub use opening::{OpenedSpool, SpoolOptions};
 use pending::{Pending, Request};
+use reading::Reading;
 use shared::Shared;
-use source::{Extent, Source};
-
-/// The pause before a spool that cannot be read is read again.
-const READ_AGAIN: Duration = Duration::from_secs(1);
-
-/// After so many tries what the disk cannot read of a segment is given up: one that is away for a moment comes back before
-/// that. Whatever else is in the way, such as too many open files, is waited for.
-const TRIES: u32 = 60;
 
 /// So much is read from the disk at a time when a lease wants less.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -49,11 +41,11 @@ pub(super) struct DiskSpool {
     dead: Outlet,
 }
 
-/// Where one feed is read. Whoever holds the source has the turn; others wait for theirs.
+/// Where one feed is read. Whoever holds the reading has the turn; others wait for theirs.
 struct Outlet {
     side: Side,
     arrived: Arc<Notify>,
-    source: tokio::sync::Mutex<Option<Source>>,
+    reading: tokio::sync::Mutex<Reading>,
 }
 
 impl Outlet {
@@ -61,7 +53,7 @@ impl Outlet {
         Self {
             side,
             arrived: Arc::clone(arrived),
-            source: tokio::sync::Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
         }
     }
 }
@@ -111,16 +103,16 @@ impl DiskSpool {
     }
 
     async fn lease_from(&self, outlet: &Outlet, limits: LeaseLimits) -> Vec<Part> {
-        let mut source = outlet.source.lock().await;
+        let mut reading = outlet.reading.lock().await;
         loop {
             self.wait(outlet, 1, 1).await;
-            self.read_from_disk(outlet, &mut source, limits).await;
+            self.read_from_disk(outlet, &mut reading, limits).await;
             if !limits.linger.is_zero() {
                 let full = self.wait(outlet, limits.max_events, limits.max_bytes);
                 let _full_or_time_is_up = tokio::time::timeout(limits.linger, full).await;
-                self.read_from_disk(outlet, &mut source, limits).await;
+                self.read_from_disk(outlet, &mut reading, limits).await;
             }
-            let parts = self.shared.lanes().lease(outlet.side, limits);
+            let parts = self.shared.backlog().lease(outlet.side, limits);
             // What was read may all have been done before.
             if !parts.is_empty() {
                 return parts;
@@ -132,7 +124,7 @@ impl DiskSpool {
     async fn wait(&self, outlet: &Outlet, events: usize, bytes: usize) {
         while !self
             .shared
-            .lanes()
+            .backlog()
             .can_lease_or_will_wake(outlet.side, events, bytes)
         {
             outlet.arrived.notified().await;
@@ -140,48 +132,28 @@ impl DiskSpool {
     }
 
     /// Fills a lane from the disk while it holds less than a lease may take.
-    async fn read_from_disk(
-        &self,
-        outlet: &Outlet,
-        source: &mut Option<Source>,
-        limits: LeaseLimits,
-    ) {
-        let (mut failures, mut bad_reads) = (0, 0);
+    async fn read_from_disk(&self, outlet: &Outlet, reading: &mut Reading, limits: LeaseLimits) {
         loop {
-            let Some((behind, extent)) = self.shared.lanes().next_read(outlet.side, limits) else {
+            let next = self.shared.backlog().next_read(outlet.side, limits);
+            let Some((behind, extent)) = next else {
                 return;
             };
-            let reader = match source.take() {
-                Some(source) if source.stands_at(behind) => source,
-                _ => self.shared.source(outlet.side, behind),
+            let make_reader = || self.shared.lane_reader(outlet.side, behind);
+            let Some(piece) = reading.next_piece(behind, extent, make_reader).await else {
+                continue;
             };
-            match read_piece(reader, extent, bad_reads >= TRIES).await {
-                Ok((reader, piece)) => {
-                    (failures, bad_reads) = (0, 0);
-                    for damage in piece.damages {
-                        self.step_over(damage).await;
-                    }
-                    let mut lanes = self.shared.lanes();
-                    let behind = reader.behind(lanes.committed());
-                    lanes.feed(outlet.side).refill(piece.parts, behind);
-                    drop(lanes);
-                    *source = Some(reader);
-                }
-                Err(error) => {
-                    failures += 1;
-                    bad_reads += u32::from(is_bad_sector(&error));
-                    if failures == 1 {
-                        SpoolUnreadable { reason: &error }.emit();
-                    }
-                    tokio::time::sleep(READ_AGAIN).await;
-                }
+            for damage in piece.damages {
+                self.step_over(damage).await;
             }
+            let mut backlog = self.shared.backlog();
+            let behind = reading.behind(backlog.committed());
+            backlog.feed(outlet.side).refill(piece.parts, behind);
         }
     }
 
     /// Reports a damaged stretch and sets it aside, unless all that was in it is done.
     async fn step_over(&self, damage: seglog::Damage) {
-        if self.shared.lanes().open_events(damage.positions.clone()) == 0 {
+        if self.shared.backlog().open_events(damage.positions.clone()) == 0 {
             return;
         }
         let folder = Arc::clone(&self.shared.folder);
@@ -207,7 +179,7 @@ impl DiskSpool {
     }
 
     pub(super) fn has_events_to_lease(&self) -> bool {
-        self.shared.lanes().can_lease(Side::Live)
+        self.shared.backlog().can_lease(Side::Live)
     }
 
     pub(super) fn ack(&self, parts: &[Part]) {
@@ -227,7 +199,7 @@ impl DiskSpool {
             let acked = self.shared.all_acked.notified();
             tokio::pin!(acked);
             acked.as_mut().enable();
-            if self.shared.lanes().is_drained() {
+            if self.shared.backlog().is_drained() {
                 return;
             }
             acked.await;
@@ -252,24 +224,6 @@ impl DiskSpool {
             let _ended = blocking(move || thread.join()).await;
         }
     }
-}
-
-/// Reads the next piece, or gives up what cannot be read.
-async fn read_piece(
-    source: Source,
-    extent: Extent,
-    gives_up: bool,
-) -> std::io::Result<(Source, source::Piece)> {
-    blocking(move || {
-        let mut source = source;
-        let piece = if gives_up {
-            source.read_what_is_left(&extent)?
-        } else {
-            source.read(&extent)?
-        };
-        Ok((source, piece))
-    })
-    .await
 }
 
 /// Takes a request back that the writer has not taken up, when nobody waits for it any more.

@@ -17,8 +17,8 @@ use crate::units::duration;
 
 pub use config::{ConfigApplied, ConfigRefused, ConfigWarning};
 pub use dead_letters::{
-    DeadLettersDropped, DeadLettersFailed, LettersRequested, PurgeEnded, ReplayEnded,
-    RequestUnreadable, RequestWaits, RequestsFailed,
+    DeadLettersDropped, DeadLettersFailed, DeadLettersNotDropped, LettersRequested, PurgeEnded,
+    ReplayEnded, RequestUnreadable, RequestWaits, RequestsFailed,
 };
 pub use proxy_headers::ProxyHeaderRefused;
 pub use spool::{

@@ -37,11 +37,13 @@ pub enum DeathReason {
     RejectedByBroker,
     /// It failed again and again while its Broker took others.
     Poison,
+    /// A rule that this version does not know: a newer one wrote the letter into the spool.
+    Unknown,
 }
 
 impl DeathReason {
-    /// The reasons of those that a Broker did not take.
-    pub(super) const AT_BROKER: [Self; 2] = [Self::RejectedByBroker, Self::Poison];
+    /// The reasons that are no violation of a rule of this version.
+    pub(super) const OTHERS: [Self; 3] = [Self::RejectedByBroker, Self::Poison, Self::Unknown];
 
     /// The word in dead letters and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -49,14 +51,16 @@ impl DeathReason {
             Self::Violation(code) => code.as_str(),
             Self::RejectedByBroker => "rejected_by_broker",
             Self::Poison => "poison",
+            Self::Unknown => "unknown",
         }
     }
 
     /// The reason that has this word.
-    pub fn from_word(word: &[u8]) -> Option<Self> {
+    pub fn from_word(word: &[u8]) -> Self {
         let violations = ViolationCode::ALL.into_iter().map(Self::Violation);
         violations
-            .chain(Self::AT_BROKER)
+            .chain(Self::OTHERS)
             .find(|reason| reason.as_str().as_bytes() == word)
+            .unwrap_or(Self::Unknown)
     }
 }

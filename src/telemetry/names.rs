@@ -135,7 +135,7 @@ pub(super) const EVENTS_DEAD_LETTERED: Metric = metric(
     "headgate_events_dead_lettered_total",
     &[(
         "reason",
-        "the first violation's code, rejected_by_broker, or poison",
+        "the first violation's code, rejected_by_broker, poison, or unknown where a newer version wrote the letter into the spool",
     )],
     "Events that were kept as dead letters.",
 );

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use crate::Position;
 use crate::acked::Acked;
 use crate::bytes::{Block, u32_at, u64_at};
-use crate::folder::{File, Folder, Mode, is_bad_sector, is_full, read_full_at, write_all_at};
+use crate::folder::{
+    File, Folder, Mode, is_bad_sector, is_out_of_room, read_full_at, write_all_at,
+};
 use crate::layout::{CHECKPOINTS, Kind, NUMBER_LIMIT, put_preamble, version_in};
 
 /// Bytes before the ranges.
@@ -84,7 +86,7 @@ impl Checkpoints {
         for (file, name) in self.files.iter_mut().zip(CHECKPOINTS) {
             let made = self.folder.open(name, Mode::Create)?;
             match lengthen(&*made) {
-                Err(error) if !is_full(&error) => return Err(error),
+                Err(error) if !is_out_of_room(&error) => return Err(error),
                 _long_enough_or_no_room => *file = Some(made),
             }
         }

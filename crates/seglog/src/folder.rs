@@ -152,7 +152,7 @@ pub fn is_bad_sector(error: &io::Error) -> bool {
 }
 
 /// Whether an error says that there is no room now, on the disk or for another open file: nothing is lost or unsure.
-pub(crate) fn is_full(error: &io::Error) -> bool {
+pub(crate) fn is_out_of_room(error: &io::Error) -> bool {
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
     matches!(

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::Position;
 use crate::error::Failed;
-use crate::folder::{File, Folder, Mode, is_full};
+use crate::folder::{File, Folder, Mode, is_out_of_room};
 use crate::layout::segment_name;
 use crate::record::Record;
 use crate::room::Room;
@@ -220,7 +220,7 @@ impl Log {
                     .sum::<u64>();
                 self.write_ahead(records)
             }
-            Err(error) if is_full(&error) => {
+            Err(error) if is_out_of_room(&error) => {
                 self.is_disk_full = true;
                 placed.extend(records.iter().map(|_| Err(Refused::Full)));
                 self.give_up_spares_while(|_| true);
@@ -270,7 +270,7 @@ impl Log {
                 self.active = Some(active);
                 Ok(Ok(()))
             }
-            Err(error) if is_full(&error) => {
+            Err(error) if is_out_of_room(&error) => {
                 self.is_disk_full = true;
                 Ok(Err(Refused::Full))
             }

@@ -90,7 +90,7 @@ fn spool(status: &Status) -> Option<Trouble> {
         return grave(
             "The spool is full",
             if status.spool.disk_full {
-                "The disk has no room for it. Clients are told 503 until it has, or an output takes events."
+                "The disk has no room for it, or too many files are open. Clients are told 503 until it has, or an output takes events."
             } else {
                 "Clients are told 503 until an output takes events."
             },

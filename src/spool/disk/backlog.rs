@@ -8,7 +8,7 @@ use std::time::Duration;
 use seglog::{Acked, Place, Segment};
 
 use super::feed::{Behind, Feed};
-use super::source::Extent;
+use super::lane_reader::Extent;
 use super::{LeaseLimits, PIECE_BYTES};
 use crate::event::{Envelope, Position};
 use crate::spool::Part;
@@ -34,7 +34,7 @@ impl BitOrAssign for Wakes {
 }
 
 /// What is committed and not acked, and how it goes out.
-pub(super) struct Lanes {
+pub(super) struct Backlog {
     live: Feed,
     dead: Feed,
     /// Dead letters that are leased, and perhaps acked since; in order, and as few ranges as they make.
@@ -50,7 +50,7 @@ pub(super) struct Lanes {
     acked_events: u64,
 }
 
-impl Lanes {
+impl Backlog {
     pub(super) fn new(
         feeds: [Feed; 2],
         acked: Acked,

@@ -34,7 +34,7 @@ pub(super) struct Piece {
 }
 
 /// Reads the lines of one side.
-pub(super) struct Source {
+pub(super) struct LaneReader {
     reader: Reader,
     side: Side,
     /// What was done before this run of the program: not to be delivered again.
@@ -46,7 +46,7 @@ pub(super) struct Source {
     behind: Behind,
 }
 
-impl Source {
+impl LaneReader {
     pub(super) fn new(
         folder: Arc<dyn Folder>,
         side: Side,

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use seglog::{Acked, Folder, Log, OpenError, Opened, Options, Reader};
 
+use super::backlog::Backlog;
 use super::feed::{Behind, Feed};
-use super::lanes::Lanes;
 use super::shared::{Shared, now_millis};
 use super::writer::{Writer, outlook};
 use super::{DiskSpool, Outlet};
@@ -97,7 +97,7 @@ impl DiskSpool {
         let shared = Arc::new(Shared::new(
             Arc::clone(folder),
             telemetry,
-            lanes(folder, &opened, options.tail_bytes),
+            backlog(folder, &opened, options.tail_bytes),
             outlook(&opened.log, options.max_bytes, false),
         ));
         let writer = Writer::new(
@@ -150,8 +150,8 @@ fn report(folder: &Path, opened: &Opened, telemetry: &Telemetry) {
     .emit();
 }
 
-/// The lanes at the start: everything that is not done is on the disk. The bookmark tells where the dead letters in it begin.
-fn lanes(folder: &Arc<dyn Folder>, opened: &Opened, tail_bytes: usize) -> Lanes {
+/// The backlog at the start: everything that is not done is on the disk. The bookmark tells where the dead letters in it begin.
+fn backlog(folder: &Arc<dyn Folder>, opened: &Opened, tail_bytes: usize) -> Backlog {
     let segments = opened.log.segments();
     let end = opened.log.next();
     let behind = |from: Position| {
@@ -165,7 +165,7 @@ fn lanes(folder: &Arc<dyn Folder>, opened: &Opened, tail_bytes: usize) -> Lanes 
         Feed::new(tail_bytes, behind(low)),
         Feed::new(LETTERS_CAPACITY, behind(low.max(opened.bookmark))),
     ];
-    Lanes::new(
+    Backlog::new(
         feeds,
         opened.acked.clone(),
         opened.open_events(),

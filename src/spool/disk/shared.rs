@@ -1,4 +1,4 @@
-//! What the writer and the async side share: the lanes behind a lock that is never held across a wait or a system
+//! What the writer and the async side share: the backlog behind a lock that is never held across a wait or a system
 //! call, and who is to be told of what.
 
 use std::ops::Range;
@@ -10,10 +10,10 @@ use seglog::{Acked, Folder, Log, Place};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::backlog::{Backlog, Wakes};
 use super::feed::Behind;
-use super::lanes::{Lanes, Wakes};
+use super::lane_reader::LaneReader;
 use super::pending::{Pending, Request};
-use super::source::Source;
 use crate::event::Position;
 use crate::spool::side::Side;
 use crate::spool::{AppendError, SpoolStatus};
@@ -29,7 +29,7 @@ pub(super) struct Shared {
     pub(super) all_acked: Notify,
     pub(super) live_arrived: Arc<Notify>,
     pub(super) dead_arrived: Arc<Notify>,
-    lanes: Mutex<Lanes>,
+    backlog: Mutex<Backlog>,
     /// What was done before this run of the program.
     done: Arc<Acked>,
     /// Bytes that the log can still take, at most; and whether it refused something that it still could not take.
@@ -54,7 +54,7 @@ impl Shared {
     pub(super) fn new(
         folder: Arc<dyn Folder>,
         telemetry: Arc<Telemetry>,
-        lanes: Lanes,
+        backlog: Backlog,
         outlook: Outlook,
     ) -> Self {
         Self {
@@ -66,8 +66,8 @@ impl Shared {
             all_acked: Notify::new(),
             live_arrived: Arc::default(),
             dead_arrived: Arc::default(),
-            done: Arc::new(lanes.acked().clone()),
-            lanes: Mutex::new(lanes),
+            done: Arc::new(backlog.acked().clone()),
+            backlog: Mutex::new(backlog),
             available_bytes: AtomicU64::new(outlook.available_bytes),
             is_full: AtomicBool::new(outlook.is_full),
             is_disk_full: AtomicBool::new(outlook.is_disk_full),
@@ -76,8 +76,8 @@ impl Shared {
         }
     }
 
-    pub(super) fn lanes(&self) -> MutexGuard<'_, Lanes> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -96,8 +96,8 @@ impl Shared {
     }
 
     /// A reader for one side that goes on here.
-    pub(super) fn source(&self, side: Side, behind: Behind) -> Source {
-        Source::new(
+    pub(super) fn lane_reader(&self, side: Side, behind: Behind) -> LaneReader {
+        LaneReader::new(
             Arc::clone(&self.folder),
             side,
             Arc::clone(&self.done),
@@ -119,7 +119,7 @@ impl Shared {
         let is_refused = body_bytes > self.available_bytes.load(Ordering::Relaxed)
             && self.is_full.load(Ordering::Relaxed);
         is_refused.then(|| AppendError::Full {
-            retry_after: self.lanes().time_to_purge(),
+            retry_after: self.backlog().time_to_purge(),
         })
     }
 
@@ -138,27 +138,27 @@ impl Shared {
 
     /// Requests that were committed, with their places.
     pub(super) fn publish(&self, committed: &[(Request, Place)], log: &Log) {
-        let mut lanes = self.lanes();
+        let mut backlog = self.backlog();
         // A group can go over several: whoever reads behind it must know them all, or takes what is in them for lost.
-        let newest = lanes.newest_generation();
-        lanes.note_newest(log.segments_from(newest));
+        let newest = backlog.newest_generation();
+        backlog.note_newest(log.segments_from(newest));
         let now = now_millis();
         let mut wakes = Wakes::default();
         for (request, place) in committed {
-            wakes |= lanes.push(&request.envelope, *place, now);
+            wakes |= backlog.push(&request.envelope, *place, now);
         }
-        drop(lanes);
+        drop(backlog);
         self.wake(wakes);
     }
 
     /// Notes that events are done; how many of them were not before.
     pub(super) fn ack(&self, positions: Range<Position>) -> u64 {
-        let mut lanes = self.lanes();
-        let was_held_back = lanes.is_scattered();
-        let newly = lanes.ack(positions);
-        let is_drained = lanes.is_drained();
-        let can_purge = lanes.can_purge();
-        drop(lanes);
+        let mut backlog = self.backlog();
+        let was_held_back = backlog.is_scattered();
+        let newly = backlog.ack(positions);
+        let is_drained = backlog.is_drained();
+        let can_purge = backlog.can_purge();
+        drop(backlog);
         if is_drained {
             self.all_acked.notify_waiters();
         }
@@ -183,13 +183,13 @@ impl Shared {
     }
 
     pub(super) fn status(&self) -> SpoolStatus {
-        let lanes = self.lanes();
-        let age = lanes
+        let backlog = self.backlog();
+        let age = backlog
             .oldest_taken_at()
             .map(|taken_at| now_millis().saturating_sub(taken_at));
         SpoolStatus {
-            bytes: lanes.bytes(),
-            events: usize::try_from(lanes.open()).unwrap_or(usize::MAX),
+            bytes: backlog.bytes(),
+            events: usize::try_from(backlog.open()).unwrap_or(usize::MAX),
             oldest_age: Duration::from_millis(age.unwrap_or_default()),
             full: self.is_full.load(Ordering::Relaxed),
             disk_full: self.is_disk_full.load(Ordering::Relaxed),

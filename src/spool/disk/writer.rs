@@ -247,7 +247,7 @@ impl Writer {
         if no_room.is_empty() {
             return;
         }
-        let retry_after = self.shared.lanes().time_to_purge();
+        let retry_after = self.shared.backlog().time_to_purge();
         refuse(no_room, AppendError::Full { retry_after });
     }
 
@@ -263,7 +263,7 @@ impl Writer {
     }
 
     fn can_purge(&self) -> bool {
-        let low = self.shared.lanes().acked().low();
+        let low = self.shared.backlog().acked().low();
         self.log.next_purge_at().is_some_and(|end| end <= low)
     }
 
@@ -286,7 +286,7 @@ impl Writer {
         if outcome.is_ok() {
             self.written = Some(checkpoint);
         }
-        self.shared.lanes().replace_segments(self.log.segments());
+        self.shared.backlog().replace_segments(self.log.segments());
         self.look_out();
         if let Err(error) = &outcome
             && !self.has_checkpoint_failed
@@ -297,12 +297,12 @@ impl Writer {
     }
 
     fn next_checkpoint(&self) -> Checkpoint {
-        let mut lanes = self.shared.lanes();
-        lanes.note_drain(tokio::time::Instant::now());
+        let mut backlog = self.shared.backlog();
+        backlog.note_drain(tokio::time::Instant::now());
         Checkpoint {
-            acked: lanes.acked().clone(),
+            acked: backlog.acked().clone(),
             settled: self.log.settled(),
-            bookmark: lanes.letters_from(),
+            bookmark: backlog.letters_from(),
             written_at: now_millis(),
         }
     }

@@ -18,6 +18,19 @@ impl DeadLettersFailed<'_> {
     }
 }
 
+/// The oldest dead letters cannot be removed to make room: the folder grows beyond its limit. Logged once, until they can be again.
+pub struct DeadLettersNotDropped<'a> {
+    /// The system's reason, with the path.
+    pub reason: &'a dyn Display,
+}
+
+impl DeadLettersNotDropped<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        error!(reason = %self.reason, "dead_letters.max_bytes reached, and the oldest dead letters cannot be removed: new ones are kept all the same");
+    }
+}
+
 /// The oldest dead letters were removed to make room.
 pub struct DeadLettersDropped<'a> {
     /// The file that they were in.

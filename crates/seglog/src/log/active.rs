@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 
 use super::Place;
 use crate::Position;
-use crate::folder::{File, is_full, write_all_at};
+use crate::folder::{File, is_out_of_room, write_all_at};
 use crate::record::{HEAD_BYTES, Head, Record};
 use crate::segment::{HEADER_BYTES, Header, Segment};
 
@@ -84,7 +84,7 @@ impl Active {
                 self.segment.file_bytes = self.segment.file_bytes.max(at.offset);
                 Ok(places)
             }
-            Err(error) if is_full(&error) => {
+            Err(error) if is_out_of_room(&error) => {
                 self.take_back()?;
                 Err(error)
             }
@@ -128,7 +128,7 @@ impl Active {
                 self.segment.file_bytes = from + wanted;
                 Ok(())
             }
-            Err(error) if is_full(&error) => {
+            Err(error) if is_out_of_room(&error) => {
                 self.segment.file_bytes = self.file.bytes()?;
                 Ok(())
             }

@@ -257,6 +257,22 @@ async fn a_segment_that_cannot_be_read_for_long_is_given_up_and_the_next_one_rea
 }
 
 #[tokio::test]
+async fn a_segment_that_cannot_be_read_is_given_up_also_for_leases_that_do_not_wait() {
+    let folder = MemoryFolder::default();
+    let (opened, second) = open_with_three_segments(&folder).await;
+    folder.fail_reads_of(&second, 0..usize::MAX);
+    tokio::time::pause();
+    let mut seen = 0;
+    for _ in 0..200 {
+        let lease = opened.spool.lease(ALL);
+        let leased = tokio::time::timeout(Duration::from_millis(700), lease).await;
+        seen += leased.map_or(0, |parts| texts(&parts).len());
+    }
+    assert_eq!((seen, opened.telemetry.books().lost), (4, 2));
+    opened.spool.close().await;
+}
+
+#[tokio::test]
 async fn a_disk_that_is_away_for_a_moment_costs_no_event() {
     let folder = MemoryFolder::default();
     let (opened, second) = open_with_three_segments(&folder).await;
