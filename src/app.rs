@@ -320,6 +320,7 @@ impl Operated for Server {
         let spool = self.spool.status();
         Gauges {
             spool_bytes: spool.bytes,
+            spool_disk_full: spool.disk_full,
             spool_events: spool.events,
             spool_oldest_age: spool.oldest_age,
             in_flight_bytes: self.ingress.in_flight_bytes(),

@@ -27,12 +27,13 @@ use thiserror::Error;
 use crate::config;
 use crate::event::{Lines, Position};
 use crate::folders::sync_folder;
-use crate::telemetry::Telemetry;
+use crate::telemetry::events::EventDeadLettered;
+use crate::telemetry::{DeathReason, Telemetry};
 use crate::units::timestamp;
 pub use files::Places;
 pub use letter::UndeliverableEvent;
 use letter::{push_arrived, reason_of, undeliverable};
-pub use reader::{KeptLetter, damaged_lines, read};
+pub use reader::{KeptLetter, damaged_lines, is_folder_of_letters, read};
 use recalled::Recalled;
 pub use requests::{Action, Request, Waiting};
 use shelves::Shelves;
@@ -149,8 +150,8 @@ impl DeadLetters {
         }
         self.write(ARRIVAL, &text)?;
         self.recalled.forget(&kept_before);
-        for (_, letter) in letters() {
-            self.telemetry.dead_lettered(reason_of(letter));
+        for (id, letter) in letters() {
+            self.note(id, reason_of(letter));
         }
         Ok(())
     }
@@ -166,8 +167,14 @@ impl DeadLetters {
             self.write(BROKER, &undeliverable(event, &at)?)?;
         }
         self.recalled.forget(&kept_before);
-        self.telemetry.dead_lettered(event.reason);
+        self.note(event.position, event.reason);
         Ok(())
+    }
+
+    fn note(&self, id: Position, reason: DeathReason) {
+        self.telemetry.dead_lettered(reason);
+        let reason = reason.as_str();
+        EventDeadLettered { id: &id, reason }.emit();
     }
 
     fn write(&self, shelf: usize, letters: &[u8]) -> io::Result<()> {

@@ -2,6 +2,7 @@
 //! not come: network folders, and the swapped links of Kubernetes' mounted secrets.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,14 +27,14 @@ impl FileWatch {
     /// Remembers what the files hold now. Make it before the files are read, so that no change falls between.
     pub fn new(paths: Vec<PathBuf>) -> Self {
         Self {
-            seen: contents(paths),
+            seen: contents(&paths).unwrap_or_else(|| unknown(paths)),
         }
     }
 
     /// Watches these files from now on. Of those that it watched already it knows what they held.
     pub fn follow(&mut self, paths: Vec<PathBuf>) {
         let mut known = std::mem::take(&mut self.seen);
-        self.seen = contents(paths);
+        self.seen = contents(&paths).unwrap_or_else(|| unknown(paths));
         for (path, digest) in &mut self.seen {
             if let Some(known) = known.remove(path) {
                 *digest = known;
@@ -48,7 +49,9 @@ impl FileWatch {
         loop {
             tokio::time::sleep(INTERVAL).await;
             let paths: Vec<PathBuf> = self.seen.keys().cloned().collect();
-            let now = blocking(move || contents(paths)).await;
+            let Some(now) = blocking(move || contents(&paths)).await else {
+                continue;
+            };
             if now != self.seen && now == last {
                 self.seen = now;
                 return;
@@ -58,13 +61,29 @@ impl FileWatch {
     }
 }
 
-fn contents(paths: Vec<PathBuf>) -> Contents {
-    let digest = |path: PathBuf| {
-        let is_file = std::fs::metadata(&path).is_ok_and(|found| found.is_file());
-        let bytes = is_file.then(|| std::fs::read(&path).unwrap_or_default());
-        (path, Sha256::digest(bytes.unwrap_or_default()).into())
+/// What the files hold; none where it cannot be looked for want of a file handle.
+fn contents(paths: &[PathBuf]) -> Option<Contents> {
+    let digest = |path: &PathBuf| {
+        let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file());
+        let bytes = match is_file.then(|| std::fs::read(path)) {
+            Some(Ok(bytes)) => bytes,
+            Some(Err(error)) if is_out_of_handles(&error) => return None,
+            Some(Err(_)) | None => Vec::new(),
+        };
+        Some((path.clone(), Sha256::digest(bytes).into()))
     };
-    paths.into_iter().map(digest).collect()
+    paths.iter().map(digest).collect()
+}
+
+/// As if the files held what no file does: the next look that succeeds finds them changed.
+fn unknown(paths: Vec<PathBuf>) -> Contents {
+    paths.into_iter().map(|path| (path, [0; 32])).collect()
+}
+
+fn is_out_of_handles(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ use client::{BrokerClient, Target, client_config};
 pub use client::{Resolve, SetupError, SystemResolver};
 use delivery::Delivery;
 use file::FileOutput;
-use letters::file_letters;
+use letters::{LetterWrites, file_letters};
 use local::LocalOutput;
 
 /// A local output takes larger pieces than a Broker, for there is nothing to wait for.
@@ -82,7 +82,19 @@ pub struct BrokerStatus {
 struct Shared {
     spool: Spool,
     dead_letters: DeadLetters,
+    letter_writes: Arc<LetterWrites>,
     telemetry: Arc<Telemetry>,
+}
+
+impl Shared {
+    fn new(spool: Spool, dead_letters: DeadLetters, telemetry: Arc<Telemetry>) -> Self {
+        Self {
+            spool,
+            dead_letters,
+            letter_writes: Arc::new(LetterWrites::new(Arc::clone(&telemetry))),
+            telemetry,
+        }
+    }
 }
 
 /// The output cannot be started.
@@ -115,11 +127,7 @@ impl Forward {
         lifecycle: &Lifecycle,
         tasks: &TaskGroup,
     ) -> Result<Self, StartError> {
-        let shared = Shared {
-            spool,
-            dead_letters,
-            telemetry,
-        };
+        let shared = Shared::new(spool, dead_letters, telemetry);
         let outputs = Outputs {
             config,
             shared,

@@ -125,7 +125,7 @@ impl Ingress {
 
     async fn follow_files(&self) -> Infallible {
         match &self.tls {
-            Some(tls) => tls.follow_files().await,
+            Some(tls) => tls.follow_files(&self.gate.telemetry.tls).await,
             None => std::future::pending().await,
         }
     }

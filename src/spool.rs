@@ -214,14 +214,14 @@ impl Spool {
     /// Says in the log when it has become full, and when it has room again; never ends.
     pub async fn tell_when_full(&self) {
         let limit = match &self.store {
-            Store::Memory(_) => "spool.memory_bytes is used up",
-            Store::Disk(_) => "spool.max_bytes is used up",
+            Store::Memory(_) => "spool.memory_bytes is used up; delivery makes room",
+            Store::Disk(_) => "spool.max_bytes is used up; delivery makes room",
         };
         let full = |status: SpoolStatus| SpoolFull {
             bytes: status.bytes,
             events: status.events,
             reason: if status.disk_full {
-                "the disk has no room for it, or too many files are open"
+                "the disk has no room for it, or too many files are open: make room on the disk"
             } else {
                 limit
             },

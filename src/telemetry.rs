@@ -8,6 +8,7 @@ mod broker;
 pub mod events;
 mod labels;
 pub mod logging;
+mod metric;
 pub mod names;
 mod proxy_headers;
 mod recorder;
@@ -22,6 +23,7 @@ mod tls;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
@@ -29,6 +31,7 @@ use crate::config::OutputType;
 use crate::event::{Origin, SourceCount, ViolationCode};
 pub use broker::BrokerMetrics;
 pub use labels::{DeathReason, Route};
+pub use metric::{Metric, MetricKind};
 pub use proxy_headers::{ProxyHeaderFault, ProxyHeaders};
 use recorder::{Family, counter, describe, gauge, histogram, recorder};
 pub use reloads::Reloads;
@@ -61,6 +64,8 @@ pub struct Books {
 pub struct Gauges {
     /// Bytes in the spool.
     pub spool_bytes: usize,
+    /// Whether the disk has no room for the spool.
+    pub spool_disk_full: bool,
     /// Events in the spool.
     pub spool_events: usize,
     /// Age of the oldest event in the spool.
@@ -93,6 +98,7 @@ pub struct Telemetry {
     dead_lettered: Family,
     delivered: Family,
     letters_dropped: Counter,
+    letters_failing: Gauge,
     output_events_removed: Counter,
     output_bytes_removed: Counter,
     spool: SpoolMetrics,
@@ -115,6 +121,7 @@ struct RouteMetrics {
 
 struct GaugeHandles {
     spool_bytes: Gauge,
+    spool_disk_full: Gauge,
     spool_events: Gauge,
     spool_oldest_age: Gauge,
     in_flight_bytes: Gauge,
@@ -138,6 +145,8 @@ impl Telemetry {
             vec![Label::new("version", env!("CARGO_PKG_VERSION"))],
         )
         .set(1.0);
+        gauge(&recorder, &names::PROCESS_START_TIME, vec![])
+            .set(Timestamp::now().as_duration().as_secs_f64());
         Self {
             routes: Route::ALL.map(|route| RouteMetrics::new(&recorder, route)),
             rate_limited: Family::new(
@@ -157,11 +166,13 @@ impl Telemetry {
                 &[output.as_str()],
             ),
             letters_dropped: counter(&recorder, &names::DEAD_LETTERS_DROPPED, vec![]),
+            letters_failing: gauge(&recorder, &names::DEAD_LETTERS_FAILING, vec![]),
             output_events_removed: counter(&recorder, &names::OUTPUT_EVENTS_REMOVED, vec![]),
             output_bytes_removed: counter(&recorder, &names::OUTPUT_BYTES_REMOVED, vec![]),
             spool: SpoolMetrics::new(&recorder),
             gauges: GaugeHandles {
                 spool_bytes: gauge(&recorder, &names::SPOOL_BYTES, vec![]),
+                spool_disk_full: gauge(&recorder, &names::SPOOL_DISK_FULL, vec![]),
                 spool_events: gauge(&recorder, &names::SPOOL_EVENTS, vec![]),
                 spool_oldest_age: gauge(&recorder, &names::SPOOL_OLDEST_AGE, vec![]),
                 in_flight_bytes: gauge(&recorder, &names::IN_FLIGHT_BYTES, vec![]),
@@ -236,6 +247,11 @@ impl Telemetry {
         self.dead_lettered.add(index, 1);
     }
 
+    /// Whether dead letters cannot be written.
+    pub fn letters_failing(&self, failing: bool) {
+        self.letters_failing.set(f64::from(u8::from(failing)));
+    }
+
     /// The oldest dead letters made room for new ones.
     pub fn letters_dropped(&self, letters: u64) {
         self.letters_dropped.increment(letters);
@@ -269,6 +285,8 @@ impl Telemetry {
     pub fn render(&self, gauges: Gauges) -> String {
         let handles = &self.gauges;
         handles.spool_bytes.set(gauges.spool_bytes as f64);
+        let disk_full = u8::from(gauges.spool_disk_full);
+        handles.spool_disk_full.set(f64::from(disk_full));
         handles.spool_events.set(gauges.spool_events as f64);
         handles
             .spool_oldest_age

@@ -9,7 +9,8 @@ use clap::{ArgGroup, Subcommand};
 
 use super::{Folder, fault, print, say};
 use crate::dead_letters::{
-    Action, KeptLetter, OpenError, PurgeError, Request, damaged_lines, purge, read,
+    Action, KeptLetter, OpenError, PurgeError, Request, damaged_lines, is_folder_of_letters, purge,
+    read,
 };
 use crate::event::Position;
 
@@ -51,7 +52,7 @@ pub(super) enum DeadLetters {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(
-        "there is no folder {0}: name it with --dir, or start this where the server is started"
+        "there are no dead letters in {0}: name their folder with --dir, or start this where the server is started"
     )]
     NoFolder(String),
     #[error("no dead letter {} in {folder}", ids.join(", "))]
@@ -74,7 +75,7 @@ impl DeadLetters {
             Ok(folder) => folder,
             Err(status) => return status,
         };
-        if !folder.is_dir() {
+        if !is_folder_of_letters(&folder) {
             let folder = folder.display().to_string();
             return fault(&Failure::NoFolder(folder).into());
         }

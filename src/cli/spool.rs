@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use seglog::{DiskFolder, OpenError};
+use seglog::DiskFolder;
 
 use self::progress::Bar;
 use super::{Folder, fault, print, printed, say};
@@ -59,7 +59,7 @@ impl Spool {
     }
 }
 
-fn look(folder: &Path) -> Result<Look, OpenError> {
+fn look(folder: &Path) -> Result<Look, LookError> {
     Look::at(Arc::new(DiskFolder::new(folder)))
 }
 

@@ -164,6 +164,23 @@ fn check_limits(config: &Config, merge: &mut Merge<'_>) {
 /// Of two fields of which one is part of the other, only one could be added.
 fn check_added_fields(config: &Config, merge: &mut Merge<'_>) {
     let fields = config.enrich.named_fields();
+    let host = Some(config.enrich.host_field());
+    for (default_key, default) in [
+        ("enrich.remote_host_target_field", host),
+        (
+            "enrich.request_headers_target_field",
+            config.enrich.headers_field(),
+        ),
+    ] {
+        for (key, field) in &fields {
+            let is_set = fields.iter().any(|(set, _)| *set == default_key);
+            // Fields of one's own may take the place of what is added.
+            if !is_set && *key != "enrich.fields" && Some(*field) == default.as_ref() {
+                let rule = "each must name a field of its own, and this is the other one's where it is unset";
+                merge.contradiction(&[default_key, key], rule);
+            }
+        }
+    }
     for (index, (key, field)) in fields.iter().enumerate() {
         for (other_key, other) in &fields[..index] {
             let is_within = field.contains(other) || other.contains(field);

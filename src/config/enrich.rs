@@ -72,6 +72,33 @@ impl Enrich {
     }
 }
 
+impl Enrich {
+    /// The field of the client's address: as set, or as Logstash's http input has it in the ECS mode.
+    pub fn host_field(&self) -> FieldReference {
+        let default = match self.ecs_compatibility {
+            EcsCompatibility::Disabled => "host",
+            EcsCompatibility::V1 => "[host][ip]",
+        };
+        let field = self.remote_host_target_field.clone();
+        field.unwrap_or_else(|| default.parse().expect("it is a reference"))
+    }
+
+    /// The field of the request's headers, likewise; none where they become no field. In ECS mode they are metadata, which is
+    /// not forwarded, unless a field is set.
+    pub fn headers_field(&self) -> Option<FieldReference> {
+        if !self.headers {
+            return None;
+        }
+        match (&self.request_headers_target_field, self.ecs_compatibility) {
+            (Some(field), _) => Some(field.clone()),
+            (None, EcsCompatibility::V1) => None,
+            (None, EcsCompatibility::Disabled) => {
+                Some("headers".parse().expect("it is a reference"))
+            }
+        }
+    }
+}
+
 /// Which fields the request's data goes to, as in Logstash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]

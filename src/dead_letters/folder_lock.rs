@@ -6,7 +6,7 @@ use std::path::Path;
 use super::OpenError;
 
 /// The file that is locked. It stays when nobody holds it.
-const FILE: &str = "lock";
+pub(super) const FILE: &str = "lock";
 
 /// Held as long as it lives; the system gives it back when the process ends, however it ends.
 pub(super) struct FolderLock {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::SHELVES;
 use super::files::{at, for_each_line, list, path};
+use super::{SHELVES, folder_lock};
 use crate::event::Position;
 
 /// What a letter says of itself, and its whole text.
@@ -45,6 +45,12 @@ impl KeptLetter {
     pub fn position(&self) -> Option<Position> {
         self.id.parse().ok()
     }
+}
+
+/// Whether a folder is one of dead letters, with or without a letter in it.
+pub fn is_folder_of_letters(folder: &Path) -> bool {
+    let mut names = SHELVES.iter().chain([&folder_lock::FILE]);
+    names.any(|name| folder.join(name).exists())
 }
 
 /// Calls `take` with each letter of the folder, those of events that died on arrival first, oldest first. It says

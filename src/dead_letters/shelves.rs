@@ -164,7 +164,8 @@ impl Shelves {
     pub(super) fn purge(&self, request: &Request) -> io::Result<u64> {
         let mut purged = 0;
         for file in self.files(request)? {
-            purged += if request.is_for_all() && file.later_bytes == 0 {
+            let is_whole = request.is_for_all() && file.later_bytes == 0;
+            purged += if is_whole && !self.holds_damage(file) {
                 self.lock(file.shelf).remove(file.number)?
             } else {
                 self.purge_chosen(file, request)?
@@ -173,15 +174,25 @@ impl Shelves {
         Ok(purged)
     }
 
+    /// Whether a file has lines that are no letters: these stay. One that cannot be read goes whole.
+    fn holds_damage(&self, file: LetterFile) -> bool {
+        let mut holds_damage = false;
+        let read = for_each_meant_line(file, &self.path(file), 0, |line| {
+            holds_damage = KeptLetter::parse(line.text).is_none();
+            !holds_damage
+        });
+        read.is_ok() && holds_damage
+    }
+
     fn purge_chosen(&self, file: LetterFile, request: &Request) -> io::Result<u64> {
         let path = self.path(file);
         let mut chosen = Places::default();
         let is_chosen = |text: &[u8]| {
             let letter = KeptLetter::parse(text);
-            letter.is_some_and(|letter| request.wants(letter.position()))
+            letter.is_some_and(|letter| request.is_for_all() || request.wants(letter.position()))
         };
         for_each_meant_line(file, &path, 0, |line| {
-            if request.is_for_all() || is_chosen(line.text) {
+            if is_chosen(line.text) {
                 chosen.push(line.place);
             }
             true

@@ -241,14 +241,19 @@ impl From<NoAnswer> for Outcome {
     }
 }
 
-/// The headers of every request; none where the URL's host is none that HTTP can tell.
+/// The headers of every request, those of the configuration before our own; none where the URL's host cannot be sent as a `Host` header.
 fn headers(url: &Url, config: &config::Broker) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     let host = &url[Position::BeforeHost..Position::AfterPort];
     headers.insert(header::HOST, host.parse().ok()?);
     headers.extend(config.headers.clone());
-    let media_type = HeaderValue::from_static(media_type(config.format));
-    headers.insert(header::CONTENT_TYPE, media_type);
+    if !headers.contains_key(header::CONTENT_TYPE) {
+        insert(
+            &mut headers,
+            header::CONTENT_TYPE,
+            media_type(config.format),
+        );
+    }
     match config.compression {
         Compression::None => {}
         Compression::Gzip => insert(&mut headers, header::CONTENT_ENCODING, "gzip"),

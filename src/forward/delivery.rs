@@ -12,7 +12,6 @@ use super::batches::Batches;
 use super::broker::Slot;
 use super::brokers::Brokers;
 use super::health::Failing;
-use super::letters::until_kept;
 use super::outcome::{Failure, Outcome, Refused};
 use super::shipment::Shipment;
 use super::suspicion::{Blame, REJECTIONS_OF_A_BROKEN_BROKER};
@@ -159,7 +158,7 @@ impl Delivery {
         let broker = slot.broker().label.clone();
         let (reason, status) = (sentence.reason, sentence.status);
         let message = sentence.message.clone();
-        until_kept(move || {
+        let write = move || {
             dead_letters.keep_undeliverable(&UndeliverableEvent {
                 position,
                 event: &event,
@@ -168,8 +167,8 @@ impl Delivery {
                 status,
                 message: &message,
             })
-        })
-        .await;
+        };
+        self.shared.letter_writes.until_kept(write).await;
     }
 }
 

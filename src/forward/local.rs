@@ -149,11 +149,7 @@ mod tests {
             spool.append(envelope(events), soon).await.unwrap();
         }
         let dead_letters = DeadLetters::open(&config.dead_letters, Arc::clone(&telemetry)).unwrap();
-        let shared = Shared {
-            spool: spool.clone(),
-            dead_letters,
-            telemetry,
-        };
+        let shared = Shared::new(spool.clone(), dead_letters, telemetry);
         let lifecycle = Lifecycle::new();
         let writing = run(LocalOutput::File(output), shared, lifecycle.clone());
         let ending = async {

@@ -29,6 +29,7 @@ use crate::budget::ByteBudget;
 use crate::config::Config;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::spool::Spool;
+use crate::telemetry::events::RequestRefused;
 use crate::telemetry::{Refusals, Route, Telemetry};
 use endpoint::Endpoint;
 
@@ -213,7 +214,7 @@ impl Gate {
         context: AnswerContext,
         outcome: Result<Response, Refusal>,
     ) -> Response {
-        let mut response = self.word(outcome, &context.id);
+        let mut response = self.word(outcome, client, &context.id);
         response.headers_mut().insert(X_REQUEST_ID, context.id);
         if let Some(permission) = context.permission {
             permission.say(response.headers_mut());
@@ -281,7 +282,12 @@ impl Gate {
     }
 
     /// Counts and words a refusal, wherever it came from.
-    fn word(&self, outcome: Result<Response, Refusal>, id: &HeaderValue) -> Response {
+    fn word(
+        &self,
+        outcome: Result<Response, Refusal>,
+        client: &Client,
+        id: &HeaderValue,
+    ) -> Response {
         let refusal = match outcome {
             Err(refusal) => refusal,
             Ok(mut response) => match response.extensions_mut().remove::<Refusal>() {
@@ -292,6 +298,13 @@ impl Gate {
         self.refusals.count(refusal.code() as usize);
         // An id is visible ASCII, the client's own or ours.
         let id = id.to_str().unwrap_or_default();
+        RequestRefused {
+            request_id: id,
+            peer: client.ip.address,
+            code: refusal.code().word(),
+            detail: refusal.detail(),
+        }
+        .emit();
         refusal.into_answer(id, self.overload_status)
     }
 

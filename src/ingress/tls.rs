@@ -16,6 +16,7 @@ use super::stream::Protocol;
 use crate::config::{ClientAuth, ServerTls, TlsFileProblem};
 use crate::file_watch::FileWatch;
 use crate::lifecycle::blocking;
+use crate::telemetry::TlsMetrics;
 use crate::telemetry::events::{TlsReloadRefused, TlsReloaded};
 
 /// What new connections agree upon.
@@ -44,7 +45,7 @@ impl Tls {
     }
 
     /// Reads the files again whenever they change, for as long as it is polled.
-    pub(super) async fn follow_files(&self) -> Infallible {
+    pub(super) async fn follow_files(&self, metrics: &TlsMetrics) -> Infallible {
         let mut watch = self.watch.lock().await;
         loop {
             watch.changed().await;
@@ -52,14 +53,18 @@ impl Tls {
             match blocking(move || server_config(&settings)).await {
                 Ok(Some(config)) => {
                     self.current.store(Arc::new(config));
+                    metrics.reloaded(true);
                     TlsReloaded.emit();
                 }
                 Ok(None) => unreachable!("a certificate is set, as it was at the start"),
-                Err(problem) => TlsReloadRefused {
-                    setting: problem.setting(),
-                    problem: &problem,
+                Err(problem) => {
+                    metrics.reloaded(false);
+                    TlsReloadRefused {
+                        setting: problem.setting(),
+                        problem: &problem,
+                    }
+                    .emit();
                 }
-                .emit(),
             }
         }
     }

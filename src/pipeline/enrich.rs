@@ -75,16 +75,8 @@ fn with_what_every_event_has() -> TemplateBuilder {
 fn request_fields(config: &Config, with_headers: bool) -> Vec<(FieldReference, Source)> {
     let enrich = &config.enrich;
     let is_ecs = enrich.ecs_compatibility == EcsCompatibility::V1;
-    let default_host: &[&str] = if is_ecs { &["host", "ip"] } else { &["host"] };
-    let host = enrich.remote_host_target_field.clone();
-    let mut all = vec![(host.unwrap_or_else(|| path(default_host)), Source::ClientIp)];
-    let headers = match (&enrich.request_headers_target_field, is_ecs) {
-        (Some(target), _) => Some(target.clone()),
-        // In ECS mode the headers are metadata, which is not forwarded.
-        (None, true) => None,
-        (None, false) => Some(path(&["headers"])),
-    };
-    if let Some(target) = headers.filter(|_| with_headers && enrich.headers) {
+    let mut all = vec![(enrich.host_field(), Source::ClientIp)];
+    if let Some(target) = enrich.headers_field().filter(|_| with_headers) {
         all.push((target, Source::Headers));
     }
     if is_ecs {

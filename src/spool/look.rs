@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,6 +18,14 @@ pub enum LookError {
     /// The folder cannot be read, or was written by a newer program.
     #[error(transparent)]
     Folder(#[from] OpenError),
+    /// No file in the folder is a spool's, or there is no folder.
+    #[error(
+        "there is no spool in {}: name its folder with --dir, or start this where the server is started", folder.display()
+    )]
+    NoSpool {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A segment cannot be read, or what was read cannot be passed on.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -79,9 +88,18 @@ impl Look {
     /// Finds out what there is. Reads at most one segment.
     ///
     /// # Errors
-    /// See [`OpenError`].
-    pub fn at(folder: Arc<dyn Folder>) -> Result<Self, OpenError> {
-        let survey = seglog::survey(&folder)?;
+    /// See [`LookError`].
+    pub fn at(folder: Arc<dyn Folder>) -> Result<Self, LookError> {
+        let no_spool = || LookError::NoSpool {
+            folder: folder.path().to_owned(),
+        };
+        let survey = seglog::survey(&folder).map_err(|error| match error {
+            OpenError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => no_spool(),
+            error => error.into(),
+        })?;
+        if survey.files == 0 {
+            return Err(no_spool());
+        }
         let end = survey.end.unwrap_or_default();
         Ok(Self {
             acked: survey.acked().unwrap_or_else(|| Acked::below(end)),

@@ -3,6 +3,7 @@
 mod config;
 mod dead_letters;
 mod proxy_headers;
+mod requests;
 mod spool;
 mod tls;
 
@@ -17,10 +18,11 @@ use crate::units::duration;
 
 pub use config::{ConfigApplied, ConfigRefused, ConfigWarning};
 pub use dead_letters::{
-    DeadLettersDropped, DeadLettersFailed, DeadLettersNotDropped, LettersRequested, PurgeEnded,
-    ReplayEnded, RequestUnreadable, RequestWaits, RequestsFailed,
+    DeadLettersDropped, DeadLettersFailed, DeadLettersNotDropped, DeadLettersWrittenAgain,
+    LettersRequested, PurgeEnded, ReplayEnded, RequestUnreadable, RequestWaits, RequestsFailed,
 };
 pub use proxy_headers::ProxyHeaderRefused;
+pub use requests::{EventDeadLettered, RequestRefused};
 pub use spool::{
     CheckpointFailed, EndsForSpool, SpoolDamaged, SpoolFailed, SpoolFull, SpoolHasRoom,
     SpoolOpened, SpoolSegmentSetAside, SpoolUnreadable, SpoolUnused,
@@ -173,7 +175,10 @@ impl DrainEnded {
                 ),
             }
         } else if connections_cut > 0 {
-            warn!(connections_cut, "stopped; drain_timeout cut connections");
+            warn!(
+                connections_cut,
+                "stopped; connections that had not ended were cut"
+            );
         } else {
             info!("stopped: everything was answered and delivered");
         }

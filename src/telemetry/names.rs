@@ -1,55 +1,7 @@
 //! Every metric: name, type, labels and help in one place. docs/METRICS.md is generated from this table.
 
-use MetricKind::{Counter, Gauge, Histogram};
-
-/// What a metric counts with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetricKind {
-    /// Only grows.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Observations in buckets.
-    Histogram,
-}
-
-impl MetricKind {
-    /// The word in the Prometheus text format.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
-    }
-}
-
-/// One metric.
-#[derive(Clone, Copy, Debug)]
-pub struct Metric {
-    /// Its name, unit included.
-    pub name: &'static str,
-    /// Its type.
-    pub kind: MetricKind,
-    /// Names of its labels, with what they can be.
-    pub labels: &'static [(&'static str, &'static str)],
-    /// What it says.
-    pub help: &'static str,
-}
-
-const fn metric(
-    kind: MetricKind,
-    name: &'static str,
-    labels: &'static [(&'static str, &'static str)],
-    help: &'static str,
-) -> Metric {
-    Metric {
-        name,
-        kind,
-        labels,
-        help,
-    }
-}
+use super::metric::MetricKind::{Counter, Gauge, Histogram};
+use super::metric::{Metric, metric};
 
 const ROUTE: (&str, &str) = ("route", "logstash, events, health, other");
 const KEY: (&str, &str) = ("key", "the key's name");
@@ -161,6 +113,12 @@ pub(super) const DEAD_LETTERS_DROPPED: Metric = metric(
     &[],
     "Dead letters removed because dead_letters.max_bytes was reached.",
 );
+pub(super) const DEAD_LETTERS_FAILING: Metric = metric(
+    Gauge,
+    "headgate_dead_letters_failing",
+    &[],
+    "1 while dead letters cannot be written: they wait, and where many do all delivery waits; else 0.",
+);
 pub(super) const OUTPUT_EVENTS_REMOVED: Metric = metric(
     Counter,
     "headgate_output_events_removed_total",
@@ -184,6 +142,12 @@ pub(super) const SPOOL_LIMIT: Metric = metric(
     "headgate_spool_limit_bytes",
     &[],
     "The most that headgate_spool_bytes can be: spool.max_bytes, or spool.memory_bytes.",
+);
+pub(super) const SPOOL_DISK_FULL: Metric = metric(
+    Gauge,
+    "headgate_spool_disk_full",
+    &[],
+    "1 while the disk has no room for the spool, or too many files are open, whatever headgate_spool_limit_bytes is; else 0.",
 );
 pub(super) const SPOOL_EVENTS: Metric = metric(
     Gauge,
@@ -266,6 +230,12 @@ pub(super) const TLS_HANDSHAKE_FAILURES: Metric = metric(
     )],
     "Connections of the public listener that ended before TLS was agreed upon, by why.",
 );
+pub(super) const TLS_LAST_RELOAD_SUCCESSFUL: Metric = metric(
+    Gauge,
+    "headgate_tls_last_reload_successful",
+    &[],
+    "0 from when changed files of [server.tls] were refused until they are taken; else 1. The next start would fail.",
+);
 pub(super) const IN_FLIGHT_BYTES: Metric = metric(
     Gauge,
     "headgate_in_flight_bytes",
@@ -299,6 +269,12 @@ pub(super) const CONFIG_LOADED: Metric = metric(
     &[],
     "When the configuration in force was read, in seconds since 1970.",
 );
+pub(super) const PROCESS_START_TIME: Metric = metric(
+    Gauge,
+    "process_start_time_seconds",
+    &[],
+    "When the server started, in seconds since 1970.",
+);
 pub(super) const BUILD_INFO: Metric = metric(
     Gauge,
     "headgate_build_info",
@@ -322,10 +298,12 @@ pub const ALL: &[Metric] = &[
     EVENTS_DELIVERED,
     SOURCE_EVENTS_METRIC,
     DEAD_LETTERS_DROPPED,
+    DEAD_LETTERS_FAILING,
     OUTPUT_EVENTS_REMOVED,
     OUTPUT_BYTES_REMOVED,
     SPOOL_BYTES,
     SPOOL_LIMIT,
+    SPOOL_DISK_FULL,
     SPOOL_EVENTS,
     SPOOL_OLDEST_AGE,
     SPOOL_EVENTS_AT_START,
@@ -339,11 +317,13 @@ pub const ALL: &[Metric] = &[
     CONNECTIONS_LIMIT,
     PROXY_HEADERS_REFUSED,
     TLS_HANDSHAKE_FAILURES,
+    TLS_LAST_RELOAD_SUCCESSFUL,
     IN_FLIGHT_BYTES,
     IN_FLIGHT_LIMIT,
     CONFIG_RELOADS,
     CONFIG_LAST_RELOAD_SUCCESSFUL,
     CONFIG_LOADED,
+    PROCESS_START_TIME,
     BUILD_INFO,
 ];
 

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 
-use super::names::{self, Metric, MetricKind};
+use super::metric::{Metric, MetricKind};
+use super::names;
 
 pub(super) const METADATA: Metadata<'static> = Metadata::new("headgate", Level::INFO, None);
 

@@ -1,9 +1,10 @@
-//! Handshakes that failed, by why.
+//! The metrics of TLS on the public listener: handshakes that failed, by why, and how its files were read again.
 
+use metrics::Gauge;
 use metrics_exporter_prometheus::PrometheusRecorder;
 
 use super::names;
-use super::recorder::Family;
+use super::recorder::{Family, gauge};
 
 /// Why a handshake on the public listener failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,15 +53,25 @@ impl HandshakeFailure {
 /// The handles of TLS on the public listener.
 pub struct TlsMetrics {
     failures: Family,
+    last_reload_successful: Gauge,
 }
 
 impl TlsMetrics {
     pub(super) fn new(recorder: &PrometheusRecorder) -> Self {
         let reasons = HandshakeFailure::ALL.map(HandshakeFailure::as_str);
         let metric = &names::TLS_HANDSHAKE_FAILURES;
+        let last_reload_successful = gauge(recorder, &names::TLS_LAST_RELOAD_SUCCESSFUL, vec![]);
+        last_reload_successful.set(1.0);
         Self {
             failures: Family::new(recorder, metric, "reason", &reasons),
+            last_reload_successful,
         }
+    }
+
+    /// The changed files were read again, and taken or refused.
+    pub fn reloaded(&self, is_taken: bool) {
+        self.last_reload_successful
+            .set(f64::from(u8::from(is_taken)));
     }
 
     /// A handshake failed.

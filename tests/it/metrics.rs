@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use headgate::telemetry::names::{ALL, MetricKind};
+use headgate::telemetry::MetricKind;
+use headgate::telemetry::names::ALL;
 
 use crate::support::client::{JSON, NDJSON, TEXT};
 use crate::support::fake_broker::{FakeBroker, Reply};

@@ -28,6 +28,8 @@ pub struct Survey {
     pub end: Option<Position>,
     /// Bytes of records that were never synced, and are torn. Beside a log that is being written: what is on its way.
     pub torn_bytes: u64,
+    /// How many files are the log's own; none where there was never a log.
+    pub files: usize,
     /// The highest version of the format that a file tells; that of this program where none does.
     pub version: u32,
     /// Files that damaged stretches were set aside in.
@@ -70,6 +72,10 @@ pub fn survey(folder: &Arc<dyn Folder>) -> Result<Survey, OpenError> {
     let (entries, version) = refuse_newer(&**folder)?;
     let mut survey = look(folder, &entries, before.as_ref()).map_err(at)?;
     survey.version = version;
+    survey.files = entries
+        .iter()
+        .filter(|entry| Kind::of(&entry.name).is_some())
+        .count();
     Ok(survey)
 }
 
@@ -134,6 +140,7 @@ fn look(
         checkpoint: None,
         end: None,
         torn_bytes: 0,
+        files: 0,
         version: VERSION,
         set_aside: set_aside.cloned().collect(),
         spares: Vec::new(),

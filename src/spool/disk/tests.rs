@@ -2,6 +2,7 @@
 
 mod faults;
 mod random;
+mod unreadable;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

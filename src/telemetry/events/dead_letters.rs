@@ -14,7 +14,17 @@ pub struct DeadLettersFailed<'a> {
 impl DeadLettersFailed<'_> {
     /// Writes the line.
     pub fn emit(&self) {
-        error!(reason = %self.reason, "dead letters cannot be written; they wait and are tried again");
+        error!(reason = %self.reason, "dead letters cannot be written; they wait and are tried again, and where many wait so does all delivery");
+    }
+}
+
+/// Dead letters are written again, all that waited.
+pub struct DeadLettersWrittenAgain;
+
+impl DeadLettersWrittenAgain {
+    /// Writes the line.
+    pub fn emit(&self) {
+        info!("dead letters are written again");
     }
 }
 

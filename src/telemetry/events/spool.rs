@@ -93,7 +93,7 @@ impl SpoolFull {
             bytes = self.bytes,
             events = self.events,
             reason = self.reason,
-            "the spool is full: requests are refused until there is room, which delivery makes"
+            "the spool is full: requests are refused until there is room"
         );
     }
 }

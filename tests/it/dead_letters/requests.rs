@@ -42,15 +42,18 @@ async fn where_there_are_no_letters_nothing_is_requested() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_not_there_is_told() {
+async fn a_folder_that_is_not_there_or_is_something_else_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let letters = folder.path().join("none");
-    for arguments in [&["list"][..], &["replay"], &["purge", "--all"]] {
-        let told = command_in(&letters, arguments);
-        assert_eq!(told.status, Some(1), "{told:?}");
-        assert!(told.complaint.contains("there is no folder"), "{told:?}");
+    let not_there = folder.path().join("none");
+    for letters in [&not_there, folder.path()] {
+        for arguments in [&["list"][..], &["replay"], &["purge", "--all"]] {
+            let told = command_in(letters, arguments);
+            assert_eq!(told.status, Some(1), "{told:?}");
+            let words = "there are no dead letters in";
+            assert!(told.complaint.contains(words), "{told:?}");
+        }
     }
-    assert!(!letters.exists());
+    assert!(!not_there.exists());
 }
 
 #[tokio::test]
@@ -73,7 +76,11 @@ async fn damaged_letters_are_told_and_left_alone() {
     let sound = listed.output.split('\t').next().unwrap();
     let purged = command_in(letters, &["purge", sound]);
     assert!(purged.complaint.contains(words), "{purged:?}");
-    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1);
+    let damaged = text.lines().next().unwrap().replacen('{', "x", 1) + "\n";
+    assert_eq!(fs::read_to_string(&file).unwrap(), damaged);
+    fs::write(&file, text.replacen('{', "x", 1)).unwrap();
+    command_in(letters, &["purge", "--all"]).expect("purged: 1 dead letter");
+    assert_eq!(fs::read_to_string(&file).unwrap(), damaged);
     app.finish().await;
 }
 

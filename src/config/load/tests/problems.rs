@@ -139,6 +139,18 @@ fn values_that_contradict_each_other_are_told_together() {
             "enrich.received_at_field|enrich.fields|a field of its own",
         ),
         (
+            "[enrich]\nrequest_headers_target_field = 'host'",
+            "enrich.remote_host_target_field|enrich.request_headers_target_field|host|where it is unset",
+        ),
+        (
+            "[enrich]\necs_compatibility = 'v1'\nid_field = '[host][ip]'",
+            "enrich.remote_host_target_field|enrich.id_field|[host][ip]|where it is unset",
+        ),
+        (
+            "[enrich]\nclient_ip_field = 'headers'",
+            "enrich.request_headers_target_field|enrich.client_ip_field|where it is unset",
+        ),
+        (
             "[metrics]\nsource_fields = ['A', 'a']",
             "metrics.source_fields|the same label",
         ),
