@@ -356,12 +356,20 @@ impl Pipeline {
 
 /// The headers that never reach an event; a key is a secret whatever list is configured.
 fn drop_headers(config: &Config) -> Vec<HeaderName> {
-    let configured = config.enrich.drop_headers.iter();
+    let key = (!config.auth.keys.is_empty()).then_some("x-api-key");
+    let configured = config.enrich.drop_headers.iter().map(String::as_str);
+    // In an event `X-Secret` and `X_Secret` are both `x_secret`, and an operator may write either.
+    let spellings = configured.chain(key).flat_map(|name| {
+        [
+            name.to_owned(),
+            name.replace('-', "_"),
+            name.replace('_', "-"),
+        ]
+    });
     // What is no name of a header cannot come as one.
-    let mut names: Vec<HeaderName> = configured.filter_map(|name| name.parse().ok()).collect();
-    if !config.auth.keys.is_empty() {
-        names.push(HeaderName::from_static("x-api-key"));
-    }
+    let mut names: Vec<HeaderName> = spellings.filter_map(|name| name.parse().ok()).collect();
+    names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    names.dedup();
     names
 }
 

@@ -35,7 +35,7 @@ codecs = { "application/json" = "json", "application/x-ndjson" = "json_lines" }
 response_code = 200
 response_headers = {}
 max_content_length = "100MiB"
-max_inflation_ratio = 250
+max_inflation_ratio = 1000
 max_event_bytes = "10MiB"
 max_events_per_request = 100000
 max_depth = 64

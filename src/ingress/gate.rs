@@ -23,7 +23,7 @@ use super::held_body::guarded_body;
 use super::ingest::Head;
 use super::policy::Policy;
 use super::refusal::{Code, Refusal};
-use super::request_id::{RequestIds, X_REQUEST_ID};
+use super::request_id::{RequestIds, X_REQUEST_ID, is_loggable};
 use super::routes;
 use crate::budget::ByteBudget;
 use crate::config::Config;
@@ -299,10 +299,9 @@ impl Gate {
         // An id is visible ASCII, the client's own or ours.
         let id = id.to_str().unwrap_or_default();
         RequestRefused {
-            request_id: id,
+            request_id: Some(id).filter(|id| is_loggable(id)),
             peer: client.ip.address,
             code: refusal.code().word(),
-            detail: refusal.detail(),
         }
         .emit();
         refusal.into_answer(id, self.overload_status)

@@ -55,11 +55,6 @@ impl Refusal {
         self.code
     }
 
-    /// What the client is told in a sentence.
-    pub(super) fn detail(&self) -> &str {
-        &self.detail
-    }
-
     /// Whether the server had no room or no time for the request, whatever was in it.
     pub(super) fn is_for_want_of_room(&self) -> bool {
         matches!(self.code, Code::Overloaded | Code::Timeout)

@@ -27,7 +27,8 @@ impl RequestIds {
 
     /// The id of a request with these headers.
     pub(super) fn of(&self, headers: &HeaderMap) -> HeaderValue {
-        match headers.get(X_REQUEST_ID) {
+        // Of several the last one counts, as in the headers of an event.
+        match headers.get_all(X_REQUEST_ID).iter().next_back() {
             Some(own) if is_fit(own.as_bytes()) => own.clone(),
             _ => self.make(),
         }
@@ -49,6 +50,13 @@ impl RequestIds {
 /// 1 to 128 visible ASCII characters.
 fn is_fit(id: &[u8]) -> bool {
     (1..=MAX_LENGTH).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+}
+
+/// Whether an id may be written to the log, into which clients write nothing of their own: one of hexadecimal digits and dashes,
+/// as ours and UUIDs are.
+pub(super) fn is_loggable(id: &str) -> bool {
+    id.bytes()
+        .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 #[cfg(test)]

@@ -37,9 +37,10 @@ impl Arrival<'_> {
         name == header::AUTHORIZATION || self.drop_headers.contains(name)
     }
 
-    /// A header that may be shown in an event.
+    /// A header that may be shown in an event. Of several the last one counts, as in Logstash.
     pub(super) fn shown_header(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        self.headers.get(name).filter(|_| !self.drops(name))
+        let last = self.headers.get_all(name).iter().next_back();
+        last.filter(|_| !self.drops(name))
     }
 
     /// [`Self::host`] where it may be shown in an event.

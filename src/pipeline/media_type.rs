@@ -14,9 +14,9 @@ pub(super) struct MediaType<'a> {
 
 impl<'a> MediaType<'a> {
     pub(super) fn of(headers: &'a HeaderMap) -> Self {
-        let value = headers
-            .get(header::CONTENT_TYPE)
-            .map_or(&b""[..], http::HeaderValue::as_bytes);
+        // Of several the last one counts, as in the headers of an event.
+        let last = headers.get_all(header::CONTENT_TYPE).iter().next_back();
+        let value = last.map_or(&b""[..], http::HeaderValue::as_bytes);
         let mut parts = value.split(|byte| *byte == b';');
         let name = parts.next().unwrap_or_default().trim_ascii();
         let charset = parts

@@ -59,9 +59,21 @@ async fn honest_batches_that_repeat_themselves_are_taken() {
         })
         .collect();
     assert!(stamped.len() > 8 * MIB);
+    // An error storm: the same long stack trace.
+    let frames: String = (0..150)
+        .map(|frame| format!("\\n\\tat com.example.shop.Part{frame}.run(Part{frame}.java:{frame})"))
+        .collect();
+    let storm: String = (0..1100_u128)
+        .map(|number| {
+            let trace = number * 0x9e37_79b9_7f4a_7c15;
+            format!("{{\"trace\":\"{trace:032x}\",\"message\":\"order {number}\",\"stack\":\"{frames}\"}}\n")
+        })
+        .collect();
+    assert!(storm.len() > 8 * MIB);
     for (coding, packed) in [
         ("gzip", compress::gzip(batch.as_bytes())),
         ("zstd", compress::zstd(stamped.as_bytes())),
+        ("zstd", compress::zstd(storm.as_bytes())),
     ] {
         let headers = [NDJSON, ("Content-Encoding", coding)];
         assert_eq!(
@@ -71,7 +83,10 @@ async fn honest_batches_that_repeat_themselves_are_taken() {
         );
     }
     app.finish().await;
-    assert_eq!(broker.delivered().len(), batch.len() / line.len() + 75_000);
+    assert_eq!(
+        broker.delivered().len(),
+        batch.len() / line.len() + 75_000 + 1100
+    );
 }
 
 #[tokio::test]

@@ -71,6 +71,7 @@ fn a_purge_that_names_no_letters_is_told_how_to_name_all() {
     assert!(words.contains("--all"), "{words}");
     let (status, words) = told(&["1-1", "--all"]);
     assert_eq!(status, Some(2), "{words}");
+    std::fs::create_dir(folder.path().join("broker")).unwrap();
     let (status, words) = told(&["1-1", "1-2", "--dir", "."]);
     assert_eq!(status, Some(1), "{words}");
     assert!(words.contains("1-1, 1-2"), "{words}");

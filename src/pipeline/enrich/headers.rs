@@ -38,7 +38,7 @@ pub(in crate::pipeline) fn are_cut(arrival: &Arrival<'_>) -> bool {
     // As text a byte becomes two at most, a name gets a prefix, and some are not shown: mostly this tells enough.
     let all = arrival.headers.iter();
     let most = all.map(|(name, value)| "http_".len() + name.as_str().len() + 2 * value.len());
-    let headers = || shown(arrival).map(|(name, value)| name.len() + text(value).len());
+    let headers = || shown(arrival).map(|(name, value)| name.len() + text(&value).len());
     let others = request_line_len(arrival) + host_len(arrival);
     others + most.sum::<usize>() > MAX_BYTES && others + headers().sum::<usize>() > MAX_BYTES
 }
@@ -62,7 +62,7 @@ pub(super) fn render(arrival: &Arrival<'_>, out: &mut Vec<u8>) {
         object.member(FieldName::plain("http_host"), host);
     }
     for (name, value) in shown(arrival) {
-        object.header(name, value);
+        object.header(name, &value);
     }
     if object.out.last() == Some(&b',') {
         object.out.pop();
@@ -76,15 +76,23 @@ fn request_line_len(arrival: &Arrival<'_>) -> usize {
 }
 
 /// The headers that are shown, under the names that they get. Of a repeated header the last value counts, as
-/// in Logstash.
-fn shown<'a>(arrival: &'a Arrival<'_>) -> impl Iterator<Item = (FieldName<'a>, &'a HeaderValue)> {
+/// in Logstash; but HTTP/2 may send a cookie in pieces (RFC 9113, 8.2.3).
+fn shown<'a>(
+    arrival: &'a Arrival<'_>,
+) -> impl Iterator<Item = (FieldName<'a>, Cow<'a, HeaderValue>)> {
     let headers = arrival.headers;
     let mut all = headers.iter().peekable();
     std::iter::from_fn(move || {
-        let (name, mut value) = all.next()?;
+        let (name, mut value) = all
+            .next()
+            .map(|(name, value)| (name, Cow::Borrowed(value)))?;
         // A map gives all values of a name together.
         while let Some((_, later)) = all.next_if(|(other, _)| *other == name) {
-            value = later;
+            value = if *name == http::header::COOKIE {
+                Cow::Owned(joined(&value, later))
+            } else {
+                Cow::Borrowed(later)
+            };
         }
         Some((name, value))
     })
@@ -94,13 +102,23 @@ fn shown<'a>(arrival: &'a Arrival<'_>) -> impl Iterator<Item = (FieldName<'a>, &
     .filter(|(name, _)| !name.is_reserved())
 }
 
+fn joined(one: &HeaderValue, next: &HeaderValue) -> HeaderValue {
+    let both = [one.as_bytes(), b"; ", next.as_bytes()].concat();
+    HeaderValue::from_bytes(&both).expect("both are values")
+}
+
 /// Whether `x-a` stands beside this `x_a`: they would get the same name.
 fn has_twin(name: &HeaderName, headers: &HeaderMap) -> bool {
-    let field = name.as_str().replace('-', "_");
-    headers.keys().any(|other| {
-        let other = other.as_str();
-        (other.contains('-') || other > name.as_str()) && other.replace('-', "_") == field
-    })
+    let name = name.as_str();
+    let has_same_field = |other: &str| {
+        std::iter::zip(other.bytes(), name.bytes())
+            .all(|(one, other)| undashed(one) == undashed(other))
+    };
+    // A dash sorts before an underscore, so of several the one with the most dashes in front is shown.
+    headers
+        .keys()
+        .map(HeaderName::as_str)
+        .any(|other| other.len() == name.len() && other < name && has_same_field(other))
 }
 
 /// The name of a field, written when it is known that it is wanted.

@@ -293,6 +293,8 @@ fn headers_are_shown_as_logstash_shows_them() {
         ("x-twice", "last"),
         ("x_a", "underscore"),
         ("x-a", "dash"),
+        ("x_b-c", "the second dash"),
+        ("x-b_c", "the first dash"),
         ("request-method", "FORGED"),
         ("http-host", "FORGED"),
         ("cookie", "dropped"),
@@ -303,7 +305,8 @@ fn headers_are_shown_as_logstash_shows_them() {
         event["headers"],
         json!({
             "request_method": "POST", "request_path": "/in?x=1", "http_version": "HTTP/1.1", "http_host": "logs.example:8080",
-            "content_type": "application/json", "x_twice": "last", "x_a": "dash", "x_quote": "a\"b\\c",
+            "content_type": "application/json", "x_twice": "last", "x_a": "dash", "x_b_c": "the first dash",
+            "x_quote": "a\"b\\c",
         })
     );
     let own = Sent::to_logstash("", &headers).event(r#"{"headers":"mine"}"#);
@@ -330,6 +333,25 @@ fn headers_that_are_cut_are_told_also_where_nothing_of_one_is_left() {
         };
         let event = sent.event("{}");
         assert_eq!(event["tags"] == json!(["_headerscut"]), is_cut, "{event}");
+    }
+}
+
+#[test]
+fn a_header_is_dropped_however_its_name_is_written_and_the_pieces_of_a_cookie_are_one() {
+    let headers = [
+        ("x-secret", "1"),
+        ("x_secret", "2"),
+        ("cookie", "a=1"),
+        ("cookie", "b=2"),
+    ];
+    for dropped in ["x_secret", "X-Secret"] {
+        let event = Sent {
+            toml: &format!("[enrich]\ndrop_headers = ['{dropped}']\n"),
+            ..Sent::to_logstash("", &headers)
+        }
+        .event("{}");
+        assert_eq!(event["headers"].get("x_secret"), None, "{event}");
+        assert_eq!(event["headers"]["cookie"], "a=1; b=2");
     }
 }
 

@@ -7,14 +7,12 @@ use tracing::debug;
 
 /// A request was refused.
 pub struct RequestRefused<'a> {
-    /// What the client reads as `request_id` and `X-Request-Id`.
-    pub request_id: &'a str,
+    /// What the client reads as `request_id` and `X-Request-Id`; none where it is the client's own and could be anything.
+    pub request_id: Option<&'a str>,
     /// Who opened the connection, as far as a PROXY header does not name somebody else.
     pub peer: IpAddr,
     /// The problem code.
     pub code: &'static str,
-    /// What the client was told.
-    pub detail: &'a str,
 }
 
 impl RequestRefused<'_> {
@@ -24,7 +22,6 @@ impl RequestRefused<'_> {
             request_id = self.request_id,
             peer = %self.peer,
             code = self.code,
-            detail = self.detail,
             "a request was refused"
         );
     }
