@@ -2,18 +2,24 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::brokers::Admission;
 use super::shipment::Shipment;
 use super::waiting::{Choice, Waiting};
-use crate::spool::{LeaseLimits, Spool};
+use crate::spool::{LeaseLimits, Part, Spool};
+
+type Lease = BoxFuture<'static, Vec<Part>>;
 
 /// The source of batches.
 pub(super) struct Batches {
     spool: Spool,
     limits: LeaseLimits,
+    /// The lease under way. It outlives who waits for it: whenever a batch comes back somebody looks anew, and a linger that began anew
+    /// each time would never end.
+    lease: tokio::sync::Mutex<Option<Lease>>,
     waiting: Mutex<Waiting>,
     came_back: Notify,
 }
@@ -25,14 +31,18 @@ impl Batches {
             spool,
             limits,
             waiting: Mutex::new(Waiting::new(slots)),
+            lease: tokio::sync::Mutex::default(),
             came_back: Notify::new(),
         }
     }
 
-    /// The next batch, when there is one. To be asked by one task at a time; nothing is lost when it stops asking.
+    /// The next batch, when there is one. To be asked by one task at a time; nothing is lost when it stops asking, and what it has
+    /// waited of the linger counts the next time.
     pub(super) async fn next(&self, admission: Admission) -> Shipment {
+        let mut lease = self.lease.lock().await;
+        let mut has_looked_for_new = false;
         loop {
-            let has_new = self.spool.has_events_to_lease();
+            let has_new = !has_looked_for_new && self.spool.has_events_to_lease();
             let choice = self.waiting().choose(admission, has_new, Instant::now());
             let (may_lease, look_again) = match choice {
                 Choice::Send(shipment) => return shipment,
@@ -41,12 +51,21 @@ impl Batches {
             };
             tokio::select! {
                 () = self.came_back.notified() => {}
-                () = until(look_again) => {}
-                parts = self.spool.lease(self.limits), if may_lease => {
+                () = until(look_again) => has_looked_for_new = admission == Admission::Probe,
+                parts = self.leased(&mut lease), if may_lease => {
+                    *lease = None;
                     return Shipment::new(parts);
                 }
             }
         }
+    }
+
+    /// Goes on with the lease that was begun, or begins one.
+    fn leased<'a>(&self, lease: &'a mut Option<Lease>) -> &'a mut Lease {
+        lease.get_or_insert_with(|| {
+            let (spool, limits) = (self.spool.clone(), self.limits);
+            Box::pin(async move { spool.lease(limits).await })
+        })
     }
 
     /// Gives batches back, to be tried again at this moment.
@@ -76,6 +95,12 @@ impl Batches {
         }
     }
 
+    /// A batch that had waited was taken: another one of its kind is tried again at once.
+    pub(super) fn end_next_pause(&self) {
+        self.waiting().end_next_pause(Instant::now());
+        self.came_back.notify_one();
+    }
+
     /// A Broker came up: what waited for that is tried again at once.
     pub(super) fn end_pauses(&self) {
         self.waiting().end_pauses(Instant::now());
@@ -103,7 +128,7 @@ mod tests {
     use super::*;
     use crate::config::OutputType;
     use crate::event::{Envelope, Lines, Origin};
-    use crate::spool::{Acknowledge, Part};
+    use crate::spool::Acknowledge;
     use crate::telemetry::Telemetry;
 
     fn lines(text: &'static str) -> Lines {

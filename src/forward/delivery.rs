@@ -14,7 +14,7 @@ use super::brokers::Brokers;
 use super::health::Failing;
 use super::outcome::{Failure, Outcome, Refused};
 use super::shipment::Shipment;
-use super::suspicion::{Blame, REJECTIONS_OF_A_BROKEN_BROKER};
+use super::suspicion::{Blame, FAILURES_OF_A_SUSPECT, REJECTIONS_OF_A_BROKEN_BROKER};
 use crate::dead_letters::UndeliverableEvent;
 use crate::event::Position;
 use crate::telemetry::DeathReason;
@@ -77,6 +77,9 @@ impl Delivery {
         if slot.delivered() {
             self.batches.end_pauses();
         }
+        if shipment.rounds > 0 {
+            self.batches.end_next_pause();
+        }
         self.batches.recall();
         let events = shipment.batch.events() as u64;
         self.shared.telemetry.delivered(events);
@@ -88,7 +91,8 @@ impl Delivery {
         shipment.failed_at.push(slot.broker().index);
         let failing = Failing {
             after: failure.after,
-            round: shipment.rounds + 1,
+            // What is tried for ever must not make the Broker rest longer and longer for what it does take.
+            round: (shipment.rounds + 1).min(FAILURES_OF_A_SUSPECT),
             is_certain: false,
         };
         slot.failed(failing, &failure.reason);

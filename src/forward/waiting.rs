@@ -1,5 +1,8 @@
 //! Batches that failed and wait to be tried again, and which one is next. Pure: the time is given.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -69,7 +72,7 @@ impl Waiting {
 
     /// Takes a batch that is to be tried again when its pause is over.
     pub(super) fn add(&mut self, shipment: Shipment, due: Instant) {
-        let lets_others_pass = shipment.suspicion.failures() >= self.patience();
+        let lets_others_pass = self.lets_others_pass(&shipment);
         let entry = Entry {
             shipment,
             due,
@@ -128,10 +131,19 @@ impl Waiting {
         self.passed_bytes < MAX_PASSED_BYTES && self.passed.len() < MAX_PASSED
     }
 
-    /// A Broker came up: what waited because it was down is tried at once.
+    /// A Broker came up: what waited because it was down is tried at once, but of those that let others pass one only, for they may be
+    /// what it went down for.
     pub(super) fn end_pauses(&mut self, now: Instant) {
         for entry in self.in_order.values_mut() {
             entry.due = entry.due.min(now);
+        }
+        self.end_next_pause(now);
+    }
+
+    /// A batch that had waited was taken: the next one that lets others pass is tried at once.
+    pub(super) fn end_next_pause(&mut self, now: Instant) {
+        if let Some(next) = self.passed.iter_mut().find(|entry| !entry.is_put_off) {
+            next.due = next.due.min(now);
         }
     }
 
@@ -163,17 +175,33 @@ impl Waiting {
         }
     }
 
-    /// The Broker has had its rest, which stands for the pauses of all batches.
+    /// The Broker has had its rest, which stands for the pauses of all batches. Any of them may be what it does not take, so where
+    /// order is not kept it is asked to take a new one first, and then that which was tried the fewest times.
     fn choose_for_a_probe(&mut self, has_new: bool, now: Instant) -> Choice {
-        if let Some(first) = self.in_order.keys().next().copied() {
+        let holds_back_new =
+            !self.in_order.is_empty() && (self.keeps_order() || self.in_order.len() > self.slots);
+        if has_new && !holds_back_new && self.may_be_passed() {
+            let has_others = !self.in_order.is_empty() || !self.passed.is_empty();
+            Choice::Lease(has_others.then_some(now + LOOK_AGAIN))
+        } else if let Some(first) = self.next_for_a_probe() {
             self.send_in_order(first)
         } else if self.passed.is_empty() {
             Choice::Lease(None)
-        } else if has_new && self.may_be_passed() {
-            Choice::Lease(Some(now + LOOK_AGAIN))
         } else {
             self.send_passed(0)
         }
+    }
+
+    fn next_for_a_probe(&self) -> Option<Position> {
+        let tries = |entry: &Entry| {
+            if self.keeps_order() {
+                0
+            } else {
+                entry.shipment.rounds
+            }
+        };
+        let next = self.in_order.iter().min_by_key(|(_, entry)| tries(entry));
+        next.map(|(first, _)| *first)
     }
 
     fn send_in_order(&mut self, first: Position) -> Choice {
@@ -197,150 +225,14 @@ impl Waiting {
         self.slots == 1
     }
 
-    fn patience(&self) -> u32 {
+    /// Where order is kept, only what may be to blame itself; else also what failed again and again for reasons that speak of the Broker:
+    /// they may be untrue.
+    fn lets_others_pass(&self, shipment: &Shipment) -> bool {
+        let failures = shipment.suspicion.failures();
         if self.keeps_order() {
-            FAILURES_IN_ORDER
+            failures >= FAILURES_IN_ORDER
         } else {
-            FAILURES_OF_A_SUSPECT
+            failures.max(shipment.rounds) >= FAILURES_OF_A_SUSPECT
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::Lines;
-    use crate::forward::suspicion::Record;
-
-    const PAUSE: Duration = Duration::from_secs(1);
-
-    fn shipment(first: Position) -> Shipment {
-        shipment_of(first, 4)
-    }
-
-    fn shipment_of(first: Position, bytes: usize) -> Shipment {
-        let lines = Lines {
-            count: 1,
-            bytes: (" ".repeat(bytes - 4) + "{},\n").into(),
-        };
-        Shipment::new(vec![Part { first, lines }])
-    }
-
-    fn suspect(first: Position, failures: u32) -> Shipment {
-        let mut shipment = shipment(first);
-        for _ in 0..failures {
-            shipment.suspicion.failed(0, Record::default());
-        }
-        shipment
-    }
-
-    fn sent(choice: Choice) -> Option<Position> {
-        match choice {
-            Choice::Send(shipment) => Some(shipment.first()),
-            Choice::Lease(_) | Choice::Wait(_) => None,
-        }
-    }
-
-    #[test]
-    fn what_is_due_comes_before_new_events_and_in_order() {
-        let now = Instant::now();
-        let mut waiting = Waiting::new(8);
-        waiting.add(shipment(9), now);
-        waiting.add(shipment(5), now);
-        waiting.add(shipment(1), now + PAUSE);
-        let mut choose = |now| waiting.choose(Admission::Free, true, now);
-        assert_eq!(sent(choose(now)), Some(5));
-        assert_eq!(sent(choose(now)), Some(9));
-        assert!(matches!(choose(now), Choice::Lease(Some(next)) if next == now + PAUSE));
-        assert_eq!(sent(choose(now + PAUSE)), Some(1));
-        assert!(matches!(choose(now), Choice::Lease(None)));
-    }
-
-    #[test]
-    fn a_batch_that_waits_holds_a_slot_so_that_one_slot_keeps_order() {
-        let now = Instant::now();
-        for slots in [1, 3] {
-            let mut waiting = Waiting::new(slots);
-            for first in 0..slots {
-                let choice = waiting.choose(Admission::Free, true, now);
-                assert!(matches!(choice, Choice::Lease(_)));
-                waiting.add(shipment(first as Position), now + PAUSE);
-            }
-            let choice = waiting.choose(Admission::Free, true, now);
-            assert!(matches!(choice, Choice::Wait(Some(next)) if next == now + PAUSE));
-        }
-    }
-
-    #[test]
-    fn where_order_is_kept_what_is_due_waits_for_what_came_before() {
-        let now = Instant::now();
-        for (slots, next) in [(1, None), (2, Some(2))] {
-            let mut waiting = Waiting::new(slots);
-            waiting.add(shipment(1), now + PAUSE);
-            waiting.add(shipment(2), now);
-            let choice = waiting.choose(Admission::Free, true, now);
-            if slots == 1 {
-                assert!(matches!(choice, Choice::Wait(Some(next)) if next == now + PAUSE));
-            }
-            assert_eq!(sent(choice), next);
-        }
-    }
-
-    #[test]
-    fn a_probe_is_made_with_the_oldest_batch_whatever_its_pause() {
-        let now = Instant::now();
-        let mut waiting = Waiting::new(8);
-        waiting.add(shipment(9), now + PAUSE);
-        waiting.add(shipment(5), now + 2 * PAUSE);
-        assert_eq!(sent(waiting.choose(Admission::Probe, true, now)), Some(5));
-        waiting.end_pauses(now);
-        assert_eq!(sent(waiting.choose(Admission::Free, true, now)), Some(9));
-    }
-
-    #[test]
-    fn a_batch_that_may_be_to_blame_lets_others_pass() {
-        let now = Instant::now();
-        for (slots, failures, passes) in [(8, 4, false), (8, 5, true), (1, 9, false), (1, 10, true)]
-        {
-            let mut waiting = Waiting::new(slots);
-            waiting.add(suspect(1, failures), now + PAUSE);
-            let choice = waiting.choose(Admission::Probe, true, now);
-            assert_eq!(
-                matches!(choice, Choice::Lease(_)),
-                passes,
-                "{slots} {failures}"
-            );
-        }
-        let mut waiting = Waiting::new(1);
-        waiting.add(suspect(1, 10), now + PAUSE);
-        assert_eq!(sent(waiting.choose(Admission::Probe, false, now)), Some(1));
-        waiting.add(suspect(1, 10), now);
-        assert_eq!(sent(waiting.choose(Admission::Free, true, now)), Some(1));
-    }
-
-    #[test]
-    fn what_is_put_off_is_bounded_and_takes_turns() {
-        let now = Instant::now();
-        let mut waiting = Waiting::new(8);
-        for first in 0..4 {
-            let choice = waiting.choose(Admission::Probe, true, now);
-            assert!(matches!(choice, Choice::Lease(_)));
-            waiting.put_off(shipment_of(first, MAX_PASSED_BYTES / 4), now);
-        }
-        for expected in [0, 1] {
-            let Choice::Send(shipment) = waiting.choose(Admission::Probe, true, now) else {
-                panic!("it is full");
-            };
-            assert_eq!(shipment.first(), expected);
-            waiting.put_off(shipment, now);
-        }
-        assert!(waiting.recall(now));
-        assert_eq!(sent(waiting.choose(Admission::Free, true, now)), Some(0));
-        waiting.put_off(shipment(0), now);
-        let choice = waiting.choose(Admission::Probe, true, now);
-        assert!(matches!(choice, Choice::Lease(_)), "all are put off again");
-        assert_eq!(sent(waiting.choose(Admission::Probe, false, now)), Some(1));
-        assert!(waiting.recall(now));
-        assert!(!waiting.recall(now), "once is enough");
     }
 }

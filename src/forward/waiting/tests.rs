@@ -1,0 +1,184 @@
+//! What is next, in which order.
+
+use super::*;
+use crate::event::Lines;
+use crate::forward::suspicion::Record;
+
+const PAUSE: Duration = Duration::from_secs(1);
+
+fn shipment(first: Position) -> Shipment {
+    shipment_of(first, 4)
+}
+
+fn shipment_of(first: Position, bytes: usize) -> Shipment {
+    let lines = Lines {
+        count: 1,
+        bytes: (" ".repeat(bytes - 4) + "{},\n").into(),
+    };
+    Shipment::new(vec![Part { first, lines }])
+}
+
+fn suspect(first: Position, failures: u32) -> Shipment {
+    let mut shipment = shipment(first);
+    for _ in 0..failures {
+        shipment.suspicion.failed(0, Record::default());
+    }
+    shipment
+}
+
+fn tried(first: Position, rounds: u32) -> Shipment {
+    Shipment {
+        rounds,
+        ..shipment(first)
+    }
+}
+
+fn sent(choice: Choice) -> Option<Position> {
+    match choice {
+        Choice::Send(shipment) => Some(shipment.first()),
+        Choice::Lease(_) | Choice::Wait(_) => None,
+    }
+}
+
+#[test]
+fn what_is_due_comes_before_new_events_and_in_order() {
+    let now = Instant::now();
+    let mut waiting = Waiting::new(8);
+    waiting.add(shipment(9), now);
+    waiting.add(shipment(5), now);
+    waiting.add(shipment(1), now + PAUSE);
+    let mut choose = |now| waiting.choose(Admission::Free, true, now);
+    assert_eq!(sent(choose(now)), Some(5));
+    assert_eq!(sent(choose(now)), Some(9));
+    assert!(matches!(choose(now), Choice::Lease(Some(next)) if next == now + PAUSE));
+    assert_eq!(sent(choose(now + PAUSE)), Some(1));
+    assert!(matches!(choose(now), Choice::Lease(None)));
+}
+
+#[test]
+fn a_batch_that_waits_holds_a_slot_so_that_one_slot_keeps_order() {
+    let now = Instant::now();
+    for slots in [1, 3] {
+        let mut waiting = Waiting::new(slots);
+        for first in 0..slots {
+            let choice = waiting.choose(Admission::Free, true, now);
+            assert!(matches!(choice, Choice::Lease(_)));
+            waiting.add(shipment(first as Position), now + PAUSE);
+        }
+        let choice = waiting.choose(Admission::Free, true, now);
+        assert!(matches!(choice, Choice::Wait(Some(next)) if next == now + PAUSE));
+    }
+}
+
+#[test]
+fn where_order_is_kept_what_is_due_waits_for_what_came_before() {
+    let now = Instant::now();
+    for (slots, next) in [(1, None), (2, Some(2))] {
+        let mut waiting = Waiting::new(slots);
+        waiting.add(shipment(1), now + PAUSE);
+        waiting.add(shipment(2), now);
+        let choice = waiting.choose(Admission::Free, true, now);
+        if slots == 1 {
+            assert!(matches!(choice, Choice::Wait(Some(next)) if next == now + PAUSE));
+        }
+        assert_eq!(sent(choice), next);
+    }
+}
+
+#[test]
+fn a_probe_is_made_with_the_batch_that_was_tried_least_whatever_its_pause() {
+    let now = Instant::now();
+    let mut waiting = Waiting::new(8);
+    waiting.add(shipment(9), now + PAUSE);
+    waiting.add(tried(5, 1), now + 2 * PAUSE);
+    waiting.add(tried(3, 2), now + 2 * PAUSE);
+    let mut probe = |has_new| waiting.choose(Admission::Probe, has_new, now);
+    assert!(matches!(probe(true), Choice::Lease(Some(_))));
+    assert_eq!(sent(probe(false)), Some(9));
+    assert_eq!(sent(probe(false)), Some(5));
+    waiting.end_pauses(now);
+    assert_eq!(sent(waiting.choose(Admission::Free, true, now)), Some(3));
+}
+
+#[test]
+fn where_order_is_kept_a_probe_is_made_with_the_oldest_batch() {
+    let now = Instant::now();
+    let mut waiting = Waiting::new(1);
+    waiting.add(tried(5, 9), now + PAUSE);
+    assert_eq!(sent(waiting.choose(Admission::Probe, true, now)), Some(5));
+}
+
+#[test]
+fn new_batches_for_probes_are_bounded() {
+    let now = Instant::now();
+    let mut waiting = Waiting::new(2);
+    for first in 0..3 {
+        let choice = waiting.choose(Admission::Probe, true, now);
+        assert!(matches!(choice, Choice::Lease(_)), "{first}");
+        waiting.add(tried(first, 1), now + PAUSE);
+    }
+    assert_eq!(sent(waiting.choose(Admission::Probe, true, now)), Some(0));
+}
+
+#[test]
+fn what_failed_for_any_reason_lets_others_pass_and_comes_one_by_one() {
+    let now = Instant::now();
+    let mut waiting = Waiting::new(2);
+    for first in 0..4 {
+        waiting.add(tried(first, FAILURES_OF_A_SUSPECT), now + PAUSE);
+    }
+    let choice = waiting.choose(Admission::Free, true, now);
+    assert!(matches!(choice, Choice::Lease(_)));
+    waiting.end_pauses(now);
+    assert_eq!(sent(waiting.choose(Admission::Free, true, now)), Some(0));
+    let choice = waiting.choose(Admission::Free, true, now);
+    assert!(matches!(choice, Choice::Lease(_)));
+    waiting.end_next_pause(now);
+    assert_eq!(sent(waiting.choose(Admission::Free, true, now)), Some(1));
+}
+
+#[test]
+fn a_batch_that_may_be_to_blame_lets_others_pass() {
+    let now = Instant::now();
+    for (slots, failures, passes) in [(1, 9, false), (1, 10, true)] {
+        let mut waiting = Waiting::new(slots);
+        waiting.add(suspect(1, failures), now + PAUSE);
+        let choice = waiting.choose(Admission::Probe, true, now);
+        assert_eq!(
+            matches!(choice, Choice::Lease(_)),
+            passes,
+            "{slots} {failures}"
+        );
+    }
+    let mut waiting = Waiting::new(1);
+    waiting.add(suspect(1, 10), now + PAUSE);
+    assert_eq!(sent(waiting.choose(Admission::Probe, false, now)), Some(1));
+    waiting.add(suspect(1, 10), now);
+    assert_eq!(sent(waiting.choose(Admission::Free, true, now)), Some(1));
+}
+
+#[test]
+fn what_is_put_off_is_bounded_and_takes_turns() {
+    let now = Instant::now();
+    let mut waiting = Waiting::new(8);
+    for first in 0..4 {
+        let choice = waiting.choose(Admission::Probe, true, now);
+        assert!(matches!(choice, Choice::Lease(_)));
+        waiting.put_off(shipment_of(first, MAX_PASSED_BYTES / 4), now);
+    }
+    for expected in [0, 1] {
+        let Choice::Send(shipment) = waiting.choose(Admission::Probe, true, now) else {
+            panic!("it is full");
+        };
+        assert_eq!(shipment.first(), expected);
+        waiting.put_off(shipment, now);
+    }
+    assert!(waiting.recall(now));
+    assert_eq!(sent(waiting.choose(Admission::Free, true, now)), Some(0));
+    waiting.put_off(shipment(0), now);
+    let choice = waiting.choose(Admission::Probe, true, now);
+    assert!(matches!(choice, Choice::Lease(_)), "all are put off again");
+    assert_eq!(sent(waiting.choose(Admission::Probe, false, now)), Some(1));
+    assert!(waiting.recall(now));
+    assert!(!waiting.recall(now), "once is enough");
+}
