@@ -52,7 +52,8 @@ struct Shared {
     telemetry: Arc<Telemetry>,
     lifecycle: Lifecycle,
     /// Longest wait for the spool to take an envelope.
-    append_timeout: Duration,
+    /// What is not taken for so long is told.
+    told_after: Duration,
 }
 
 /// The server's life ends before the request is fulfilled: that is for the next start.
@@ -75,7 +76,7 @@ impl Replays {
             dead_letters,
             telemetry,
             lifecycle: lifecycle.clone(),
-            append_timeout: config.server.request_timeout,
+            told_after: config.server.request_timeout,
         });
         let replayer = Replayer {
             shared: Arc::clone(&shared),

@@ -186,6 +186,7 @@ impl Slot {
 
     /// A batch has failed.
     pub(super) fn note_failure(&self, shipment: &mut Shipment, failure: &Failure) -> Blame {
+        shipment.turned_away += u32::from(failure.reached_a_broker());
         if !failure.may_be_the_events {
             return Blame::Broker;
         }

@@ -29,6 +29,13 @@ pub(super) struct Failure {
     pub(super) may_be_the_events: bool,
 }
 
+impl Failure {
+    /// Whether a Broker had the events before it, or may have had.
+    pub(super) fn reached_a_broker(&self) -> bool {
+        self.refused.is_some() || self.may_be_the_events
+    }
+}
+
 /// An answer that is kept with the events that it was about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refused {

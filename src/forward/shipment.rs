@@ -31,6 +31,8 @@ pub(super) struct Shipment {
     pub(super) suspicion: Suspicion,
     /// How often it was tried at every Broker that there was.
     pub(super) rounds: u32,
+    /// How often a Broker that was reached did not take it, for whatever reason.
+    pub(super) turned_away: u32,
     /// The Brokers that it failed at in this round.
     pub(super) failed_at: Vec<usize>,
 }
@@ -47,6 +49,7 @@ impl Shipment {
             batch,
             suspicion,
             rounds: 0,
+            turned_away: 0,
             failed_at: vec![],
         }
     }

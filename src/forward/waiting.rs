@@ -176,11 +176,9 @@ impl Waiting {
     }
 
     /// The Broker has had its rest, which stands for the pauses of all batches. Any of them may be what it does not take, so where
-    /// order is not kept it is asked to take a new one first, and then that which was tried the fewest times.
+    /// order is not kept and all were turned away it is asked to take a new one first, and then that which was tried the fewest times.
     fn choose_for_a_probe(&mut self, has_new: bool, now: Instant) -> Choice {
-        let holds_back_new =
-            !self.in_order.is_empty() && (self.keeps_order() || self.in_order.len() > self.slots);
-        if has_new && !holds_back_new && self.may_be_passed() {
+        if has_new && self.may_probe_with_new() {
             let has_others = !self.in_order.is_empty() || !self.passed.is_empty();
             Choice::Lease(has_others.then_some(now + LOOK_AGAIN))
         } else if let Some(first) = self.next_for_a_probe() {
@@ -190,6 +188,15 @@ impl Waiting {
         } else {
             self.send_passed(0)
         }
+    }
+
+    fn may_probe_with_new(&self) -> bool {
+        let mut waiting = self.in_order.values();
+        let is_free = self.in_order.is_empty()
+            || !self.keeps_order()
+                && self.in_order.len() <= self.slots
+                && waiting.all(|entry| entry.shipment.turned_away > 0);
+        is_free && self.may_be_passed()
     }
 
     fn next_for_a_probe(&self) -> Option<Position> {
@@ -225,14 +232,14 @@ impl Waiting {
         self.slots == 1
     }
 
-    /// Where order is kept, only what may be to blame itself; else also what failed again and again for reasons that speak of the Broker:
-    /// they may be untrue.
+    /// Where order is kept, only what may be to blame itself; else also what was turned away again and again for reasons that speak of the
+    /// Broker: they may be untrue.
     fn lets_others_pass(&self, shipment: &Shipment) -> bool {
         let failures = shipment.suspicion.failures();
         if self.keeps_order() {
             failures >= FAILURES_IN_ORDER
         } else {
-            failures.max(shipment.rounds) >= FAILURES_OF_A_SUSPECT
+            failures.max(shipment.turned_away) >= FAILURES_OF_A_SUSPECT
         }
     }
 }

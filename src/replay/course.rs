@@ -1,7 +1,9 @@
 //! The course of one replay: file by file, a bounded piece at a time, as fast as the spool takes it.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use thiserror::Error;
@@ -21,6 +23,9 @@ const MAX_BYTES: usize = 1024 * 1024;
 /// After so many failures in a row it is going to take long, and what was sent is taken from the shelf meanwhile: a
 /// crash would send it again. Each time costs a new file, so it is not done at every hitch.
 const LONG_WAIT: u32 = 10;
+
+/// Longer than any outage.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// A replay under way.
 pub(super) struct Course {
@@ -157,11 +162,18 @@ impl Course {
         .await
     }
 
-    /// What the spool says; none when the server's end comes first.
-    async fn append(&self, envelope: Envelope) -> Option<Result<(), AppendError>> {
-        let deadline = Instant::now() + self.shared.append_timeout;
-        let append = self.shared.spool.append(envelope, deadline);
-        self.shared.lifecycle.unless_stopped(append).await
+    /// What the spool says, however long it takes: an envelope that was given up may be under way, and would be sent again with the
+    /// next one. None when the server's end comes first.
+    async fn append(&mut self, envelope: Envelope) -> Option<Result<(), AppendError>> {
+        let shared = Arc::clone(&self.shared);
+        let mut append = pin!(shared.spool.append(envelope, Instant::now() + NEVER));
+        loop {
+            let in_time = tokio::time::timeout(shared.told_after, append.as_mut());
+            match shared.lifecycle.unless_stopped(in_time).await? {
+                Ok(outcome) => return Some(outcome),
+                Err(_) => self.tell_once(&AppendError::NotDelivered.into()),
+            }
+        }
     }
 
     /// Takes what was sent from the file.

@@ -45,7 +45,7 @@ impl Running {
             dead_letters,
             telemetry,
             lifecycle: Lifecycle::new(),
-            append_timeout: Duration::from_secs(1),
+            told_after: Duration::from_secs(1),
         });
         let replayer = Replayer {
             shared: Arc::clone(&shared),

@@ -52,6 +52,11 @@ async fn after_a_sync_that_hangs_the_client_knows_nothing_and_the_event_goes_out
     let spool = MemoryFolder::default();
     let toml = "[ingest]\ndurability = 'disk'\n[server]\nrequest_timeout = '200ms'";
     let app = TestApp::start_in(&spool, &folder(), &with(&[&broker], toml)).await;
+    let on_disk: Arc<dyn seglog::Folder> = Arc::new(spool.clone());
+    eventually("the first checkpoint", async || {
+        seglog::survey(&on_disk).unwrap().checkpoint
+    })
+    .await;
     spool.hold_syncs(true);
     let answer = app.post("/", &[JSON], "{}").await;
     assert_eq!(

@@ -178,12 +178,13 @@ async fn one_bad_byte_costs_the_request_that_it_hit_and_is_told_and_counted() {
 async fn damage_in_what_was_delivered_long_ago_is_nobodys_loss() {
     let broker = FakeBroker::start();
     let site = Site::new(&with(&[&broker], ""));
-    let server = site.serve();
+    let mut server = site.serve();
     assert_eq!(server.post(array(0..10)).await.status, 200);
     server.operator().until_all_done().await;
     broker.usually(Reply::status(503));
     assert_eq!(server.post(array(10..20)).await.status, 200);
     server.signal("TERM");
+    server.until_logged("draining");
     server.signal("TERM");
     assert_eq!(server.end().0, Some(0));
     let segment = site.segments().pop().unwrap();

@@ -22,7 +22,7 @@ pub(crate) mod tls_site;
 use std::time::Duration;
 
 /// How long anything may take before a test gives up. Never reached by a test that passes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Between two looks at a condition.
 const PAUSE: Duration = Duration::from_millis(2);

@@ -189,19 +189,33 @@ async fn a_handshake_has_the_time_of_a_head_and_silence_before_it_that_of_an_idl
     let app = TestApp::start(&toml).await;
     let client = site.client(&Wants::default());
     let mut silent = app.connect().await;
-    let mut agreed = client.connect(app.public()).await;
+    let mut agreed = eventually("a handshake in time", async || {
+        let mut agreed = client.connect(app.public()).await;
+        let answer = agreed.try_request("/", &[], "x").await?;
+        assert_eq!(answer.status, 200);
+        Some(agreed)
+    })
+    .await;
+    let too_slow = failures(&app, "timeout").await.unwrap();
     let mut slow = app.connect().await;
     slow.send(BEGUN).await;
     slow.expect_closed().await;
-    assert_eq!(failures(&app, "timeout").await, Some(1.0));
+    assert_eq!(failures(&app, "timeout").await, Some(too_slow + 1.0));
     let mut gone = app.connect().await;
     gone.send(BEGUN).await;
     drop(gone);
     until_failures(&app, "closed", 1.0).await;
     // The head within TLS has its own clock.
-    let mut half_head = client.connect(app.public()).await;
-    half_head.send("GET /hea").await;
-    assert_eq!(half_head.answer_to_head().await.status, 408);
+    let told = eventually("a handshake in time", async || {
+        let mut half_head = client.connect(app.public()).await;
+        if !half_head.try_send("GET /hea").await {
+            return None;
+        }
+        let told = half_head.rest_or_reset().await;
+        (!told.is_empty()).then_some(told)
+    })
+    .await;
+    assert!(told.starts_with(b"HTTP/1.1 408 "), "{told:?}");
     // Those that were silent meanwhile are still open.
     let answer = agreed.request("GET", "/health", &[], "").await;
     assert_eq!(answer.status, 200);

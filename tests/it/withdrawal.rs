@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::client::{JSON, NDJSON, head};
+use crate::support::eventually;
 use crate::support::fake_broker::{DownBroker, FakeBroker, Reply};
 use crate::support::http2_client::{self, Http2Client};
 use crate::support::test_app::TestApp;
@@ -43,6 +44,10 @@ async fn events_that_no_broker_took_in_time_do_not_arrive_later() {
             (answer.status, answer.problem_code().as_str()),
             (503, "broker_unavailable")
         );
+        eventually("the Broker to be seen down", async || {
+            (app.status().await["brokers"][0]["up"] == false).then_some(())
+        })
+        .await;
     }
     // What one of the workers holds for its next try is under way; all else is gone.
     let under_way = app.status().await["spool"]["events"].as_u64().unwrap();

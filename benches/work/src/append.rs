@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use seglog::{Checksum, Folder, Log, Opened, Options, Record};
+use seglog::{Acked, Checksum, Folder, Log, Opened, Options, Record};
 
 const OPTIONS: Options = Options {
     segment_bytes: 64 * 1024 * 1024,
@@ -56,7 +56,7 @@ impl Append {
             placed.map_err(|refused| anyhow!("{refused:?}"))?;
         }
         if log.segments().len() > 2 {
-            log.purge(log.next())?;
+            log.purge(&Acked::below(log.next()))?;
         }
         Ok(())
     }

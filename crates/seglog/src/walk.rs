@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::Position;
+use crate::acked::Acked;
 use crate::checkpoint::Checkpoints;
 use crate::folder::Folder;
 use crate::reader::Reader;
@@ -24,6 +25,8 @@ pub struct Walk {
     reader: Reader,
     segments: Vec<Segment>,
     end: Position,
+    /// The highest that any file told of.
+    newest_generation: u64,
     total_bytes: u64,
 }
 
@@ -50,6 +53,7 @@ impl Walk {
             reader,
             segments,
             end: survey.end.unwrap_or_default(),
+            newest_generation: survey.generation,
             total_bytes: 0,
         };
         walk.total_bytes = walk.bytes_from(start.generation, start.offset);
@@ -113,17 +117,30 @@ impl Walk {
     /// As much of a damage as is one.
     fn believe(&self, damage: Damage) -> io::Result<Option<Damage>> {
         let (_, checkpoint) = Checkpoints::find(Arc::clone(&self.folder))?;
-        let low = checkpoint.map_or(0, |checkpoint| checkpoint.acked.low());
+        let acked = checkpoint.map_or(Acked::below(0), |checkpoint| checkpoint.acked);
+        let has_open = acked.open_in(damage.positions.clone()).next().is_some();
         if damage.bytes.is_empty() {
-            let positions = damage.positions.start.max(low)..damage.positions.end;
-            let is_missing = !positions.is_empty();
-            return Ok(is_missing.then_some(Damage {
+            let positions = damage.positions.start.max(acked.low())..damage.positions.end;
+            return Ok(has_open.then_some(Damage {
                 positions,
                 ..damage
             }));
         }
         // Of events that are done, in a file that is still this segment's: the disk has a bad place all the same.
-        let is_there = damage.positions.end > low || !self.reader.has_been_recycled()?;
+        let is_there = has_open
+            || !(self.is_followed_by_purged(&damage) || self.reader.has_been_recycled()?);
         Ok(is_there.then_some(damage))
+    }
+
+    /// Whether it is at the end of a segment behind which others were given back: their events seem to be missing there.
+    fn is_followed_by_purged(&self, damage: &Damage) -> bool {
+        let at = self
+            .segments
+            .partition_point(|segment| segment.generation <= damage.generation);
+        let (generation, first) = match self.segments.get(at) {
+            Some(next) => (next.generation, next.first),
+            None => (self.newest_generation + 1, self.end),
+        };
+        generation > damage.generation + 1 && first == damage.positions.end
     }
 }

@@ -122,7 +122,7 @@ impl Connection {
         limit: Duration,
     ) -> Result<Answered, NoAnswer> {
         let deadline = Instant::now() + limit;
-        let sent_at = self.written.load(Ordering::Relaxed) + request.body().bytes();
+        let sent_at = self.written.load(Ordering::Relaxed) + least_bytes_of(&request);
         match timeout_at(deadline, self.sender.try_send_request(request)).await {
             Ok(Ok(response)) => {
                 let answered = Answered::read(response).await;
@@ -156,6 +156,18 @@ impl Connection {
             Err(NoAnswer::Unread(answered.status))
         }
     }
+}
+
+/// Bytes that a request takes on the wire, but for the line with its length, which hyper adds (RFC 9112, 2.1).
+fn least_bytes_of(request: &Request<Pieces>) -> u64 {
+    let target = request.uri().path_and_query();
+    let target = target.map_or(1, |target| target.as_str().len());
+    let request_line = request.method().as_str().len() + " ".len() + target + " HTTP/1.1\r\n".len();
+    let field_lines = request.headers().iter();
+    let field_lines =
+        field_lines.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    let head = request_line + field_lines.sum::<usize>() + "\r\n".len();
+    head as u64 + request.body().bytes()
 }
 
 impl Answered {

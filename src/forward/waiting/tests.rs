@@ -29,6 +29,7 @@ fn suspect(first: Position, failures: u32) -> Shipment {
 fn tried(first: Position, rounds: u32) -> Shipment {
     Shipment {
         rounds,
+        turned_away: rounds,
         ..shipment(first)
     }
 }
@@ -89,15 +90,29 @@ fn where_order_is_kept_what_is_due_waits_for_what_came_before() {
 fn a_probe_is_made_with_the_batch_that_was_tried_least_whatever_its_pause() {
     let now = Instant::now();
     let mut waiting = Waiting::new(8);
-    waiting.add(shipment(9), now + PAUSE);
-    waiting.add(tried(5, 1), now + 2 * PAUSE);
-    waiting.add(tried(3, 2), now + 2 * PAUSE);
+    waiting.add(tried(9, 1), now + PAUSE);
+    waiting.add(tried(5, 2), now + 2 * PAUSE);
+    waiting.add(tried(3, 3), now + 2 * PAUSE);
     let mut probe = |has_new| waiting.choose(Admission::Probe, has_new, now);
     assert!(matches!(probe(true), Choice::Lease(Some(_))));
     assert_eq!(sent(probe(false)), Some(9));
     assert_eq!(sent(probe(false)), Some(5));
     waiting.end_pauses(now);
     assert_eq!(sent(waiting.choose(Admission::Free, true, now)), Some(3));
+}
+
+#[test]
+fn a_broker_that_is_not_reached_is_probed_with_what_waits() {
+    let now = Instant::now();
+    let mut waiting = Waiting::new(8);
+    let unsent = Shipment {
+        turned_away: 0,
+        ..tried(5, 9)
+    };
+    waiting.add(unsent, now + PAUSE);
+    waiting.add(tried(7, 1), now + PAUSE);
+    assert_eq!(sent(waiting.choose(Admission::Probe, true, now)), Some(7));
+    assert_eq!(sent(waiting.choose(Admission::Probe, true, now)), Some(5));
 }
 
 #[test]

@@ -226,10 +226,13 @@ impl Backlog {
         self.drain_rate.note(now, self.acked_events);
     }
 
-    /// Whether every event of the oldest segment is done, and others follow.
+    /// Whether every event of a segment is done, and others follow.
     pub(super) fn can_purge(&self) -> bool {
-        let end = self.segments.get(1).map(|next| next.first);
-        end.is_some_and(|end| end <= self.acked.low())
+        let is_done = |pair: &[Segment]| {
+            let positions = pair[0].first..pair[1].first;
+            self.acked.open_in(positions).next().is_none()
+        };
+        self.segments.windows(2).any(is_done)
     }
 
     /// The time until the oldest segment can be given back, as far as it can be told.

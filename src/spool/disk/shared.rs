@@ -157,12 +157,12 @@ impl Shared {
         let was_held_back = backlog.is_scattered();
         let newly = backlog.ack(positions);
         let is_drained = backlog.is_drained();
-        let can_purge = backlog.can_purge();
+        let makes_room = self.is_full.load(Ordering::Relaxed) && backlog.can_purge();
         drop(backlog);
         if is_drained {
             self.all_acked.notify_waiters();
         }
-        if can_purge && self.is_full.load(Ordering::Relaxed) {
+        if makes_room {
             self.wants_room.store(true, Ordering::Relaxed);
             self.pending.wake_writer();
         }

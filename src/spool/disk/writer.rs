@@ -263,8 +263,7 @@ impl Writer {
     }
 
     fn can_purge(&self) -> bool {
-        let low = self.shared.backlog().acked().low();
-        self.log.next_purge_at().is_some_and(|end| end <= low)
+        self.log.can_purge(self.shared.backlog().acked())
     }
 
     /// Writes the checkpoint and gives back the space of what it covers.
@@ -278,11 +277,10 @@ impl Writer {
             self.look_out();
             return;
         }
-        let low = checkpoint.acked.low();
         let outcome = self
             .checkpoints
             .write(&checkpoint)
-            .and_then(|()| self.log.purge(low));
+            .and_then(|()| self.log.purge(&checkpoint.acked));
         if outcome.is_ok() {
             self.written = Some(checkpoint);
         }

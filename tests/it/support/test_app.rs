@@ -24,7 +24,7 @@ const BASE: &str = r#"
 [server]
 listen = "127.0.0.1:0"
 drain_delay = "0s"
-drain_timeout = "10s"
+drain_timeout = "1h"
 [admin]
 listen = "127.0.0.1:0"
 [ingest]

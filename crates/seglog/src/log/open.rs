@@ -82,7 +82,7 @@ impl Log {
             .map_err(at)?;
         survey.checkpoints.prepare().map_err(at)?;
         if renew_checkpoint(&mut survey) {
-            log.purge(acked.low()).map_err(at)?;
+            log.purge(&acked).map_err(at)?;
         }
         folder.sync().map_err(at)?;
         let known = survey.checkpoint.as_ref();

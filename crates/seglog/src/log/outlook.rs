@@ -3,7 +3,6 @@
 use std::io::{self, IoSlice};
 
 use super::Log;
-use crate::Position;
 use crate::folder::{Mode, write_all_at};
 use crate::layout::PROBE;
 use crate::segment::{HEADER_BYTES, Segment};
@@ -80,10 +79,5 @@ impl Log {
         let heads = (HEADER_BYTES + crate::HEAD_BYTES) as u64;
         let limit = self.options.max_bytes.saturating_sub(heads);
         limit.min(u64::from(u32::MAX) - crate::HEAD_BYTES as u64)
-    }
-
-    /// The position that must be done for the oldest sealed segment to be given back; none where there is none.
-    pub fn next_purge_at(&self) -> Option<Position> {
-        (!self.sealed.is_empty()).then(|| self.end_of_oldest())
     }
 }

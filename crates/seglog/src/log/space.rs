@@ -5,19 +5,19 @@ use std::io;
 
 use super::Log;
 use super::spares::Spares;
-use crate::Position;
+use crate::acked::Acked;
 use crate::folder::Entry;
 use crate::layout::spare_name;
 
 impl Log {
-    /// Gives back the space of sealed segments whose events are all below `position`, which must be durably so. Their
-    /// files are kept for new segments. Of those that are of no use, one is removed each time: removing 64 MiB takes 20 ms,
-    /// in which nothing can be appended.
+    /// Gives back the space of sealed segments whose events are all done, which must be durably so: also behind one with an event
+    /// that stays open, or that alone would fill the log in time. Their files are kept for new segments. Of those that are of no use,
+    /// one is removed each time: removing 64 MiB takes 20 ms, in which nothing can be appended.
     ///
     /// # Errors
     /// The system's; what could be given back was.
-    pub fn purge(&mut self, position: Position) -> io::Result<()> {
-        self.purged_below = self.purged_below.max(position);
+    pub fn purge(&mut self, acked: &Acked) -> io::Result<()> {
+        self.purged_below = self.purged_below.max(acked.low());
         if self.purged_below >= self.next && self.is_short_of_room() {
             // It would be given back after the next rotation, for which there is no room.
             self.sealed
@@ -25,26 +25,43 @@ impl Log {
             self.longest_refused = 0;
         }
         self.spares.reckon();
-        while let Some(oldest) = self.sealed.front() {
-            if self.end_of_oldest() > self.purged_below {
-                break;
-            }
-            let (name, bytes) = (oldest.name(), oldest.file_bytes);
-            let spare = spare_name(oldest.generation);
-            // A segment that a loss of power brought back stands beside what was written in its place.
-            let is_of_use =
-                Spares::are_of_use(bytes, self.options.segment_bytes) && !self.room.is_exceeded();
-            if is_of_use && is_there(self.folder.rename(&name, &spare))? {
-                self.spares.keep(Entry { name: spare, bytes });
-            } else {
-                is_there(self.folder.remove(&name))?;
-                self.room.replace(bytes, 0);
-            }
-            self.sealed.pop_front();
+        while let Some(done) = self.find_done(acked) {
+            self.give_back(done)?;
         }
         if self.spares.are_too_many() {
             self.remove_spare()?;
         }
+        Ok(())
+    }
+
+    /// Whether a purge would give back a segment.
+    pub fn can_purge(&self, acked: &Acked) -> bool {
+        self.find_done(acked).is_some()
+    }
+
+    /// The oldest sealed segment all of whose events are done.
+    fn find_done(&self, acked: &Acked) -> Option<usize> {
+        let active = self.active.as_ref().map(|active| active.segment.first);
+        let ends = self.sealed.iter().skip(1).map(|next| next.first);
+        let ends = ends.chain([active.unwrap_or(self.next)]);
+        let mut all = self.sealed.iter().zip(ends);
+        all.position(|(segment, end)| acked.open_in(segment.first..end).next().is_none())
+    }
+
+    fn give_back(&mut self, index: usize) -> io::Result<()> {
+        let done = &self.sealed[index];
+        let (name, bytes) = (done.name(), done.file_bytes);
+        let spare = spare_name(done.generation);
+        // A segment that a loss of power brought back stands beside what was written in its place.
+        let is_of_use =
+            Spares::are_of_use(bytes, self.options.segment_bytes) && !self.room.is_exceeded();
+        if is_of_use && is_there(self.folder.rename(&name, &spare))? {
+            self.spares.keep(Entry { name: spare, bytes });
+        } else {
+            is_there(self.folder.remove(&name))?;
+            self.room.replace(bytes, 0);
+        }
+        self.sealed.remove(index);
         Ok(())
     }
 
@@ -61,12 +78,6 @@ impl Log {
         self.spares.will_be_too_many()
     }
 
-    pub(super) fn end_of_oldest(&self) -> Position {
-        let active = self.active.as_ref().map(|active| &active.segment);
-        let next = self.sealed.get(1).or(active);
-        next.map_or(self.next, |next| next.first)
-    }
-
     /// Whether a new segment can become so long. It is made of a spare file, where there is one, and the others can be
     /// given up for it.
     pub(super) fn has_room_to_rotate(&self, bytes: u64) -> bool {
@@ -81,7 +92,7 @@ impl Log {
         }
         if let Some(active) = self.active.take() {
             self.sealed.push_back(active.segment);
-            let _no_room_then = self.purge(self.purged_below);
+            let _no_room_then = self.purge(&Acked::below(self.purged_below));
         }
     }
 

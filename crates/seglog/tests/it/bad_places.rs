@@ -1,7 +1,9 @@
 //! Places on the disk that cannot be read, and payloads that look like records.
 
 use seglog::testing::MemoryFolder;
-use seglog::{Checksum, HEAD_BYTES, HEADER_BYTES, OpenError, Opened, Options, Position, Record};
+use seglog::{
+    Acked, Checksum, HEAD_BYTES, HEADER_BYTES, OpenError, Opened, Options, Position, Record,
+};
 
 use crate::support::{
     OPTIONS, Read, append, checkpoint, open, open_with, payload, read_open, shared,
@@ -199,7 +201,7 @@ fn a_segment_full_of_magics_and_old_records_is_searched_in_one_pass() {
     opened.log.sync().unwrap();
     let next = opened.log.next();
     checkpoint(&mut opened, next - 1);
-    opened.log.purge(next - 1).unwrap();
+    opened.log.purge(&Acked::below(next - 1)).unwrap();
     append(&mut opened.log, 1, &[0; 4 << 20]).unwrap_or_else(|refused| panic!("{refused:?}"));
     let newest = opened.log.segments().last().unwrap().name();
     folder.kill();

@@ -68,7 +68,7 @@ fn write(folder: &Arc<dyn Folder>, done: &AtomicU64, is_over: &AtomicBool) {
             written_at: 0,
         };
         opened.checkpoints.write(&checkpoint).unwrap();
-        opened.log.purge(low).unwrap();
+        opened.log.purge(&Acked::below(low)).unwrap();
         done.store(low, Ordering::Release);
     }
 }

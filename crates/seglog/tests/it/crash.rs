@@ -27,7 +27,7 @@ fn prepare(recycled: bool) -> (MemoryFolder, Vec<Read>) {
     if recycled {
         low = 108;
         checkpoint(&mut opened, low);
-        opened.log.purge(low).unwrap();
+        opened.log.purge(&Acked::below(low)).unwrap();
     }
     let (segments, end) = (opened.log.segments(), opened.log.synced());
     let (records, damages) = read_between(&folder, &segments, low, end);

@@ -88,9 +88,9 @@ fn make(folder: &MemoryFolder) -> (Vec<Read>, Acked) {
         opened.checkpoints.write(&checkpoint).unwrap();
     }
     // One segment becomes another one, with old records behind its own; the next is kept.
-    opened.log.purge(records[3].first).unwrap();
+    opened.log.purge(&Acked::below(records[3].first)).unwrap();
     records.extend(append(&mut opened.log, 12..17));
-    opened.log.purge(done).unwrap();
+    opened.log.purge(&Acked::below(done)).unwrap();
     records.drain(..5);
     (records, acked)
 }

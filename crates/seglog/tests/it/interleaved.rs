@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::{append_group, checkpoint, open, payload};
 use seglog::testing::MemoryFolder;
-use seglog::{Entry, File, Folder, Found, Mode, Opened, Walk, survey};
+use seglog::{Acked, Entry, File, Folder, Found, Mode, Opened, Walk, survey};
 
 const RECORD_BYTES: usize = 150;
 
@@ -23,7 +23,7 @@ fn go_on(opened: &mut Opened, records: u64, backlog: u64) {
     }
     let low = opened.log.next() - backlog;
     checkpoint(opened, low);
-    opened.log.purge(low).unwrap();
+    opened.log.purge(&Acked::below(low)).unwrap();
 }
 
 /// A folder of which the looker's operations are counted; at some of them the writer goes on first.

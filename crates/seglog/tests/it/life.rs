@@ -2,11 +2,13 @@
 
 use seglog::testing::MemoryFolder;
 use seglog::{
-    Checkpoint, Checksum, Folder, Log, OpenError, Opened, Options, Record, Refused, VERSION,
+    Acked, Checkpoint, Checksum, Folder, Found, Log, OpenError, Opened, Options, Record, Refused,
+    VERSION, Walk,
 };
 
 use crate::support::{
-    OPTIONS, Read, append, append_group, checkpoint, open, open_with, read_between, shared, taken,
+    OPTIONS, Read, append, append_group, checkpoint, open, open_with, payload, read_between,
+    shared, taken,
 };
 
 fn try_open(folder: &MemoryFolder) -> Result<Opened, OpenError> {
@@ -105,14 +107,64 @@ fn the_files_never_take_more_than_the_limit_and_purging_makes_room() {
         }
         assert!(last >= 100 + 59, "only {last} fit");
         opened.log.sync().unwrap();
-        opened.log.purge(opened.log.synced()).unwrap();
+        opened
+            .log
+            .purge(&Acked::below(opened.log.synced()))
+            .unwrap();
         while opened.log.has_surplus() {
-            opened.log.purge(opened.log.synced()).unwrap();
+            opened
+                .log
+                .purge(&Acked::below(opened.log.synced()))
+                .unwrap();
         }
         assert!(
             taken(&folder) <= 2 * OPTIONS.segment_bytes,
             "space comes back"
         );
+    }
+}
+
+#[test]
+fn what_is_done_is_given_back_behind_an_event_that_stays_open() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    let mut acked = Acked::below(OPTIONS.first_position);
+    for number in 0..400 {
+        let first = append(&mut opened.log, 1, &payload(number, 300));
+        let first = first.expect("the rest of the log is used again");
+        opened.log.sync().unwrap();
+        if number != 4 {
+            acked.ack(first..first + 1);
+        }
+        let checkpoint = Checkpoint {
+            acked: acked.clone(),
+            settled: opened.log.synced(),
+            bookmark: 0,
+            written_at: 0,
+        };
+        opened.checkpoints.write(&checkpoint).unwrap();
+        opened.log.purge(&acked).unwrap();
+    }
+    folder.kill();
+    for _ in 0..2 {
+        let opened = open(&folder);
+        assert_eq!(opened.open_events(), 1);
+        let survey = seglog::survey(&shared(&folder)).unwrap();
+        let walked = |mut walk: Walk| {
+            let mut records = 0;
+            loop {
+                match walk.step().unwrap() {
+                    Found::Record(_) => records += 1,
+                    Found::Damage(damage) => panic!("{damage:?}"),
+                    Found::End => return records,
+                }
+            }
+        };
+        let all = walked(Walk::over_all(shared(&folder), &survey));
+        assert!(all < 20, "{all} of 400");
+        walked(Walk::over_open(shared(&folder), &survey));
+        let (records, _) = read_between(&folder, &opened.log.segments(), 104, 105);
+        assert_eq!(records[0].payload, payload(4, 300));
     }
 }
 
@@ -132,7 +184,7 @@ fn as_many_files_are_kept_as_are_filled_between_two_purges() {
         opened.log.sync().unwrap();
         let next = opened.log.next();
         checkpoint(opened, next);
-        opened.log.purge(next).unwrap();
+        opened.log.purge(&Acked::below(next)).unwrap();
     };
     fill(&mut opened);
     fill(&mut opened);
@@ -151,7 +203,10 @@ fn as_many_files_are_kept_as_are_filled_between_two_purges() {
     let mut opened = open(&folder);
     while opened.log.has_surplus() {
         let before = spares();
-        opened.log.purge(opened.log.synced()).unwrap();
+        opened
+            .log
+            .purge(&Acked::below(opened.log.synced()))
+            .unwrap();
         assert!(spares() >= before - 1, "one at a time");
     }
     assert_eq!(spares(), 1, "of no use to one that has just begun");
@@ -170,7 +225,7 @@ fn files_that_are_longer_together_than_they_may_be_are_given_up_at_the_start() {
     opened.log.sync().unwrap();
     let next = opened.log.next();
     checkpoint(&mut opened, next);
-    opened.log.purge(next).unwrap();
+    opened.log.purge(&Acked::below(next)).unwrap();
     folder.kill();
     // As after a loss of power that undid a removal: there are more spare files than there is room for.
     let lowered = Options {
@@ -192,7 +247,7 @@ fn a_spare_file_of_the_older_name_is_used_too() {
     }
     opened.log.sync().unwrap();
     checkpoint(&mut opened, 103);
-    opened.log.purge(103).unwrap();
+    opened.log.purge(&Acked::below(103)).unwrap();
     folder.kill();
     let entries = folder.list().unwrap();
     let spare = entries.iter().find(|entry| entry.name.ends_with(".spare"));
@@ -211,7 +266,7 @@ fn a_purged_segment_is_written_again_and_its_old_records_are_dead() {
         append(&mut opened.log, 1, &[1; 300]).unwrap();
     }
     opened.log.sync().unwrap();
-    opened.log.purge(103).unwrap();
+    opened.log.purge(&Acked::below(103)).unwrap();
     assert!(
         folder
             .list()
@@ -235,7 +290,7 @@ fn a_purged_segment_is_written_again_and_its_old_records_are_dead() {
     opened
         .checkpoints
         .write(&Checkpoint {
-            acked: seglog::Acked::below(103),
+            acked: Acked::below(103),
             settled: 107,
             bookmark: 0,
             written_at: 0,

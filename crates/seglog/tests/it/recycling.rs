@@ -1,7 +1,7 @@
 //! Files that are written again: their space comes back, and their old records stay dead.
 
 use seglog::testing::MemoryFolder;
-use seglog::{Folder, Log, Opened, Options, Refused};
+use seglog::{Acked, Folder, Log, Opened, Options, Refused};
 
 use crate::support::{
     OPTIONS, append, checkpoint, open, open_with, payload, read_open, taken, try_append,
@@ -24,7 +24,7 @@ fn finish(opened: &mut Opened) {
     opened.log.sync().unwrap();
     let next = opened.log.next();
     checkpoint(opened, next);
-    opened.log.purge(next).unwrap();
+    opened.log.purge(&Acked::below(next)).unwrap();
 }
 
 fn remove_all(folder: &MemoryFolder, end: &str) {
@@ -98,7 +98,7 @@ fn space_comes_back_when_one_segment_is_all_that_there_may_be() {
             assert!(fitted >= 7, "{fitted}");
             let next = opened.log.next();
             checkpoint(&mut opened, next);
-            opened.log.purge(next).unwrap();
+            opened.log.purge(&Acked::below(next)).unwrap();
             assert!(taken(&folder) <= options.max_bytes);
         }
     }
@@ -151,7 +151,7 @@ fn old_records_stay_dead_even_when_nothing_tells_their_generation_any_more() {
         }
         opened.log.sync().unwrap();
         // Generation 1 becomes the spare file; 2 is done and gone at the next start.
-        opened.log.purge(106).unwrap();
+        opened.log.purge(&Acked::below(106)).unwrap();
         checkpoint(&mut opened, 108);
         folder.kill();
         let mut opened = open(&folder);

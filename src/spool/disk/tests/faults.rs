@@ -95,6 +95,36 @@ async fn a_full_spool_refuses_until_space_is_given_back() {
 }
 
 #[tokio::test]
+async fn an_event_that_nobody_takes_does_not_fill_the_spool() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    opened.append(&["stays"], &["a letter"]).await.unwrap();
+    let mut stays = opened.spool.lease(ALL).await;
+    let event = "x".repeat(1000);
+    for _ in 0..300 {
+        opened.append(&[&event], &[]).await.unwrap();
+        let parts = opened.spool.lease(ALL).await;
+        opened.spool.ack(&parts);
+        opened.telemetry.delivered(1);
+    }
+    assert!(opened.is_balanced());
+    opened.spool.close().await;
+    let opened = open(&folder);
+    stays.extend(opened.spool.lease_letters(ALL).await);
+    stays.extend(lease_all(&opened.spool).await);
+    assert_eq!(texts(&stays), ["stays", "a letter", "stays"]);
+    assert_eq!(opened.telemetry.books().lost, 0);
+    assert!(
+        look(&folder)
+            .verify(&mut |_, _| {})
+            .unwrap()
+            .damages
+            .is_empty()
+    );
+    opened.spool.close().await;
+}
+
+#[tokio::test]
 async fn a_full_disk_is_a_full_spool() {
     let folder = MemoryFolder::default();
     let opened = open(&folder);
