@@ -37,10 +37,10 @@ enum Command {
     /// Make API keys
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Look at what lies in the spool on disk
+    /// Inspection at what lies in the spool on disk
     #[command(subcommand)]
     Spool(spool::Spool),
-    /// Look at the events that were kept but could not be delivered, send them again, or remove them
+    /// Inspection at the events that were kept but could not be delivered, send them again, or remove them
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
     /// Ask a running server for its health; for container health checks

@@ -30,12 +30,12 @@ use crate::folders::sync_folder;
 use crate::telemetry::events::EventDeadLettered;
 use crate::telemetry::{DeathReason, Telemetry};
 use crate::units::timestamp;
-pub use files::Places;
+pub use files::LetterRanges;
 pub use letter::UndeliverableEvent;
 use letter::{push_arrived, reason_of, undeliverable};
 pub use reader::{KeptLetter, damaged_lines, is_folder_of_letters, read};
 use recalled::Recalled;
-pub use requests::{Action, Request, Waiting};
+pub use requests::{Action, QueuedRequest, Request};
 use shelves::Shelves;
 pub use shelves::{LetterBatch, LetterFile, ReadLimits};
 
@@ -69,7 +69,7 @@ pub enum OpenError {
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// The system's reason.
+        /// The I/O error.
         source: io::Error,
     },
 }
@@ -95,7 +95,7 @@ impl DeadLetters {
     /// whose position is open, is counted and not written when it comes.
     ///
     /// # Errors
-    /// The system's, with the path.
+    /// I/O errors, naming the path.
     pub fn recall(&self, since: SystemTime, is_open: impl Fn(Position) -> bool) -> io::Result<()> {
         let since = since.checked_sub(CLOCK_SLACK).unwrap_or(since);
         for shelf in SHELVES {
@@ -133,7 +133,7 @@ impl DeadLetters {
     /// first one beside it. They are safe when this returns.
     ///
     /// # Errors
-    /// The system's, with the path; no letter of the call is kept then.
+    /// I/O errors, naming the path; no letter of the call is kept then.
     pub fn keep_arrived(&self, parts: &[(Position, Lines)]) -> io::Result<()> {
         let letters = || {
             parts
@@ -159,7 +159,7 @@ impl DeadLetters {
     /// Keeps an event that a Broker does not take. It is safe when this returns.
     ///
     /// # Errors
-    /// The system's, with the path; the letter is not kept then.
+    /// I/O errors, naming the path; the letter is not kept then.
     pub fn keep_undeliverable(&self, event: &UndeliverableEvent<'_>) -> io::Result<()> {
         let kept_before = self.recalled.among(std::iter::once(event.position));
         if kept_before.is_empty() {
@@ -191,15 +191,15 @@ impl DeadLetters {
     /// The oldest request that waits in the folder, but for those to be passed over.
     ///
     /// # Errors
-    /// The system's, with the path.
-    pub fn next_request(&self, passed_over: &[PathBuf]) -> io::Result<Option<Waiting>> {
+    /// I/O errors, naming the path.
+    pub fn next_request(&self, passed_over: &[PathBuf]) -> io::Result<Option<QueuedRequest>> {
         self.shelves.next_request(passed_over)
     }
 
     /// Removes a request that is done.
     ///
     /// # Errors
-    /// The system's, with the path.
+    /// I/O errors, naming the path.
     pub fn remove_request(&self, path: &Path) -> io::Result<()> {
         requests::remove(path)
     }
@@ -207,7 +207,7 @@ impl DeadLetters {
     /// Renames a request that cannot be read; its new name.
     ///
     /// # Errors
-    /// The system's, with the path.
+    /// I/O errors, naming the path.
     pub fn set_request_aside(&self, path: &Path) -> io::Result<PathBuf> {
         requests::set_aside(path)
     }
@@ -215,7 +215,7 @@ impl DeadLetters {
     /// The files that a request is about, oldest first. Letters that are kept from now on go to others.
     ///
     /// # Errors
-    /// The system's, with the path.
+    /// I/O errors, naming the path.
     pub fn files(&self, request: &Request) -> io::Result<Vec<LetterFile>> {
         self.shelves.files(request)
     }
@@ -224,7 +224,7 @@ impl DeadLetters {
     /// file made room for others meanwhile.
     ///
     /// # Errors
-    /// The system's, with the path.
+    /// I/O errors, naming the path.
     pub fn read(
         &self,
         file: LetterFile,
@@ -238,15 +238,15 @@ impl DeadLetters {
     /// Takes letters out of a file: what stood behind them is as many bytes nearer to its beginning then.
     ///
     /// # Errors
-    /// The system's, with the path; the file is as it was then.
-    pub fn take_out(&self, file: LetterFile, gone: &Places) -> io::Result<()> {
+    /// I/O errors, naming the path; the file is as it was then.
+    pub fn take_out(&self, file: LetterFile, gone: &LetterRanges) -> io::Result<()> {
         self.shelves.take_out(file, gone)
     }
 
     /// Removes the letters that a request is about; how many they were.
     ///
     /// # Errors
-    /// The system's, with the path; some may be gone then.
+    /// I/O errors, naming the path; some may be gone then.
     pub fn purge(&self, request: &Request) -> io::Result<u64> {
         self.shelves.purge(request)
     }

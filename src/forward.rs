@@ -7,20 +7,20 @@ mod batch;
 mod batches;
 mod broker;
 mod brokers;
+mod circuit_breaker;
 mod client;
 mod compress;
 mod delivery;
 mod dispatcher;
 mod encode;
 mod file;
-mod health;
 mod letters;
 mod local;
 mod outcome;
+mod retry_queue;
 mod shipment;
 mod stdout;
 mod suspicion;
-mod waiting;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ pub enum StartError {
     Folder {
         /// The folder.
         folder: String,
-        /// The system's reason.
+        /// The I/O error.
         source: std::io::Error,
     },
 }

@@ -151,27 +151,27 @@ pub enum DecodeError {
     NeverRoom,
     /// Nothing, or white space; only with [`Api::Events`].
     #[error("the body is empty: send an event, an array of events, or events one a line")]
-    Empty(Place),
+    Empty(LineColumn),
     /// No JSON; only with [`Api::Events`].
     #[error("{reason} at line {}, column {}", place.line, place.column)]
     Malformed {
         /// What was expected.
         reason: String,
         /// Where.
-        place: Place,
+        place: LineColumn,
     },
 }
 
 /// A place in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct LineColumn {
     /// From 1.
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
 }
 
-impl Place {
+impl LineColumn {
     /// The place at a byte offset of a text.
     fn at(text: &[u8], offset: usize) -> Self {
         let before = &text[..offset.min(text.len())];
@@ -200,7 +200,7 @@ impl DecodeError {
     fn malformed(text: &[u8], offset: usize, reason: &str) -> Self {
         Self::Malformed {
             reason: reason.to_owned(),
-            place: Place::at(text, offset),
+            place: LineColumn::at(text, offset),
         }
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::config::Config;
-use crate::dead_letters::{Action, DeadLetters, Request, Waiting};
+use crate::dead_letters::{Action, DeadLetters, QueuedRequest, Request};
 use crate::lifecycle::{Lifecycle, Phase, TaskGroup, blocking};
 use crate::pipeline::Pipeline;
 use crate::spool::Spool;
@@ -112,7 +112,7 @@ impl Replayer {
         Ok(())
     }
 
-    async fn next(&mut self) -> Option<Waiting> {
+    async fn next(&mut self) -> Option<QueuedRequest> {
         let passed_over = self.passed_over.clone();
         let look = move |letters: &DeadLetters| letters.next_request(&passed_over);
         let outcome = self.shared.with_letters(look).await;

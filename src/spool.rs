@@ -9,8 +9,8 @@ mod disk;
 mod drain_rate;
 mod envelope;
 mod fullness;
+mod inspection;
 mod lane;
-mod look;
 mod memory;
 #[cfg(test)]
 mod samples;
@@ -30,7 +30,7 @@ use crate::telemetry::events::{Fate, SpoolFull, SpoolHasRoom};
 use disk::DiskSpool;
 pub use disk::{OpenedSpool, SpoolOptions};
 use fullness::{Fullness, News};
-pub use look::{Exported, Look, LookError, Overview, Progress, Verdict};
+pub use inspection::{Exported, InspectError, Inspection, Overview, Progress, Verdict};
 use memory::MemorySpool;
 
 /// When an append to the spool in memory is answered.

@@ -187,7 +187,7 @@ impl Telemetry {
     }
 
     /// Says what bounds the gauges.
-    pub fn limits(&self, limits: Limits) {
+    pub fn set_limits(&self, limits: Limits) {
         for (metric, limit) in [
             (&names::SPOOL_LIMIT, limits.spool_bytes),
             (&names::IN_FLIGHT_LIMIT, limits.in_flight_bytes),

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::config::{Config, Durability};
 use crate::dead_letters::DeadLetters;
 use crate::lifecycle::blocking;
-use crate::spool::{Acknowledge, Look, OpenedSpool, Spool, SpoolOptions};
+use crate::spool::{Acknowledge, Inspection, OpenedSpool, Spool, SpoolOptions};
 use crate::telemetry::events::SpoolUnused;
 use crate::telemetry::{Limits, Telemetry};
 
@@ -20,7 +20,7 @@ pub(super) fn telemetry(config: &Config) -> Telemetry {
         config.metrics.max_sources,
         config.output_type(),
     );
-    telemetry.limits(Limits {
+    telemetry.set_limits(Limits {
         spool_bytes: match config.ingest.durability {
             Durability::Disk => config.spool.max_bytes.bytes(),
             Durability::Broker | Durability::Memory => config.spool.memory_bytes.bytes(),
@@ -94,7 +94,7 @@ async fn warn_of_unused(folder: Arc<dyn Folder>) {
     let events = {
         let folder = Arc::clone(&folder);
         // No folder, no events; and what cannot be read is told when it is used.
-        blocking(move || Look::at(folder).map_or(0, |look| look.open_events())).await
+        blocking(move || Inspection::at(folder).map_or(0, |look| look.open_events())).await
     };
     if events > 0 {
         let folder = folder.path();

@@ -14,7 +14,7 @@ use seglog::DiskFolder;
 
 use self::progress::Bar;
 use super::{Folder, fault, print, printed, say};
-use crate::spool::{Look, LookError, Overview, Verdict};
+use crate::spool::{InspectError, Inspection, Overview, Verdict};
 use crate::units::timestamp;
 
 /// The spool is damaged.
@@ -53,17 +53,19 @@ impl Spool {
         };
         outcome.unwrap_or_else(|error| match error {
             // Whoever read the events has seen enough.
-            LookError::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            InspectError::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                ExitCode::SUCCESS
+            }
             error => fault(&error.into()),
         })
     }
 }
 
-fn look(folder: &Path) -> Result<Look, LookError> {
-    Look::at(Arc::new(DiskFolder::new(folder)))
+fn look(folder: &Path) -> Result<Inspection, InspectError> {
+    Inspection::at(Arc::new(DiskFolder::new(folder)))
 }
 
-fn inspect(folder: &Path) -> Result<ExitCode, LookError> {
+fn inspect(folder: &Path) -> Result<ExitCode, InspectError> {
     Ok(printed(&overview_text(folder, &look(folder)?.overview()?)))
 }
 
@@ -103,7 +105,7 @@ fn when(time: Option<SystemTime>) -> String {
         .map_or_else(|| "none".to_owned(), timestamp::to_text)
 }
 
-fn verify(folder: &Path) -> Result<ExitCode, LookError> {
+fn verify(folder: &Path) -> Result<ExitCode, InspectError> {
     let look = look(folder)?;
     let mut bar = Bar::new("checking");
     let verdict = look.verify(&mut |done, of| bar.show(done, of))?;
@@ -149,7 +151,7 @@ fn verdict_text(verdict: &Verdict, torn_bytes: u64) -> String {
     text
 }
 
-fn export(folder: &Path) -> Result<ExitCode, LookError> {
+fn export(folder: &Path) -> Result<ExitCode, InspectError> {
     let look = look(folder)?;
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     let mut bar = Bar::new("exporting");

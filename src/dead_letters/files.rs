@@ -16,7 +16,7 @@ pub(super) const UNDER_WAY: &str = "tmp";
 
 /// Where letters stand in one file, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
+pub struct LetterRanges {
     /// Byte ranges that do not touch each other.
     ranges: Vec<Range<u64>>,
     letters: usize,
@@ -29,7 +29,7 @@ pub(super) struct Line<'a> {
     pub(super) text: &'a [u8],
 }
 
-impl Places {
+impl LetterRanges {
     /// Adds a letter, which stands behind all that are there.
     pub(super) fn push(&mut self, place: Range<u64>) {
         self.letters += 1;
@@ -132,7 +132,7 @@ pub(super) fn for_each_line(
 
 /// Takes letters out of a file, and removes it when nothing is left; how many bytes are. A file that is gone, because
 /// the quota dropped it, has none.
-pub(super) fn take_out(folder: &Path, number: u64, gone: &Places) -> io::Result<u64> {
+pub(super) fn take_out(folder: &Path, number: u64, gone: &LetterRanges) -> io::Result<u64> {
     let path = path(folder, number);
     let Some(mut old) = unless_gone(File::open(&path))? else {
         return Ok(0);
@@ -155,7 +155,7 @@ pub(super) fn take_out(folder: &Path, number: u64, gone: &Places) -> io::Result<
     Ok(left)
 }
 
-fn write_without(old: &mut File, gone: &Places, path: &Path) -> io::Result<()> {
+fn write_without(old: &mut File, gone: &LetterRanges, path: &Path) -> io::Result<()> {
     let mut new = File::create(path)?;
     keep_access(old, &new)?;
     copy_without(old, gone, &mut new)?;
@@ -171,7 +171,7 @@ fn keep_access(old: &File, new: &File) -> io::Result<()> {
     new.set_permissions(access.permissions())
 }
 
-fn copy_without(old: &mut File, gone: &Places, new: &mut File) -> io::Result<()> {
+fn copy_without(old: &mut File, gone: &LetterRanges, new: &mut File) -> io::Result<()> {
     let mut at = 0;
     for range in &gone.ranges {
         old.seek(SeekFrom::Start(at))?;
@@ -261,7 +261,7 @@ mod tests {
         ] {
             let folder = tempfile::tempdir().unwrap();
             fs::write(path(folder.path(), 7), "a\nb\nc\nd\ntorn").unwrap();
-            let mut places = Places::default();
+            let mut places = LetterRanges::default();
             for (start, end) in gone {
                 places.push(*start..*end);
             }
@@ -277,7 +277,7 @@ mod tests {
     fn a_file_without_letters_goes_and_one_that_is_gone_is_no_fault() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(path(folder.path(), 7), "a\nb\n").unwrap();
-        let mut all = Places::default();
+        let mut all = LetterRanges::default();
         all.push(0..2);
         all.push(2..4);
         for _ in 0..2 {

@@ -57,7 +57,7 @@ pub fn is_folder_of_letters(folder: &Path) -> bool {
 /// whether to go on.
 ///
 /// # Errors
-/// The system's, with the path. A folder that is not there holds no letters.
+/// I/O errors, naming the path. A folder that is not there holds no letters.
 pub fn read(folder: &Path, mut take: impl FnMut(KeptLetter) -> bool) -> io::Result<()> {
     for file in letter_files(folder)? {
         if !read_file(&file, &mut take)? {
@@ -70,7 +70,7 @@ pub fn read(folder: &Path, mut take: impl FnMut(KeptLetter) -> bool) -> io::Resu
 /// The files of the folder with lines that are no letters, and how many of them: what a bad disk or an editor has left.
 ///
 /// # Errors
-/// The system's, with the path.
+/// I/O errors, naming the path.
 pub fn damaged_lines(folder: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
     let mut damaged = Vec::new();
     for file in letter_files(folder)? {

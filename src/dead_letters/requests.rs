@@ -75,7 +75,7 @@ impl Default for Newest {
 
 /// A request that waits in the folder.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct QueuedRequest {
     /// Its file.
     pub path: PathBuf,
     /// What it asks for, or why it is no request, or none that may be read.
@@ -86,7 +86,7 @@ impl Request {
     /// A request about these letters, or about all that there are now.
     ///
     /// # Errors
-    /// The system's, with the path.
+    /// I/O errors, naming the path.
     pub fn new(folder: &Path, action: Action, ids: Option<BTreeSet<Position>>) -> io::Result<Self> {
         let (mut through, mut bytes) = ([0; SHELVES.len()], [0; SHELVES.len()]);
         for (index, shelf) in SHELVES.into_iter().enumerate() {
@@ -105,7 +105,7 @@ impl Request {
     /// Puts it into the folder, where a server finds it, now or at its next start.
     ///
     /// # Errors
-    /// The system's, with the path.
+    /// I/O errors, naming the path.
     pub fn submit(&self, folder: &Path) -> io::Result<()> {
         let folder = folder.join(FOLDER);
         self.write(&folder).map_err(|error| at(&folder, &error))
@@ -178,7 +178,7 @@ impl Request {
 }
 
 /// The requests that wait, oldest first, but for those to be passed over.
-pub(super) fn waiting(folder: &Path, passed_over: &[PathBuf]) -> io::Result<Vec<Waiting>> {
+pub(super) fn waiting(folder: &Path, passed_over: &[PathBuf]) -> io::Result<Vec<QueuedRequest>> {
     let folder = folder.join(FOLDER);
     let names = names(&folder).map_err(|error| at(&folder, &error))?;
     let paths = names.into_iter().map(|name| folder.join(name));
@@ -203,7 +203,7 @@ fn names(folder: &Path) -> io::Result<Vec<OsString>> {
 }
 
 /// None where somebody else has removed it meanwhile. A file that cannot be read now may hold a request all the same.
-fn read(path: PathBuf) -> io::Result<Option<Waiting>> {
+fn read(path: PathBuf) -> io::Result<Option<QueuedRequest>> {
     let text = match fs::read(&path) {
         // That will not change by itself, and others wait behind it.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Some(Err(error)),
@@ -211,7 +211,7 @@ fn read(path: PathBuf) -> io::Result<Option<Waiting>> {
             .map_err(|error| at(&path, &error))?
             .map(Ok),
     };
-    Ok(text.map(|text| Waiting {
+    Ok(text.map(|text| QueuedRequest {
         request: text.and_then(|text| Ok(serde_json::from_slice(&text)?)),
         path,
     }))
@@ -248,7 +248,7 @@ pub(super) fn make_ready(folder: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn next(folder: &Path, passed_over: &[PathBuf]) -> io::Result<Option<Waiting>> {
+    fn next(folder: &Path, passed_over: &[PathBuf]) -> io::Result<Option<QueuedRequest>> {
         Ok(waiting(folder, passed_over)?.into_iter().next())
     }
 

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::files::{self, Places, at, list, path};
+use super::files::{self, LetterRanges, at, list, path};
 use crate::folders::{make_folder, sync_folder};
 use crate::telemetry::events::{DeadLettersDropped, DeadLettersNotDropped};
 
@@ -68,7 +68,7 @@ impl Shelf {
     }
 
     /// Takes letters out of a closed file; see [`files::take_out`].
-    pub(super) fn take_out(&mut self, number: u64, gone: &Places) -> io::Result<()> {
+    pub(super) fn take_out(&mut self, number: u64, gone: &LetterRanges) -> io::Result<()> {
         let left = files::take_out(&self.folder, number, gone)
             .map_err(|error| at(&path(&self.folder, number), &error))?;
         self.resized(number, left);
@@ -289,7 +289,7 @@ mod tests {
         shelf.close();
         let (number, _) = list(folder.path()).unwrap()[0];
         shelf.append(b"new\n").unwrap();
-        let mut all = Places::default();
+        let mut all = LetterRanges::default();
         all.push(0..60);
         shelf.take_out(number, &all).unwrap();
         assert_eq!(shelf.append(&[b'y'; 90]).unwrap(), 0);

@@ -7,10 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::value::RawValue;
 
-use super::files::{self, Line, Places, at, for_each_line, list, tidy};
+use super::files::{self, LetterRanges, Line, at, for_each_line, list, tidy};
 use super::folder_lock::FolderLock;
 use super::reader::KeptLetter;
-use super::requests::{self, Request, Waiting};
+use super::requests::{self, QueuedRequest, Request};
 use super::shelf::Shelf;
 use super::{OpenError, SHELVES};
 use crate::folders::{check_writable, make_folder, unless_gone};
@@ -46,7 +46,7 @@ pub struct LetterBatch {
     /// The event of each, as it lies in the file.
     pub events: Vec<Box<RawValue>>,
     /// Where they stand.
-    pub places: Places,
+    pub places: LetterRanges,
     /// The byte from which to read on.
     pub end: u64,
 }
@@ -79,9 +79,12 @@ impl Shelves {
 
     /// The oldest request that waits, but for those to be passed over. All that wait are settled before: the first one
     /// would else move the letters by whose places the others tell what came later.
-    pub(super) fn next_request(&self, passed_over: &[PathBuf]) -> io::Result<Option<Waiting>> {
+    pub(super) fn next_request(
+        &self,
+        passed_over: &[PathBuf],
+    ) -> io::Result<Option<QueuedRequest>> {
         let mut all = requests::waiting(&self.folder, passed_over)?;
-        for Waiting { path, request } in &mut all {
+        for QueuedRequest { path, request } in &mut all {
             if let Ok(request) = request
                 && !request.is_settled()
             {
@@ -156,7 +159,7 @@ impl Shelves {
     }
 
     /// Takes letters out of a file.
-    pub(super) fn take_out(&self, file: LetterFile, gone: &Places) -> io::Result<()> {
+    pub(super) fn take_out(&self, file: LetterFile, gone: &LetterRanges) -> io::Result<()> {
         self.lock(file.shelf).take_out(file.number, gone)
     }
 
@@ -186,7 +189,7 @@ impl Shelves {
 
     fn purge_chosen(&self, file: LetterFile, request: &Request) -> io::Result<u64> {
         let path = self.path(file);
-        let mut chosen = Places::default();
+        let mut chosen = LetterRanges::default();
         let is_chosen = |text: &[u8]| {
             let letter = KeptLetter::parse(text);
             letter.is_some_and(|letter| request.is_for_all() || request.wants(letter.position()))

@@ -1,5 +1,5 @@
 //! How long to leave a failing target alone: exponential with full jitter, as in
-//! <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>. Pure but for the dice, which are given.
+//! <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>. Pure but for the random, which are given.
 
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ impl Backoff {
         }
     }
 
-    /// The pause after so many failures in a row (from 1). `dice` is uniform in 0..1.
-    pub(super) fn pause(&self, failures: u32, dice: f64) -> Duration {
+    /// The pause after so many failures in a row (from 1). `random` is uniform in 0..1.
+    pub(super) fn pause(&self, failures: u32, random: f64) -> Duration {
         let doublings = failures.saturating_sub(1).min(30);
         let ceiling = self.initial.saturating_mul(1 << doublings).min(self.max);
-        ceiling.mul_f64(dice)
+        ceiling.mul_f64(random)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Which Broker gets a batch: drawn by lot, and one that is likely to answer in half the time gets twice as many. Pure: the
-//! time and the die are given.
+//! time and the random are given.
 
 use std::time::Duration;
 
@@ -44,13 +44,13 @@ pub(super) fn cost(latency: Latency, in_flight: usize, now: Instant) -> f64 {
     (latency.expected_seconds(now) + FLOOR_SECONDS) * (in_flight + 1) as f64
 }
 
-/// The index of the one that is drawn; none where there is none to draw. `die` is uniform in 0..1.
+/// The index of the one that is drawn; none where there is none to draw. `random` is uniform in 0..1.
 ///
 /// The cheaper of two would leave one that is a little slower without any batch as long as few are under way, and so
 /// without an answer that could show it to be quick: after one slow answer, for minutes.
-pub(super) fn draw(costs: &[f64], die: f64) -> Option<usize> {
+pub(super) fn draw(costs: &[f64], random: f64) -> Option<usize> {
     let share = |cost: &f64| cost.recip();
-    let mut rest = die * costs.iter().map(share).sum::<f64>();
+    let mut rest = random * costs.iter().map(share).sum::<f64>();
     let is_reached = |cost: &f64| {
         rest -= share(cost);
         rest < 0.0
@@ -93,12 +93,12 @@ mod tests {
     fn one_slow_answer_is_made_good_where_few_batches_come() {
         let mut now = Instant::now();
         let mut latencies = [latency(300, now), latency(2, now)];
-        let mut dice = fastrand::Rng::with_seed(7);
+        let mut random = fastrand::Rng::with_seed(7);
         let mut drawn = [0; 2];
         for _ in 0..1200 {
             now += Duration::from_millis(50);
             let costs = latencies.map(|latency| cost(latency, 0, now));
-            let chosen = draw(&costs, dice.f64()).unwrap();
+            let chosen = draw(&costs, random.f64()).unwrap();
             latencies[chosen].observe(Duration::from_millis(2), now);
             drawn[chosen] += 1;
         }

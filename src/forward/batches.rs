@@ -7,8 +7,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::brokers::Admission;
+use super::retry_queue::{Choice, RetryQueue};
 use super::shipment::Shipment;
-use super::waiting::{Choice, Waiting};
 use crate::spool::{LeaseLimits, Part, Spool};
 
 type Lease = BoxFuture<'static, Vec<Part>>;
@@ -20,7 +20,7 @@ pub(super) struct Batches {
     /// The lease under way. It outlives who waits for it: whenever a batch comes back somebody looks anew, and a linger that began anew
     /// each time would never end.
     lease: tokio::sync::Mutex<Option<Lease>>,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<RetryQueue>,
     came_back: Notify,
 }
 
@@ -30,7 +30,7 @@ impl Batches {
         Self {
             spool,
             limits,
-            waiting: Mutex::new(Waiting::new(slots)),
+            waiting: Mutex::new(RetryQueue::new(slots)),
             lease: tokio::sync::Mutex::default(),
             came_back: Notify::new(),
         }
@@ -107,7 +107,7 @@ impl Batches {
         self.came_back.notify_one();
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, RetryQueue> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
 //! One Broker: what is known of it, and the slots in which requests are under way to it. Acts on what
-//! [`health`](super::health) and [`balancer`](super::balancer) say.
+//! [`circuit_breaker`](super::circuit_breaker) and [`balancer`](super::balancer) say.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,9 +10,9 @@ use url::Url;
 use super::BrokerStatus;
 use super::backoff::Backoff;
 use super::balancer::{self, Latency};
+use super::circuit_breaker::{Admits, Change, CircuitBreaker, Ticket, Trip};
 use super::client::BrokerClient;
 use super::encode::encode;
-use super::health::{Admits, Change, Failing, Health, Ticket};
 use super::outcome::{Failure, Outcome};
 use super::shipment::Shipment;
 use super::suspicion::{Blame, Record, Rejections};
@@ -36,7 +36,7 @@ pub(super) struct Broker {
 }
 
 struct State {
-    health: Health,
+    circuit_breaker: CircuitBreaker,
     latency: Latency,
     record: Record,
     /// Whether the operator was told that it is down.
@@ -79,7 +79,7 @@ impl Broker {
             slots: clients.len(),
             metrics,
             state: Mutex::new(State {
-                health: Health::new(Backoff::of(config)),
+                circuit_breaker: CircuitBreaker::new(Backoff::of(config)),
                 latency: Latency::default(),
                 record: Record::default(),
                 is_told: false,
@@ -94,7 +94,7 @@ impl Broker {
     pub(super) fn offer(&self, now: Instant) -> Offer {
         let state = self.lock();
         let has_room = !state.free.is_empty();
-        match state.health.admits(now) {
+        match state.circuit_breaker.admits(now) {
             Admits::Freely if has_room => Offer::Slot {
                 cost: balancer::cost(state.latency, self.slots - state.free.len(), now),
             },
@@ -108,7 +108,7 @@ impl Broker {
     pub(super) fn take(self: &Arc<Self>, now: Instant) -> Option<Slot> {
         let mut state = self.lock();
         let client = Arc::clone(state.free.last()?);
-        let ticket = state.health.begin(now)?;
+        let ticket = state.circuit_breaker.begin(now)?;
         state.free.pop();
         Some(Slot {
             broker: Arc::clone(self),
@@ -121,7 +121,7 @@ impl Broker {
         let state = self.lock();
         BrokerStatus {
             url: without_query(&self.url),
-            up: state.health.is_up(),
+            up: state.circuit_breaker.is_up(),
             in_flight: self.slots - state.free.len(),
         }
     }
@@ -165,12 +165,12 @@ impl Slot {
     }
 
     /// The Broker took a batch; whether it came up with that.
-    pub(super) fn delivered(&self) -> bool {
+    pub(super) fn note_delivery(&self) -> bool {
         let mut state = self.broker.lock();
         state.rejections.end();
         state.record.taken += 1;
         drop(state);
-        self.works()
+        self.note_working()
     }
 
     /// The Broker has rejected a batch.
@@ -194,13 +194,13 @@ impl Slot {
         let record = state.record;
         state.record.failed += 1;
         drop(state);
-        shipment.suspicion.failed(self.broker.index, record)
+        shipment.suspicion.note_failure(self.broker.index, record)
     }
 
     /// The Broker answers as it should; whether it came up with that.
-    pub(super) fn works(&self) -> bool {
+    pub(super) fn note_working(&self) -> bool {
         let mut state = self.broker.lock();
-        if state.health.works(self.ticket) != Change::CameUp {
+        if state.circuit_breaker.note_success(self.ticket) != Change::CameUp {
             return false;
         }
         let was_told = std::mem::take(&mut state.is_told);
@@ -218,11 +218,13 @@ impl Slot {
     }
 
     /// The Broker failed.
-    pub(super) fn failed(&self, failing: Failing, reason: &str) {
+    pub(super) fn note_broker_failure(&self, trip: Trip, reason: &str) {
         let mut state = self.broker.lock();
-        let (now, dice) = (Instant::now(), fastrand::f64());
-        let change = state.health.failed(self.ticket, failing, now, dice);
-        let is_to_be_told = state.health.is_down_for_a_while() && !state.is_told;
+        let (now, random) = (Instant::now(), fastrand::f64());
+        let change = state
+            .circuit_breaker
+            .note_failure(self.ticket, trip, now, random);
+        let is_to_be_told = state.circuit_breaker.is_down_for_a_while() && !state.is_told;
         state.is_told |= is_to_be_told;
         if change == Change::WentDown {
             self.broker.metrics.up.set(0.0);
@@ -240,7 +242,7 @@ impl Slot {
 
     /// Whether another request may be sent in this slot; not when the Broker went down meanwhile.
     pub(super) fn goes_on(&mut self) -> bool {
-        let ticket = self.broker.lock().health.begin(Instant::now());
+        let ticket = self.broker.lock().circuit_breaker.begin(Instant::now());
         ticket.inspect(|ticket| self.ticket = *ticket).is_some()
     }
 }
@@ -337,11 +339,11 @@ mod tests {
         let now = Instant::now();
         let [mut one, other] = [broker.take(now), broker.take(now)].map(Option::unwrap);
         assert!(one.goes_on());
-        let failing = Failing {
-            is_certain: true,
-            ..Failing::default()
+        let trip = Trip {
+            opens_at_once: true,
+            ..Trip::default()
         };
-        other.failed(failing, "x");
+        other.note_broker_failure(trip, "x");
         assert!(!broker.status().up);
         assert!(!one.goes_on());
         assert!(matches!(broker.offer(now), Offer::NotBefore(_)));

@@ -104,8 +104,8 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::config::OutputType;
+    use crate::forward::circuit_breaker::Trip;
     use crate::forward::client::BrokerClient;
-    use crate::forward::health::Failing;
     use crate::telemetry::Telemetry;
 
     fn brokers(count: usize) -> Brokers {
@@ -132,11 +132,11 @@ mod tests {
     }
 
     fn fail(slot: &Slot, rest: Duration) {
-        let failing = Failing {
+        let failing = Trip {
             after: Some(rest),
-            ..Failing::default()
+            ..Trip::default()
         };
-        slot.failed(failing, "x");
+        slot.note_broker_failure(failing, "x");
     }
 
     #[tokio::test(start_paused = true)]
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(probe.broker().index, rested);
         let waiting = tokio::time::timeout(Duration::from_secs(50), brokers.admission());
         assert!(waiting.await.is_err(), "one probe at a time");
-        assert!(probe.delivered());
+        assert!(probe.note_delivery());
         drop(probe);
         assert_eq!(brokers.admission().await, Admission::Free);
     }

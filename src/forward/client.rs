@@ -23,7 +23,7 @@ use super::outcome::{Answer, Outcome, WasSent};
 use super::shipment::BatchId;
 use crate::config::{self, Compression, TlsFileProblem};
 use crate::lifecycle::{Lifecycle, TaskGroup};
-use connection::{Answered, Connection, NoAnswer, Place};
+use connection::{Answered, Connection, IdleConnection, NoAnswer};
 use dialer::Dialer;
 pub use resolve::{Resolve, SystemResolver};
 pub(super) use tls::client_config;
@@ -114,7 +114,7 @@ impl Target {
 /// Sends one request at a time to one Broker.
 pub(super) struct BrokerClient {
     target: Arc<Target>,
-    place: Arc<Place>,
+    place: Arc<IdleConnection>,
 }
 
 impl BrokerClient {

@@ -11,7 +11,7 @@ use super::backoff::Backoff;
 use super::batches::Batches;
 use super::broker::Slot;
 use super::brokers::Brokers;
-use super::health::Failing;
+use super::circuit_breaker::Trip;
 use super::outcome::{Failure, Outcome, Refused};
 use super::shipment::Shipment;
 use super::suspicion::{Blame, FAILURES_OF_A_SUSPECT, REJECTIONS_OF_A_BROKEN_BROKER};
@@ -28,7 +28,7 @@ pub(super) struct Delivery {
 }
 
 /// Why events die, should their batch be down to one.
-struct Sentence {
+struct DeathCause {
     reason: DeathReason,
     status: Option<u16>,
     message: String,
@@ -44,8 +44,8 @@ impl Delivery {
                 Outcome::Delivered => self.delivered(&shipment, &slot),
                 Outcome::Rejected(refused) => match slot.note_rejection(&shipment) {
                     Blame::Events => {
-                        let sentence = Sentence::rejected(&refused);
-                        self.divide(shipment, &sentence, &slot, &mut to_send).await;
+                        let cause = DeathCause::rejected(&refused);
+                        self.divide(shipment, &cause, &slot, &mut to_send).await;
                     }
                     Blame::Broker => {
                         to_send.push(shipment);
@@ -54,8 +54,8 @@ impl Delivery {
                 },
                 Outcome::Errored(failure) => match slot.note_failure(&mut shipment, &failure) {
                     Blame::Events => {
-                        let sentence = Sentence::poison(&failure);
-                        self.divide(shipment, &sentence, &slot, &mut to_send).await;
+                        let cause = DeathCause::poison(&failure);
+                        self.divide(shipment, &cause, &slot, &mut to_send).await;
                     }
                     Blame::Broker => {
                         let Some(other) = self.failed(&mut shipment, &slot, &failure) else {
@@ -74,7 +74,7 @@ impl Delivery {
     }
 
     fn delivered(&self, shipment: &Shipment, slot: &Slot) {
-        if slot.delivered() {
+        if slot.note_delivery() {
             self.batches.end_pauses();
         }
         if shipment.rounds > 0 {
@@ -89,13 +89,13 @@ impl Delivery {
     /// The Broker has failed; a slot at another one that the batch has not failed at, if there is one.
     fn failed(&self, shipment: &mut Shipment, slot: &Slot, failure: &Failure) -> Option<Slot> {
         shipment.failed_at.push(slot.broker().index);
-        let failing = Failing {
+        let trip = Trip {
             after: failure.after,
             // What is tried for ever must not make the Broker rest longer and longer for what it does take.
             round: (shipment.rounds + 1).min(FAILURES_OF_A_SUSPECT),
-            is_certain: false,
+            opens_at_once: false,
         };
-        slot.failed(failing, &failure.reason);
+        slot.note_broker_failure(trip, &failure.reason);
         self.brokers.take_but(&shipment.failed_at)
     }
 
@@ -122,14 +122,14 @@ impl Delivery {
 
     /// The Broker has wanted nothing for so long that this speaks of itself.
     fn put_off(&self, shipments: Vec<Shipment>, slot: &Slot, status: u16) {
-        let failing = Failing {
-            is_certain: true,
-            ..Failing::default()
+        let trip = Trip {
+            opens_at_once: true,
+            ..Trip::default()
         };
         let reason = format!(
             "it answered {status} to more than {REJECTIONS_OF_A_BROKEN_BROKER} events in a row: that speaks of the Broker, not of the events"
         );
-        slot.failed(failing, &reason);
+        slot.note_broker_failure(trip, &reason);
         self.interrupt(shipments, slot);
     }
 
@@ -138,16 +138,16 @@ impl Delivery {
     async fn divide(
         &self,
         shipment: Shipment,
-        sentence: &Sentence,
+        cause: &DeathCause,
         slot: &Slot,
         to_send: &mut Vec<Shipment>,
     ) {
-        if slot.works() {
+        if slot.note_working() {
             self.batches.end_pauses();
         }
         match shipment.batch.single() {
             Some((position, event)) => {
-                self.bury(position, event, sentence, slot).await;
+                self.dead_letter(position, event, cause, slot).await;
                 self.shared.spool.ack(&shipment.batch.parts);
             }
             None => {
@@ -157,11 +157,11 @@ impl Delivery {
         }
     }
 
-    async fn bury(&self, position: Position, event: Bytes, sentence: &Sentence, slot: &Slot) {
+    async fn dead_letter(&self, position: Position, event: Bytes, cause: &DeathCause, slot: &Slot) {
         let dead_letters = self.shared.dead_letters.clone();
         let broker = slot.broker().label.clone();
-        let (reason, status) = (sentence.reason, sentence.status);
-        let message = sentence.message.clone();
+        let (reason, status) = (cause.reason, cause.status);
+        let message = cause.message.clone();
         let write = move || {
             dead_letters.keep_undeliverable(&UndeliverableEvent {
                 position,
@@ -176,7 +176,7 @@ impl Delivery {
     }
 }
 
-impl Sentence {
+impl DeathCause {
     fn rejected(refused: &Refused) -> Self {
         Self {
             reason: DeathReason::RejectedByBroker,

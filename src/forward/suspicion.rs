@@ -74,7 +74,7 @@ struct Trial {
 
 impl Suspicion {
     /// The batch failed at a Broker, in a way that may be due to its events. `record` is the Broker's without this failure.
-    pub(super) fn failed(&mut self, broker: usize, record: Record) -> Blame {
+    pub(super) fn note_failure(&mut self, broker: usize, record: Record) -> Blame {
         let Some(trial) = self.trials.iter_mut().find(|trial| trial.broker == broker) else {
             self.trials.push(Trial {
                 broker,
@@ -131,7 +131,7 @@ mod tests {
 
     /// Fails a batch at these records; what is said each time.
     fn verdicts(suspicion: &mut Suspicion, records: &[Record]) -> Vec<bool> {
-        let verdict = |record: &Record| suspicion.failed(0, *record) == Blame::Events;
+        let verdict = |record: &Record| suspicion.note_failure(0, *record) == Blame::Events;
         records.iter().map(verdict).collect()
     }
 
@@ -160,9 +160,9 @@ mod tests {
         let records: Vec<_> = (0..5).map(|step| record(1000 * step, step)).collect();
         assert!(verdicts(&mut suspicion, &records)[4]);
         let mut half = suspicion.clone();
-        assert_eq!(half.failed(0, record(4000, 5)), Blame::Broker);
+        assert_eq!(half.note_failure(0, record(4000, 5)), Blame::Broker);
         assert_eq!(
-            half.failed(0, record(4001, 6)),
+            half.note_failure(0, record(4001, 6)),
             Blame::Events,
             "its other half was taken"
         );
@@ -186,11 +186,17 @@ mod tests {
     fn each_broker_counts_for_itself() {
         let mut suspicion = Suspicion::default();
         for step in 0..4 {
-            assert_eq!(suspicion.failed(0, record(100 * step, step)), Blame::Broker);
-            assert_eq!(suspicion.failed(1, record(100 * step, step)), Blame::Broker);
+            assert_eq!(
+                suspicion.note_failure(0, record(100 * step, step)),
+                Blame::Broker
+            );
+            assert_eq!(
+                suspicion.note_failure(1, record(100 * step, step)),
+                Blame::Broker
+            );
         }
         assert_eq!(suspicion.failures(), 8);
-        assert_eq!(suspicion.failed(1, record(400, 4)), Blame::Events);
+        assert_eq!(suspicion.note_failure(1, record(400, 4)), Blame::Events);
     }
 
     #[test]

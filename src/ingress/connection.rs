@@ -69,7 +69,7 @@ pub(super) struct Accepted {
 
 /// What bounds all waiting for a connection's client.
 #[derive(Clone, Copy)]
-pub(super) struct Waiting<'a> {
+pub(super) struct WaitLimits<'a> {
     limits: &'a TimeLimits,
     reserve_limits: &'a TimeLimits,
     standing: &'a Standing,
@@ -77,7 +77,7 @@ pub(super) struct Waiting<'a> {
     pub(super) registration: &'a Registration,
 }
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitLimits<'a> {
     /// Whether the connection is one of the reserve now.
     pub(super) fn is_reserve(&self) -> bool {
         self.standing.is_reserve()
@@ -118,7 +118,7 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
         standing,
         registration,
     } = accepted;
-    let waiting = Waiting {
+    let waiting = WaitLimits {
         limits: &protocols.limits,
         reserve_limits: &protocols.reserve_limits,
         standing: &standing,
@@ -163,7 +163,7 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
 async fn protocol_of(
     stream: &mut Transport,
     read: &mut BytesMut,
-    waiting: Waiting<'_>,
+    waiting: WaitLimits<'_>,
 ) -> Option<Protocol> {
     let agreed = stream.agreed_protocol();
     if agreed.is_some() {
@@ -186,7 +186,7 @@ async fn next_request_begins(
     stream: &mut Transport,
     read: &mut BytesMut,
     since: Instant,
-    waiting: Waiting<'_>,
+    waiting: WaitLimits<'_>,
 ) -> bool {
     let reading = async {
         let mut passed_over = 0;
@@ -209,7 +209,7 @@ async fn next_request_begins(
 pub(super) async fn bytes_come(
     reading: impl Future<Output = io::Result<usize>>,
     since: Instant,
-    waiting: Waiting<'_>,
+    waiting: WaitLimits<'_>,
 ) -> bool {
     let mut reading = pin!(reading);
     let timer = pin!(far_away());
@@ -241,7 +241,7 @@ async fn serve_http1(
     mut read: BytesMut,
     peer: &Peer,
     protocols: &Protocols,
-    waiting: Waiting<'_>,
+    waiting: WaitLimits<'_>,
     gate: Arc<Gate>,
 ) {
     let mut since = Instant::now();
@@ -274,7 +274,7 @@ async fn serve_until_quiet(
     read: BytesMut,
     peer: &Peer,
     protocols: &Protocols,
-    waiting: Waiting<'_>,
+    waiting: WaitLimits<'_>,
     gate: &Arc<Gate>,
 ) -> Option<Quiet> {
     let client = peer.client(Activity::new(Doing::Head, false));
@@ -331,7 +331,7 @@ async fn serve_http2(
     read: BytesMut,
     peer: &Peer,
     protocols: &Protocols,
-    waiting: Waiting<'_>,
+    waiting: WaitLimits<'_>,
     gate: Arc<Gate>,
 ) {
     let client = peer.client(Activity::new(Doing::Idle, true));

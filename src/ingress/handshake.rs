@@ -8,7 +8,7 @@ use rustls::Error;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
-use super::connection::{Waiting, bytes_come};
+use super::connection::{WaitLimits, bytes_come};
 use super::prefixed::Prefixed;
 use super::stream::close_lingering;
 use super::tls::Tls;
@@ -34,7 +34,7 @@ pub(super) async fn secure(
     client_ip: IpAddr,
     tls: &Tls,
     metrics: &TlsMetrics,
-    waiting: Waiting<'_>,
+    waiting: WaitLimits<'_>,
 ) -> Option<Transport> {
     let mut first = [0];
     if !bytes_come(stream.peek(&mut first), Instant::now(), waiting).await {

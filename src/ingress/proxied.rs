@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::connection::{Waiting, bytes_come};
+use super::connection::{WaitLimits, bytes_come};
 use super::gate::Gate;
 use super::prefixed::Prefixed;
 use super::proxy_protocol::{Found, find};
@@ -26,7 +26,7 @@ pub(super) async fn identify(
     peer: IpAddr,
     mode: ProxyProtocol,
     gate: &Gate,
-    waiting: Waiting<'_>,
+    waiting: WaitLimits<'_>,
 ) -> Option<(Prefixed, IpAddr)> {
     let is_required = match mode {
         ProxyProtocol::Off => return Some((Prefixed::new(Bytes::new(), stream), peer)),

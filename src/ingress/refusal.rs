@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::held_body::held_body;
 use crate::budget::Reservation;
-use crate::pipeline::{DecodeError, Place, Rejected, push_violations};
+use crate::pipeline::{DecodeError, LineColumn, Rejected, push_violations};
 use crate::spool::AppendError;
 pub(super) use code::Code;
 
@@ -33,7 +33,7 @@ enum More {
     /// No credentials came: tell how to send them.
     Challenge,
     /// Where the body breaks.
-    At(Place),
+    At(LineColumn),
     /// Which events, and why; and what keeps their memory counted until the answer is sent.
     Rejected(Vec<Rejected>, Arc<Reservation>),
     /// When to come back, in seconds, where that was measured.

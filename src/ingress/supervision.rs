@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::activity::{Activity, Doing, TimeLimits};
-use super::connection::Waiting;
+use super::connection::WaitLimits;
 use super::stream::ClientStream;
 use super::stream_tasks::StreamTasks;
 use crate::lifecycle::Phase;
@@ -81,7 +81,7 @@ pub(super) async fn supervise(
     conn: &mut impl Serve,
     activity: &Activity,
     quiet: Option<Duration>,
-    waiting: Waiting<'_>,
+    waiting: WaitLimits<'_>,
 ) -> Option<End> {
     let timer = pin!(far_away());
     let mut alarm = Alarm::new(timer);
@@ -108,7 +108,7 @@ struct Supervised<'a, C> {
     conn: &'a mut C,
     activity: &'a Activity,
     quiet: Option<Duration>,
-    waiting: Waiting<'a>,
+    waiting: WaitLimits<'a>,
     /// Since when it takes no further request.
     closing_since: Option<Instant>,
 }

@@ -9,7 +9,7 @@ use memchr::memchr_iter;
 use super::builder::EnvelopeBuilder;
 use super::charset::Text;
 use super::scan::skip_white_space;
-use super::{DecodeError, Place};
+use super::{DecodeError, LineColumn};
 use crate::config::Codec;
 pub(super) use documents::Fault;
 use documents::{Unwrap, documents};
@@ -43,7 +43,7 @@ pub(super) fn decode_strictly(
         ));
     }
     if is_blank(&text.bytes) {
-        let end = Place::at(&text.bytes, text.bytes.len());
+        let end = LineColumn::at(&text.bytes, text.bytes.len());
         return Err(DecodeError::Empty(end));
     }
     documents(&text.bytes, Unwrap::Wrappers, builder).map_err(|fault| fault.into_error(&text.bytes))

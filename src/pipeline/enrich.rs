@@ -9,7 +9,7 @@ mod trace;
 
 use crate::config::{Config, EcsCompatibility, Enrich, OnConflict};
 use crate::units::FieldReference;
-use source::Source;
+use source::ValueSource;
 use template::{Leaf, Template, TemplateBuilder};
 
 use super::fields::Fields;
@@ -36,18 +36,18 @@ pub(super) fn template<'a>(
     }
     if let Some(reference) = &enrich.id_field {
         let leaf = Leaf {
-            source: Source::EventId,
+            source: ValueSource::EventId,
             // An event that has an id is known by it elsewhere.
             conflict: OnConflict::Keep,
         };
         builder.add(reference, leaf);
     }
     for (reference, value) in enrich.fields.iter() {
-        builder.add(reference, leaf(Source::fixed(value)));
+        builder.add(reference, leaf(ValueSource::fixed(value)));
     }
     for (reference, value) in forced {
         let leaf = Leaf {
-            source: Source::fixed(value),
+            source: ValueSource::fixed(value),
             conflict: OnConflict::Overwrite,
         };
         builder.add(reference, leaf);
@@ -66,44 +66,47 @@ fn with_what_every_event_has() -> TemplateBuilder {
         conflict: OnConflict::Keep,
     };
     let mut builder = TemplateBuilder::default();
-    builder.add(&path(&["@timestamp"]), kept(Source::Now));
-    builder.add(&path(&["@version"]), kept(Source::version_1()));
+    builder.add(&path(&["@timestamp"]), kept(ValueSource::Now));
+    builder.add(&path(&["@version"]), kept(ValueSource::version_1()));
     builder
 }
 
 /// The fields that tell of the request, where Logstash's http input puts them in this ECS mode.
-fn request_fields(config: &Config, with_headers: bool) -> Vec<(FieldReference, Source)> {
+fn request_fields(config: &Config, with_headers: bool) -> Vec<(FieldReference, ValueSource)> {
     let enrich = &config.enrich;
     let is_ecs = enrich.ecs_compatibility == EcsCompatibility::V1;
-    let mut all = vec![(enrich.host_field(), Source::ClientIp)];
+    let mut all = vec![(enrich.host_field(), ValueSource::ClientIp)];
     if let Some(target) = enrich.headers_field().filter(|_| with_headers) {
-        all.push((target, Source::Headers));
+        all.push((target, ValueSource::Headers));
     }
     if is_ecs {
         all.extend([
-            (path(&["http", "version"]), Source::HttpVersion),
-            (path(&["http", "method"]), Source::Method),
+            (path(&["http", "version"]), ValueSource::HttpVersion),
+            (path(&["http", "method"]), ValueSource::Method),
             (
                 path(&["http", "request", "body", "bytes"]),
-                Source::BodyBytes,
+                ValueSource::BodyBytes,
             ),
-            (path(&["http", "request", "mime_type"]), Source::MimeType),
-            (path(&["user_agent", "original"]), Source::UserAgent),
-            (path(&["url", "domain"]), Source::UrlDomain),
-            (path(&["url", "port"]), Source::UrlPort),
-            (path(&["url", "path"]), Source::Target),
+            (
+                path(&["http", "request", "mime_type"]),
+                ValueSource::MimeType,
+            ),
+            (path(&["user_agent", "original"]), ValueSource::UserAgent),
+            (path(&["url", "domain"]), ValueSource::UrlDomain),
+            (path(&["url", "port"]), ValueSource::UrlPort),
+            (path(&["url", "path"]), ValueSource::Target),
         ]);
     }
     all
 }
 
 /// The fields that tell of the request, and that Logstash does not have.
-fn fields_of_its_own(enrich: &Enrich) -> impl Iterator<Item = (&FieldReference, Source)> {
+fn fields_of_its_own(enrich: &Enrich) -> impl Iterator<Item = (&FieldReference, ValueSource)> {
     let fields = [
-        (&enrich.received_at_field, Source::Now),
-        (&enrich.client_ip_field, Source::ClientIp),
-        (&enrich.request_id_field, Source::RequestId),
-        (&enrich.trace_id_field, Source::TraceId),
+        (&enrich.received_at_field, ValueSource::Now),
+        (&enrich.client_ip_field, ValueSource::ClientIp),
+        (&enrich.request_id_field, ValueSource::RequestId),
+        (&enrich.trace_id_field, ValueSource::TraceId),
     ];
     fields
         .into_iter()

@@ -10,7 +10,9 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::{Interrupted, Shared};
-use crate::dead_letters::{DeadLetters, LetterBatch, LetterFile, Places, ReadLimits, Request};
+use crate::dead_letters::{
+    DeadLetters, LetterBatch, LetterFile, LetterRanges, ReadLimits, Request,
+};
 use crate::event::Envelope;
 use crate::lifecycle::blocking;
 use crate::spool::AppendError;
@@ -32,7 +34,7 @@ pub(super) struct Course {
     shared: Arc<Shared>,
     request: Arc<Request>,
     tally: ReplayEnded,
-    has_told: bool,
+    is_reported: bool,
 }
 
 /// How far a replay has come in one file.
@@ -41,7 +43,7 @@ struct Progress {
     /// The byte where the letters begin that were not yet looked at.
     from: u64,
     /// What the spool has and is still in the file.
-    sent: Places,
+    sent: LetterRanges,
     /// How many letters are tried at once.
     max_letters: usize,
 }
@@ -70,7 +72,7 @@ impl Course {
             shared,
             request: Arc::new(request),
             tally: ReplayEnded::default(),
-            has_told: false,
+            is_reported: false,
         }
     }
 
@@ -102,7 +104,7 @@ impl Course {
                 Ok(Step::FileDone) => return Ok(()),
                 Ok(Step::GoesOn) => failures = 0,
                 Err(obstacle) => {
-                    self.tell_once(&obstacle);
+                    self.report_once(&obstacle);
                     failures += 1;
                     if failures == LONG_WAIT {
                         let _tried_again_at_the_end = self.save(progress).await;
@@ -125,7 +127,7 @@ impl Course {
         match self.append(envelope).await {
             None => {}
             Some(Ok(())) => {
-                progress.has_sent(batch);
+                progress.note_sent(batch);
                 self.tally.replayed += letters as u64;
                 self.tally.dead_again += dead_again;
             }
@@ -171,7 +173,7 @@ impl Course {
             let in_time = tokio::time::timeout(shared.told_after, append.as_mut());
             match shared.lifecycle.unless_stopped(in_time).await? {
                 Ok(outcome) => return Some(outcome),
-                Err(_) => self.tell_once(&AppendError::NotDelivered.into()),
+                Err(_) => self.report_once(&AppendError::NotDelivered.into()),
             }
         }
     }
@@ -185,14 +187,14 @@ impl Course {
         let take_out = move |letters: &DeadLetters| letters.take_out(file, &sent);
         self.shared.with_letters(take_out).await?;
         progress.from -= progress.sent.bytes();
-        progress.sent = Places::default();
+        progress.sent = LetterRanges::default();
         Ok(())
     }
 
-    fn tell_once(&mut self, obstacle: &Obstacle) {
-        if !self.has_told {
+    fn report_once(&mut self, obstacle: &Obstacle) {
+        if !self.is_reported {
             RequestWaits { reason: obstacle }.emit();
-            self.has_told = true;
+            self.is_reported = true;
         }
     }
 }
@@ -202,12 +204,12 @@ impl Progress {
         Self {
             file,
             from: 0,
-            sent: Places::default(),
+            sent: LetterRanges::default(),
             max_letters: MAX_LETTERS,
         }
     }
 
-    fn has_sent(&mut self, batch: LetterBatch) {
+    fn note_sent(&mut self, batch: LetterBatch) {
         self.from = batch.end;
         self.sent.append(batch.places);
         self.max_letters = (2 * self.max_letters).min(MAX_LETTERS);

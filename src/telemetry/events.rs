@@ -101,7 +101,7 @@ impl OpenFilesLow {
 
 /// A connection could not be accepted; accepting pauses.
 pub struct AcceptFailed<'a> {
-    /// The system's reason.
+    /// The I/O error.
     pub reason: &'a dyn Display,
 }
 
@@ -241,7 +241,7 @@ impl BrokerUp<'_> {
 pub struct OutputFailed<'a> {
     /// The file or stream.
     pub target: &'a str,
-    /// The system's reason.
+    /// The I/O error.
     pub reason: &'a dyn Display,
 }
 

@@ -44,7 +44,7 @@ const fn first_byte(text: &'static CStr) -> Option<&'static c_char> {
 /// for that, `background_thread`, does it alone, and is late under load: decompression bombs took 415 MiB instead of 264.)
 ///
 /// # Errors
-/// The system's, when there can be no thread.
+/// I/O errors: there can be no thread.
 pub fn give_back_when_idle() -> io::Result<()> {
     let give_back = || {
         loop {

@@ -56,7 +56,7 @@ impl Checkpoints {
     /// The files of a folder, and the newest sound checkpoint in them. Changes nothing.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     pub fn find(folder: Arc<dyn Folder>) -> io::Result<(Self, Option<Checkpoint>)> {
         let mut newest = newest(&*folder)?;
         for _ in 0..LOOKS {
@@ -81,7 +81,7 @@ impl Checkpoints {
     /// not need any on a disk that is full, nor a file handle when there are none.
     ///
     /// # Errors
-    /// The system's; a disk that is full already is none.
+    /// I/O errors; a disk that is full already is none.
     pub(crate) fn prepare(&mut self) -> io::Result<()> {
         for (file, name) in self.files.iter_mut().zip(CHECKPOINTS) {
             let made = self.folder.open(name, Mode::Create)?;
@@ -96,7 +96,7 @@ impl Checkpoints {
     /// Writes a checkpoint and makes it durable.
     ///
     /// # Errors
-    /// The system's. The one before it still holds then.
+    /// I/O errors. The one before it still holds then.
     pub fn write(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
         let bytes = encode(checkpoint, self.sequence + 1);
         let index = self.next_file;

@@ -32,7 +32,7 @@ pub enum OpenError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// The I/O error.
         source: io::Error,
     },
 }
@@ -44,6 +44,6 @@ pub enum OpenError {
 pub struct Failed {
     /// The file.
     pub path: PathBuf,
-    /// The system's reason.
+    /// The I/O error.
     pub source: io::Error,
 }

@@ -35,37 +35,37 @@ pub trait Folder: Debug + Send + Sync {
     /// Makes the folder and those above it, where they are not there.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     fn make(&self) -> io::Result<()>;
 
     /// All files, in any order.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     fn list(&self) -> io::Result<Vec<Entry>>;
 
     /// Opens a file.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     fn open(&self, name: &str, mode: Mode) -> io::Result<Box<dyn File>>;
 
     /// Gives a file another name, in place of what had it.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
     /// Removes a file.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     fn remove(&self, name: &str) -> io::Result<()>;
 
     /// Makes the names durable.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     fn sync(&self) -> io::Result<()>;
 }
 
@@ -74,31 +74,31 @@ pub trait File: Debug + Send + Sync {
     /// Its length.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     fn bytes(&self) -> io::Result<u64>;
 
     /// Reads at an offset; 0 at the end.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
     /// Writes some of the pieces at an offset; how many bytes that were. Only one thread writes a file.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
 
     /// Cuts or lengthens it.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     fn set_bytes(&self, bytes: u64) -> io::Result<()>;
 
     /// Makes its contents durable (fdatasync).
     ///
     /// # Errors
-    /// The system's. Whether the contents are durable is unknown then, and stays so.
+    /// I/O errors. Whether the contents are durable is unknown then, and stays so.
     fn sync(&self) -> io::Result<()>;
 
     /// Keeps other processes from locking it, as long as it is open.

@@ -110,7 +110,7 @@ impl Reader {
     /// The payload of the record that this gives can be read with [`Self::payload`] until the next call.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     pub fn next(&mut self, segments: &[Segment], end: Position) -> io::Result<Found> {
         if self.end != end {
             self.end = end;
@@ -236,7 +236,7 @@ impl Reader {
     /// A range of the payload of the record that was read last, at most [`Self::PIECE_BYTES`] long.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     pub fn payload(&mut self, record: &StoredRecord, range: Range<u64>) -> io::Result<&[u8]> {
         match &mut self.open {
             Some(open) => open.payload(record, range),
@@ -249,7 +249,7 @@ impl Reader {
     /// be done.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     pub fn has_been_recycled(&self) -> io::Result<bool> {
         self.open
             .as_ref()
@@ -261,7 +261,7 @@ impl Reader {
 /// keep.
 ///
 /// # Errors
-/// The system's.
+/// I/O errors.
 pub fn set_aside(folder: &dyn Folder, damage: &Damage) -> io::Result<Option<String>> {
     if damage.bytes.is_empty() {
         return Ok(None);

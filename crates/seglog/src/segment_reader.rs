@@ -197,7 +197,7 @@ impl SegmentReader {
     /// A range of a record's payload, at most [`WINDOW_BYTES`] long.
     ///
     /// # Errors
-    /// The system's; `UnexpectedEof` when the file has become shorter.
+    /// I/O errors; `UnexpectedEof` when the file has become shorter.
     pub(crate) fn payload(
         &mut self,
         record: &StoredRecord,

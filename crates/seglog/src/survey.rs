@@ -61,7 +61,7 @@ impl Survey {
 /// Looks at a folder.
 ///
 /// # Errors
-/// The system's, and [`OpenError::Newer`].
+/// I/O errors, and [`OpenError::Newer`].
 pub fn survey(folder: &Arc<dyn Folder>) -> Result<Survey, OpenError> {
     let at = |source| OpenError::Io {
         path: folder.path().to_owned(),

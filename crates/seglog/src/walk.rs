@@ -63,7 +63,7 @@ impl Walk {
     /// What comes next. A record's payload can be read with [`Self::payload`] until the next call.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     pub fn step(&mut self) -> io::Result<Found> {
         loop {
             match self.reader.next(&self.segments, self.end)? {
@@ -81,7 +81,7 @@ impl Walk {
     /// segment has become another one's file meanwhile: its events are done.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     pub fn payload(
         &mut self,
         record: &StoredRecord,

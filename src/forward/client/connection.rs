@@ -228,9 +228,9 @@ fn is_end_of_connection(error: &hyper::Error) -> bool {
 
 /// The place where a slot's connection waits between two requests.
 #[derive(Default)]
-pub(super) struct Place(Mutex<Option<Connection>>);
+pub(super) struct IdleConnection(Mutex<Option<Connection>>);
 
-impl Place {
+impl IdleConnection {
     pub(super) fn take(&self) -> Option<Connection> {
         self.lock().take()
     }
@@ -275,7 +275,7 @@ pub(super) struct Work<S: AsyncRead + AsyncWrite + Unpin> {
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Work<S> {
     /// Runs until the connection is closed: by the Broker, because its slot dropped it, or because it lay unused at its
     /// place for `unused_limit`. What goes wrong is told to whoever waits for an answer.
-    pub(super) async fn run(self, place: Weak<Place>, unused_limit: Duration) {
+    pub(super) async fn run(self, place: Weak<IdleConnection>, unused_limit: Duration) {
         let Self { work, dropped } = self;
         let mut work = pin!(work);
         let watched = async {

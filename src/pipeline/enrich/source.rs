@@ -9,7 +9,7 @@ use crate::pipeline::json::push_string;
 
 /// One added value.
 #[derive(Clone, Debug)]
-pub(super) enum Source {
+pub(super) enum ValueSource {
     /// A value known from the start, as JSON.
     Fixed(Vec<u8>),
     Now,
@@ -35,7 +35,7 @@ pub(in crate::pipeline) struct Request<'a> {
     pub(in crate::pipeline) ids: Option<IdRun>,
 }
 
-impl Source {
+impl ValueSource {
     pub(super) fn fixed(value: &serde_json::Value) -> Self {
         Self::Fixed(value.to_string().into_bytes())
     }
@@ -149,21 +149,21 @@ mod tests {
     #[test]
     fn a_value_is_there_where_one_is_written() {
         let all = [
-            Source::version_1(),
-            Source::Now,
-            Source::ClientIp,
-            Source::Headers,
-            Source::HttpVersion,
-            Source::Method,
-            Source::Target,
-            Source::UserAgent,
-            Source::UrlDomain,
-            Source::UrlPort,
-            Source::BodyBytes,
-            Source::MimeType,
-            Source::RequestId,
-            Source::TraceId,
-            Source::EventId,
+            ValueSource::version_1(),
+            ValueSource::Now,
+            ValueSource::ClientIp,
+            ValueSource::Headers,
+            ValueSource::HttpVersion,
+            ValueSource::Method,
+            ValueSource::Target,
+            ValueSource::UserAgent,
+            ValueSource::UrlDomain,
+            ValueSource::UrlPort,
+            ValueSource::BodyBytes,
+            ValueSource::MimeType,
+            ValueSource::RequestId,
+            ValueSource::TraceId,
+            ValueSource::EventId,
         ];
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let sent = [

@@ -1,7 +1,7 @@
 //! The shape of what is added to an event: its top members, some of them objects that are merged into the event's
 //! own. Pure.
 
-use super::source::{Request, Source};
+use super::source::{Request, ValueSource};
 use crate::config::OnConflict;
 use crate::pipeline::fields::{Fields, Found, Value, is_named};
 use crate::pipeline::json::{Members, push_string};
@@ -37,7 +37,7 @@ enum Node {
 
 /// One added value and what happens when the event has the field already.
 pub(super) struct Leaf {
-    pub(super) source: Source,
+    pub(super) source: ValueSource,
     pub(super) conflict: OnConflict,
 }
 
@@ -100,13 +100,13 @@ impl TemplateBuilder {
         };
         Template {
             source_key,
-            has_headers: self.has(|source| matches!(source, Source::Headers)),
-            has_event_id: self.has(|source| matches!(source, Source::EventId)),
+            has_headers: self.has(|source| matches!(source, ValueSource::Headers)),
+            has_event_id: self.has(|source| matches!(source, ValueSource::EventId)),
             groups: self.top.into_iter().map(group).collect(),
         }
     }
 
-    fn has(&self, wanted: fn(&Source) -> bool) -> bool {
+    fn has(&self, wanted: fn(&ValueSource) -> bool) -> bool {
         self.top.iter().any(|(_, node)| node.has(wanted))
     }
 
@@ -124,7 +124,7 @@ impl TemplateBuilder {
                 }
                 Node::Leaf(leaf) => leaf,
             };
-            let Source::Fixed(json) = &leaf.source else {
+            let ValueSource::Fixed(json) = &leaf.source else {
                 return None;
             };
             return Some(FixedValue {
@@ -222,7 +222,7 @@ impl Node {
         }
     }
 
-    fn has(&self, wanted: fn(&Source) -> bool) -> bool {
+    fn has(&self, wanted: fn(&ValueSource) -> bool) -> bool {
         match self {
             Self::Leaf(leaf) => wanted(&leaf.source),
             Self::Object(children) => children.iter().any(|(_, child)| child.has(wanted)),

@@ -9,7 +9,7 @@ use seglog::{Acked, Folder, Log, OpenError, Opened, Options, Reader};
 use super::backlog::Backlog;
 use super::feed::{Behind, Feed};
 use super::shared::{Shared, now_millis};
-use super::writer::{Writer, outlook};
+use super::writer::{Writer, capacity};
 use super::{DiskSpool, Outlet};
 use crate::config::{self, SpoolSync};
 use crate::event::Position;
@@ -98,7 +98,7 @@ impl DiskSpool {
             Arc::clone(folder),
             telemetry,
             backlog(folder, &opened, options.tail_bytes),
-            outlook(&opened.log, options.max_bytes, false),
+            capacity(&opened.log, options.max_bytes, false),
         ));
         let writer = Writer::new(
             opened.log,

@@ -37,13 +37,13 @@ pub(super) struct Shared {
     is_full: AtomicBool,
     is_disk_full: AtomicBool,
     /// Space can be given back, and is waited for.
-    wants_room: AtomicBool,
+    is_purge_requested: AtomicBool,
     max_payload_bytes: u64,
 }
 
 /// What the writer found out about the log's room.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Outlook {
+pub(super) struct Capacity {
     pub(super) available_bytes: u64,
     pub(super) max_payload_bytes: u64,
     pub(super) is_full: bool,
@@ -55,7 +55,7 @@ impl Shared {
         folder: Arc<dyn Folder>,
         telemetry: Arc<Telemetry>,
         backlog: Backlog,
-        outlook: Outlook,
+        capacity: Capacity,
     ) -> Self {
         Self {
             folder,
@@ -68,11 +68,11 @@ impl Shared {
             dead_arrived: Arc::default(),
             done: Arc::new(backlog.acked().clone()),
             backlog: Mutex::new(backlog),
-            available_bytes: AtomicU64::new(outlook.available_bytes),
-            is_full: AtomicBool::new(outlook.is_full),
-            is_disk_full: AtomicBool::new(outlook.is_disk_full),
-            wants_room: AtomicBool::new(false),
-            max_payload_bytes: outlook.max_payload_bytes,
+            available_bytes: AtomicU64::new(capacity.available_bytes),
+            is_full: AtomicBool::new(capacity.is_full),
+            is_disk_full: AtomicBool::new(capacity.is_disk_full),
+            is_purge_requested: AtomicBool::new(false),
+            max_payload_bytes: capacity.max_payload_bytes,
         }
     }
 
@@ -124,16 +124,16 @@ impl Shared {
     }
 
     /// Whether somebody waits for space that can be given back.
-    pub(super) fn takes_wish_for_room(&self) -> bool {
-        self.wants_room.swap(false, Ordering::Relaxed)
+    pub(super) fn take_purge_request(&self) -> bool {
+        self.is_purge_requested.swap(false, Ordering::Relaxed)
     }
 
-    pub(super) fn look_out(&self, outlook: Outlook) {
-        let available = outlook.available_bytes;
+    pub(super) fn publish_capacity(&self, capacity: Capacity) {
+        let available = capacity.available_bytes;
         self.available_bytes.store(available, Ordering::Relaxed);
-        self.is_full.store(outlook.is_full, Ordering::Relaxed);
+        self.is_full.store(capacity.is_full, Ordering::Relaxed);
         self.is_disk_full
-            .store(outlook.is_disk_full, Ordering::Relaxed);
+            .store(capacity.is_disk_full, Ordering::Relaxed);
     }
 
     /// Requests that were committed, with their places.
@@ -163,7 +163,7 @@ impl Shared {
             self.all_acked.notify_waiters();
         }
         if makes_room {
-            self.wants_room.store(true, Ordering::Relaxed);
+            self.is_purge_requested.store(true, Ordering::Relaxed);
             self.pending.wake_writer();
         }
         self.wake(Wakes {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use seglog::{Checkpoint, Checkpoints, Failed, Log, Place, Record, Refused};
 
 use super::pending::{Request, Taken};
-use super::shared::{Outlook, Shared, now_millis};
+use super::shared::{Capacity, Shared, now_millis};
 use crate::config::SpoolSync;
 use crate::spool::AppendError;
 use crate::telemetry::events::{CheckpointFailed, SpoolFailed};
@@ -78,15 +78,15 @@ impl Writer {
                 Taken::Closed => break,
             }
             self.sync_if_due();
-            if Instant::now() >= self.checkpoint_at || self.shared.takes_wish_for_room() {
+            if Instant::now() >= self.checkpoint_at || self.shared.take_purge_request() {
                 self.log.probe_disk();
-                self.tidy();
+                self.checkpoint_and_purge();
                 self.checkpoint_every = (2 * self.checkpoint_every).min(CHECKPOINT_EVERY);
                 self.checkpoint_at = Instant::now() + self.checkpoint_every;
             }
         }
         self.make_durable();
-        self.tidy();
+        self.checkpoint_and_purge();
     }
 
     /// Appends, syncs, answers.
@@ -106,7 +106,7 @@ impl Writer {
         }
         self.note_refused(&no_room);
         // Before the answers: who is refused and looks again must find a spool that is full.
-        self.look_out();
+        self.publish_capacity();
         self.refuse_for_room(no_room);
     }
 
@@ -114,7 +114,7 @@ impl Writer {
     fn append(&mut self, group: Vec<Request>) -> Appended {
         let mut appended = self.append_once(group);
         if !appended.no_room.is_empty() && self.can_purge() {
-            self.tidy();
+            self.checkpoint_and_purge();
             let more = self.append_once(appended.no_room);
             appended.placed.extend(more.placed);
             appended.no_room = more.no_room;
@@ -251,15 +251,15 @@ impl Writer {
         refuse(no_room, AppendError::Full { retry_after });
     }
 
-    fn look_out(&mut self) {
+    fn publish_capacity(&mut self) {
         if self
             .shortest_refused
             .is_some_and(|bytes| self.log.has_room_for(bytes))
         {
             self.shortest_refused = None;
         }
-        let outlook = outlook(&self.log, self.max_bytes, self.shortest_refused.is_some());
-        self.shared.look_out(outlook);
+        let capacity = capacity(&self.log, self.max_bytes, self.shortest_refused.is_some());
+        self.shared.publish_capacity(capacity);
     }
 
     fn can_purge(&self) -> bool {
@@ -267,14 +267,14 @@ impl Writer {
     }
 
     /// Writes the checkpoint and gives back the space of what it covers.
-    fn tidy(&mut self) {
+    fn checkpoint_and_purge(&mut self) {
         let checkpoint = self.next_checkpoint();
         let is_new = self.written.as_ref().is_none_or(|written| {
             let positions = |known: &Checkpoint| (known.settled, known.bookmark);
             written.acked != checkpoint.acked || positions(written) != positions(&checkpoint)
         });
         if !is_new && !self.log.has_surplus() {
-            self.look_out();
+            self.publish_capacity();
             return;
         }
         let outcome = self
@@ -285,7 +285,7 @@ impl Writer {
             self.written = Some(checkpoint);
         }
         self.shared.backlog().replace_segments(self.log.segments());
-        self.look_out();
+        self.publish_capacity();
         if let Err(error) = &outcome
             && !self.has_checkpoint_failed
         {
@@ -317,9 +317,9 @@ fn record<'a>(request: &Request, pieces: &'a [&'a [u8]], now: u64) -> Record<'a>
 }
 
 /// What a log can still take. `has_refused`: something that it could not take yet.
-pub(super) fn outlook(log: &Log, max_bytes: u64, has_refused: bool) -> Outlook {
+pub(super) fn capacity(log: &Log, max_bytes: u64, has_refused: bool) -> Capacity {
     let available_bytes = log.available_bytes();
-    Outlook {
+    Capacity {
         available_bytes,
         max_payload_bytes: log.max_payload_bytes(),
         is_full: has_refused || available_bytes < max_bytes / RESERVE_PART,

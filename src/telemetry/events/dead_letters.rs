@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 
 /// Dead letters cannot be written. Logged once, until they can be again.
 pub struct DeadLettersFailed<'a> {
-    /// The system's reason, with the path.
+    /// The I/O error, with the path.
     pub reason: &'a dyn Display,
 }
 
@@ -30,7 +30,7 @@ impl DeadLettersWrittenAgain {
 
 /// The oldest dead letters cannot be removed to make room: the folder grows beyond its limit. Logged once, until they can be again.
 pub struct DeadLettersNotDropped<'a> {
-    /// The system's reason, with the path.
+    /// The I/O error, with the path.
     pub reason: &'a dyn Display,
 }
 
@@ -152,7 +152,7 @@ impl RequestUnreadable<'_> {
 
 /// The folder of the requests, or a request that is done with, cannot be dealt with. Logged once.
 pub struct RequestsFailed<'a> {
-    /// The system's reason, with the path.
+    /// The I/O error, with the path.
     pub reason: &'a dyn Display,
 }
 

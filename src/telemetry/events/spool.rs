@@ -110,7 +110,7 @@ impl SpoolHasRoom {
 
 /// A write or a sync of the spool failed: it takes nothing more.
 pub struct SpoolFailed<'a> {
-    /// The system's reason, with the path.
+    /// The I/O error, with the path.
     pub reason: &'a dyn Display,
 }
 
@@ -142,7 +142,7 @@ impl EndsForSpool {
 
 /// The checkpoint cannot be written, or space cannot be given back. Logged once, until it can be again.
 pub struct CheckpointFailed<'a> {
-    /// The system's reason.
+    /// The I/O error.
     pub reason: &'a dyn Display,
 }
 
@@ -155,7 +155,7 @@ impl CheckpointFailed<'_> {
 
 /// The spool cannot be read for delivery. Logged once, until it can be again.
 pub struct SpoolUnreadable<'a> {
-    /// The system's reason.
+    /// The I/O error.
     pub reason: &'a dyn Display,
 }
 

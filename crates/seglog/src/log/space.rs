@@ -15,7 +15,7 @@ impl Log {
     /// one is removed each time: removing 64 MiB takes 20 ms, in which nothing can be appended.
     ///
     /// # Errors
-    /// The system's; what could be given back was.
+    /// I/O errors; what could be given back was.
     pub fn purge(&mut self, acked: &Acked) -> io::Result<()> {
         self.purged_below = self.purged_below.max(acked.low());
         if self.purged_below >= self.next && self.is_short_of_room() {

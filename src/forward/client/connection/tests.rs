@@ -12,10 +12,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// A connection whose work runs, its place, and the Broker's end of it.
-async fn begin() -> (Connection, Arc<Place>, DuplexStream) {
+async fn begin() -> (Connection, Arc<IdleConnection>, DuplexStream) {
     let (ours, theirs) = duplex(64 * 1024);
     let (connection, work) = Connection::begin(ours, MAX_AGE).await.unwrap();
-    let place = Arc::new(Place::default());
+    let place = Arc::new(IdleConnection::default());
     let tasks = crate::lifecycle::TaskGroup::default();
     tasks.spawn(work.run(Arc::downgrade(&place), UNUSED_LIMIT));
     (connection, place, theirs)
@@ -37,7 +37,7 @@ async fn answer(theirs: &mut DuplexStream, answer: &[u8]) {
 }
 
 /// One request that is answered with 200, after which the connection is kept.
-async fn deliver(mut connection: Connection, place: &Place, theirs: &mut DuplexStream) {
+async fn deliver(mut connection: Connection, place: &IdleConnection, theirs: &mut DuplexStream) {
     let exchange = connection.exchange(request(), REQUEST_TIMEOUT);
     let (answered, ()) = tokio::join!(exchange, answer(theirs, OK));
     let answered = answered.unwrap();

@@ -6,7 +6,7 @@ use futures_util::poll;
 use seglog::Mode;
 
 use super::*;
-use crate::spool::{Look, LookError};
+use crate::spool::{InspectError, Inspection};
 
 #[tokio::test]
 async fn a_sync_that_fails_acknowledges_nothing_and_what_was_synced_goes_out() {
@@ -279,8 +279,8 @@ async fn looking_tells_and_exports_what_is_not_done_and_changes_nothing() {
 fn a_folder_that_is_no_spool_is_told() {
     let folder = MemoryFolder::default();
     folder.open("notes.txt", Mode::Create).unwrap();
-    let looked = Look::at(Arc::new(folder));
-    assert!(matches!(looked, Err(LookError::NoSpool { .. })));
+    let looked = Inspection::at(Arc::new(folder));
+    assert!(matches!(looked, Err(InspectError::NoSpool { .. })));
 }
 
 #[tokio::test]
@@ -309,6 +309,6 @@ async fn a_spool_from_which_all_was_taken_has_room_for_what_it_had_room_for() {
     }
 }
 
-fn look(folder: &MemoryFolder) -> Look {
-    Look::at(Arc::new(folder.clone())).unwrap()
+fn look(folder: &MemoryFolder) -> Inspection {
+    Inspection::at(Arc::new(folder.clone())).unwrap()
 }

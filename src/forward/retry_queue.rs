@@ -25,7 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const FAILURES_IN_ORDER: u32 = 2 * FAILURES_OF_A_SUSPECT;
 
 /// The batches that wait.
-pub(super) struct Waiting {
+pub(super) struct RetryQueue {
     /// By position. New batches come after them.
     in_order: BTreeMap<Position, Entry>,
     /// Those that new batches may pass, in the order in which they came.
@@ -60,7 +60,7 @@ pub(super) enum Choice {
     Wait(Option<Instant>),
 }
 
-impl Waiting {
+impl RetryQueue {
     pub(super) fn new(slots: usize) -> Self {
         Self {
             in_order: BTreeMap::new(),

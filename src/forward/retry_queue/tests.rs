@@ -21,7 +21,7 @@ fn shipment_of(first: Position, bytes: usize) -> Shipment {
 fn suspect(first: Position, failures: u32) -> Shipment {
     let mut shipment = shipment(first);
     for _ in 0..failures {
-        shipment.suspicion.failed(0, Record::default());
+        shipment.suspicion.note_failure(0, Record::default());
     }
     shipment
 }
@@ -44,7 +44,7 @@ fn sent(choice: Choice) -> Option<Position> {
 #[test]
 fn what_is_due_comes_before_new_events_and_in_order() {
     let now = Instant::now();
-    let mut waiting = Waiting::new(8);
+    let mut waiting = RetryQueue::new(8);
     waiting.add(shipment(9), now);
     waiting.add(shipment(5), now);
     waiting.add(shipment(1), now + PAUSE);
@@ -60,7 +60,7 @@ fn what_is_due_comes_before_new_events_and_in_order() {
 fn a_batch_that_waits_holds_a_slot_so_that_one_slot_keeps_order() {
     let now = Instant::now();
     for slots in [1, 3] {
-        let mut waiting = Waiting::new(slots);
+        let mut waiting = RetryQueue::new(slots);
         for first in 0..slots {
             let choice = waiting.choose(Admission::Free, true, now);
             assert!(matches!(choice, Choice::Lease(_)));
@@ -75,7 +75,7 @@ fn a_batch_that_waits_holds_a_slot_so_that_one_slot_keeps_order() {
 fn where_order_is_kept_what_is_due_waits_for_what_came_before() {
     let now = Instant::now();
     for (slots, next) in [(1, None), (2, Some(2))] {
-        let mut waiting = Waiting::new(slots);
+        let mut waiting = RetryQueue::new(slots);
         waiting.add(shipment(1), now + PAUSE);
         waiting.add(shipment(2), now);
         let choice = waiting.choose(Admission::Free, true, now);
@@ -89,7 +89,7 @@ fn where_order_is_kept_what_is_due_waits_for_what_came_before() {
 #[test]
 fn a_probe_is_made_with_the_batch_that_was_tried_least_whatever_its_pause() {
     let now = Instant::now();
-    let mut waiting = Waiting::new(8);
+    let mut waiting = RetryQueue::new(8);
     waiting.add(tried(9, 1), now + PAUSE);
     waiting.add(tried(5, 2), now + 2 * PAUSE);
     waiting.add(tried(3, 3), now + 2 * PAUSE);
@@ -104,7 +104,7 @@ fn a_probe_is_made_with_the_batch_that_was_tried_least_whatever_its_pause() {
 #[test]
 fn a_broker_that_is_not_reached_is_probed_with_what_waits() {
     let now = Instant::now();
-    let mut waiting = Waiting::new(8);
+    let mut waiting = RetryQueue::new(8);
     let unsent = Shipment {
         turned_away: 0,
         ..tried(5, 9)
@@ -118,7 +118,7 @@ fn a_broker_that_is_not_reached_is_probed_with_what_waits() {
 #[test]
 fn where_order_is_kept_a_probe_is_made_with_the_oldest_batch() {
     let now = Instant::now();
-    let mut waiting = Waiting::new(1);
+    let mut waiting = RetryQueue::new(1);
     waiting.add(tried(5, 9), now + PAUSE);
     assert_eq!(sent(waiting.choose(Admission::Probe, true, now)), Some(5));
 }
@@ -126,7 +126,7 @@ fn where_order_is_kept_a_probe_is_made_with_the_oldest_batch() {
 #[test]
 fn new_batches_for_probes_are_bounded() {
     let now = Instant::now();
-    let mut waiting = Waiting::new(2);
+    let mut waiting = RetryQueue::new(2);
     for first in 0..3 {
         let choice = waiting.choose(Admission::Probe, true, now);
         assert!(matches!(choice, Choice::Lease(_)), "{first}");
@@ -138,7 +138,7 @@ fn new_batches_for_probes_are_bounded() {
 #[test]
 fn what_failed_for_any_reason_lets_others_pass_and_comes_one_by_one() {
     let now = Instant::now();
-    let mut waiting = Waiting::new(2);
+    let mut waiting = RetryQueue::new(2);
     for first in 0..4 {
         waiting.add(tried(first, FAILURES_OF_A_SUSPECT), now + PAUSE);
     }
@@ -156,7 +156,7 @@ fn what_failed_for_any_reason_lets_others_pass_and_comes_one_by_one() {
 fn a_batch_that_may_be_to_blame_lets_others_pass() {
     let now = Instant::now();
     for (slots, failures, passes) in [(1, 9, false), (1, 10, true)] {
-        let mut waiting = Waiting::new(slots);
+        let mut waiting = RetryQueue::new(slots);
         waiting.add(suspect(1, failures), now + PAUSE);
         let choice = waiting.choose(Admission::Probe, true, now);
         assert_eq!(
@@ -165,7 +165,7 @@ fn a_batch_that_may_be_to_blame_lets_others_pass() {
             "{slots} {failures}"
         );
     }
-    let mut waiting = Waiting::new(1);
+    let mut waiting = RetryQueue::new(1);
     waiting.add(suspect(1, 10), now + PAUSE);
     assert_eq!(sent(waiting.choose(Admission::Probe, false, now)), Some(1));
     waiting.add(suspect(1, 10), now);
@@ -175,7 +175,7 @@ fn a_batch_that_may_be_to_blame_lets_others_pass() {
 #[test]
 fn what_is_put_off_is_bounded_and_takes_turns() {
     let now = Instant::now();
-    let mut waiting = Waiting::new(8);
+    let mut waiting = RetryQueue::new(8);
     for first in 0..4 {
         let choice = waiting.choose(Admission::Probe, true, now);
         assert!(matches!(choice, Choice::Lease(_)));

@@ -14,7 +14,7 @@ use crate::event::Position;
 
 /// Looking failed.
 #[derive(Debug, thiserror::Error)]
-pub enum LookError {
+pub enum InspectError {
     /// The folder cannot be read, or was written by a newer program.
     #[error(transparent)]
     Folder(#[from] OpenError),
@@ -32,7 +32,7 @@ pub enum LookError {
 }
 
 /// A spool, as it is now.
-pub struct Look {
+pub struct Inspection {
     folder: Arc<dyn Folder>,
     survey: Survey,
     acked: Acked,
@@ -84,13 +84,13 @@ pub struct Exported {
 /// How far a walk has come: bytes, and of how many.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
-impl Look {
+impl Inspection {
     /// Finds out what there is. Reads at most one segment.
     ///
     /// # Errors
-    /// See [`LookError`].
-    pub fn at(folder: Arc<dyn Folder>) -> Result<Self, LookError> {
-        let no_spool = || LookError::NoSpool {
+    /// See [`InspectError`].
+    pub fn at(folder: Arc<dyn Folder>) -> Result<Self, InspectError> {
+        let no_spool = || InspectError::NoSpool {
             folder: folder.path().to_owned(),
         };
         let survey = seglog::survey(&folder).map_err(|error| match error {
@@ -111,7 +111,7 @@ impl Look {
     /// What lies in it.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     pub fn overview(&self) -> io::Result<Overview> {
         let positions = self.positions();
         let files = self
@@ -141,7 +141,7 @@ impl Look {
     /// Checks every checksum of every record.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     pub fn verify(&self, progress: Progress<'_>) -> io::Result<Verdict> {
         let mut walk = Walk::over_all(Arc::clone(&self.folder), &self.survey);
         let mut verdict = Verdict::default();
@@ -164,7 +164,7 @@ impl Look {
     /// Writes the events that are not done as NDJSON, in order.
     ///
     /// # Errors
-    /// The system's, and those of `out`.
+    /// I/O errors, and those of `out`.
     pub fn export(&self, out: &mut dyn io::Write, progress: Progress<'_>) -> io::Result<Exported> {
         let mut walk = Walk::over_open(Arc::clone(&self.folder), &self.survey);
         let mut exported = Exported::default();

@@ -1,5 +1,5 @@
 //! Whether a Broker is sent to: closed while it works, open while it rests after failures, half-open while one probe
-//! tries it again. A state machine without I/O or clock: the time and the dice are given.
+//! tries it again. A state machine without I/O or clock: time and chance are given.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const LASTING: Duration = Duration::from_secs(5);
 
 /// The state of one Broker.
 #[derive(Debug)]
-pub(super) struct Health {
+pub(super) struct CircuitBreaker {
     backoff: Backoff,
     state: State,
     /// In a row, without a success between.
@@ -54,13 +54,13 @@ pub(super) struct Ticket {
 
 /// How a request failed, as far as it matters here.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Failing {
+pub(super) struct Trip {
     /// How long the Broker asks to be left alone.
     pub(super) after: Option<Duration>,
     /// How often the batch was tried already; it tells how long this has been going on.
     pub(super) round: u32,
     /// Whether nothing more needs to be seen to leave it alone.
-    pub(super) is_certain: bool,
+    pub(super) opens_at_once: bool,
 }
 
 /// What an outcome changed.
@@ -71,7 +71,7 @@ pub(super) enum Change {
     CameUp,
 }
 
-impl Health {
+impl CircuitBreaker {
     pub(super) fn new(backoff: Backoff) -> Self {
         Self {
             backoff,
@@ -113,7 +113,7 @@ impl Health {
     }
 
     /// The Broker took a batch, or answered that it does not want its events: either way it works.
-    pub(super) fn works(&mut self, ticket: Ticket) -> Change {
+    pub(super) fn note_success(&mut self, ticket: Ticket) -> Change {
         if ticket.generation != self.generation {
             return Change::Nothing;
         }
@@ -126,22 +126,22 @@ impl Health {
         Change::CameUp
     }
 
-    /// A request failed. `dice` is uniform in 0..1.
-    pub(super) fn failed(
+    /// A request failed. `random` is uniform in 0..1.
+    pub(super) fn note_failure(
         &mut self,
         ticket: Ticket,
-        failing: Failing,
+        trip: Trip,
         now: Instant,
-        dice: f64,
+        random: f64,
     ) -> Change {
         if ticket.generation != self.generation {
-            self.rest_longer(failing, now);
+            self.rest_longer(trip, now);
             return Change::Nothing;
         }
-        let asks_for_rest = failing.after.is_some_and(|after| !after.is_zero());
+        let asks_for_rest = trip.after.is_some_and(|after| !after.is_zero());
         match self.state {
             State::Closed { failures }
-                if failures + 1 < FAILURES_THAT_OPEN && !asks_for_rest && !failing.is_certain =>
+                if failures + 1 < FAILURES_THAT_OPEN && !asks_for_rest && !trip.opens_at_once =>
             {
                 self.state = State::Closed {
                     failures: failures + 1,
@@ -149,30 +149,30 @@ impl Health {
                 Change::Nothing
             }
             State::Closed { .. } => {
-                self.rest(failing, now, dice);
+                self.rest(trip, now, random);
                 Change::WentDown
             }
             State::Open { .. } | State::HalfOpen => {
-                self.rest(failing, now, dice);
+                self.rest(trip, now, random);
                 Change::Nothing
             }
         }
     }
 
-    fn rest(&mut self, failing: Failing, now: Instant, dice: f64) {
-        self.rests = self.rests.saturating_add(1).max(failing.round);
-        let rest = match failing.after {
+    fn rest(&mut self, trip: Trip, now: Instant, random: f64) {
+        self.rests = self.rests.saturating_add(1).max(trip.round);
+        let rest = match trip.after {
             Some(after) if !after.is_zero() => after,
             // "At once" was heeded already: it has failed again and again since, and would be asked without a pause for ever.
-            _ => self.backoff.pause(self.rests, dice),
+            _ => self.backoff.pause(self.rests, random),
         };
-        self.is_lasting = self.rests > 1 || failing.is_certain || rest >= LASTING;
+        self.is_lasting = self.rests > 1 || trip.opens_at_once || rest >= LASTING;
         self.enter(State::Open { until: now + rest });
     }
 
     /// What was sent before it went to rest and is answered now can still ask for more of it.
-    fn rest_longer(&mut self, failing: Failing, now: Instant) {
-        if let (State::Open { until }, Some(after)) = (&mut self.state, failing.after) {
+    fn rest_longer(&mut self, trip: Trip, now: Instant) {
+        if let (State::Open { until }, Some(after)) = (&mut self.state, trip.after) {
             *until = (*until).max(now + after);
             self.is_lasting |= after >= LASTING;
         }

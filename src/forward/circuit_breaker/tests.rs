@@ -5,21 +5,21 @@ use super::*;
 const INITIAL: Duration = Duration::from_millis(100);
 const MAX: Duration = Duration::from_secs(2);
 /// The longest pauses.
-const DICE: f64 = 1.0;
+const RANDOM: f64 = 1.0;
 
-fn health() -> Health {
-    Health::new(Backoff {
+fn health() -> CircuitBreaker {
+    CircuitBreaker::new(Backoff {
         initial: INITIAL,
         max: MAX,
     })
 }
 
-fn fail(health: &mut Health, now: Instant) -> Change {
+fn fail(health: &mut CircuitBreaker, now: Instant) -> Change {
     let ticket = health.begin(now).unwrap();
-    health.failed(ticket, Failing::default(), now, DICE)
+    health.note_failure(ticket, Trip::default(), now, RANDOM)
 }
 
-fn go_down(health: &mut Health, now: Instant) {
+fn go_down(health: &mut CircuitBreaker, now: Instant) {
     while fail(health, now) != Change::WentDown {}
 }
 
@@ -31,7 +31,7 @@ fn five_failures_in_a_row_open_it_and_a_success_between_them_does_not() {
         assert_eq!(fail(&mut health, now), Change::Nothing);
     }
     let ticket = health.begin(now).unwrap();
-    assert_eq!(health.works(ticket), Change::Nothing);
+    assert_eq!(health.note_success(ticket), Change::Nothing);
     for _ in 0..4 {
         assert_eq!(fail(&mut health, now), Change::Nothing);
     }
@@ -50,13 +50,13 @@ fn after_the_rest_one_probe_decides() {
     assert_eq!(health.admits(now + MAX), Admits::AfterProbe);
     assert!(health.begin(now).is_none(), "one at a time");
     assert_eq!(
-        health.failed(probe, Failing::default(), now, DICE),
+        health.note_failure(probe, Trip::default(), now, RANDOM),
         Change::Nothing
     );
     assert_eq!(health.admits(now), Admits::NotBefore(now + 2 * INITIAL));
     now += 2 * INITIAL;
     let probe = health.begin(now).unwrap();
-    assert_eq!(health.works(probe), Change::CameUp);
+    assert_eq!(health.note_success(probe), Change::CameUp);
     assert_eq!(health.admits(now), Admits::Freely);
 }
 
@@ -73,7 +73,7 @@ fn rests_grow_up_to_the_limit_and_begin_anew_after_a_success() {
     }
     now += MAX;
     let probe = health.begin(now).unwrap();
-    health.works(probe);
+    health.note_success(probe);
     go_down(&mut health, now);
     assert_eq!(health.admits(now), Admits::NotBefore(now + INITIAL));
 }
@@ -82,16 +82,22 @@ fn rests_grow_up_to_the_limit_and_begin_anew_after_a_success() {
 fn one_that_asks_for_no_rest_and_fails_on_gets_one() {
     let now = Instant::now();
     let mut health = health();
-    let at_once = Failing {
+    let at_once = Trip {
         after: Some(Duration::ZERO),
-        ..Failing::default()
+        ..Trip::default()
     };
     for _ in 1..FAILURES_THAT_OPEN {
         let ticket = health.begin(now).unwrap();
-        assert_eq!(health.failed(ticket, at_once, now, DICE), Change::Nothing);
+        assert_eq!(
+            health.note_failure(ticket, at_once, now, RANDOM),
+            Change::Nothing
+        );
     }
     let ticket = health.begin(now).unwrap();
-    assert_eq!(health.failed(ticket, at_once, now, DICE), Change::WentDown);
+    assert_eq!(
+        health.note_failure(ticket, at_once, now, RANDOM),
+        Change::WentDown
+    );
     assert_eq!(health.admits(now), Admits::NotBefore(now + INITIAL));
 }
 
@@ -100,16 +106,16 @@ fn a_late_answer_can_ask_for_a_longer_rest_and_not_for_a_shorter_one() {
     let now = Instant::now();
     let mut health = health();
     let tickets = [(); 3].map(|()| health.begin(now).unwrap());
-    let seconds = |after| Failing {
+    let seconds = |after| Trip {
         after: Some(Duration::from_secs(after)),
-        ..Failing::default()
+        ..Trip::default()
     };
     for (ticket, after, rest) in [
         (tickets[0], 5, 5),
         (tickets[1], 120, 120),
         (tickets[2], 1, 120),
     ] {
-        health.failed(ticket, seconds(after), now, DICE);
+        health.note_failure(ticket, seconds(after), now, RANDOM);
         let until = now + Duration::from_secs(rest);
         assert_eq!(health.admits(now), Admits::NotBefore(until));
     }
@@ -121,11 +127,11 @@ fn the_first_rest_goes_on_where_the_pauses_of_its_batch_were() {
     let mut health = health();
     for round in 1..=5 {
         let ticket = health.begin(now).unwrap();
-        let failing = Failing {
+        let trip = Trip {
             round,
-            ..Failing::default()
+            ..Trip::default()
         };
-        health.failed(ticket, failing, now, DICE);
+        health.note_failure(ticket, trip, now, RANDOM);
     }
     assert_eq!(health.admits(now), Admits::NotBefore(now + 16 * INITIAL));
 }
@@ -136,20 +142,23 @@ fn a_broker_that_asks_to_be_left_alone_is() {
     let mut health = health();
     let (one, other) = (health.begin(now).unwrap(), health.begin(now).unwrap());
     let after = Duration::from_secs(60);
-    let failing = Failing {
+    let trip = Trip {
         after: Some(after),
-        ..Failing::default()
+        ..Trip::default()
     };
-    assert_eq!(health.failed(one, failing, now, DICE), Change::WentDown);
-    assert_eq!(health.works(other), Change::Nothing);
+    assert_eq!(
+        health.note_failure(one, trip, now, RANDOM),
+        Change::WentDown
+    );
+    assert_eq!(health.note_success(other), Change::Nothing);
     assert_eq!(health.admits(now), Admits::NotBefore(now + after));
     let mut busy_for_no_time = self::health();
     let ticket = busy_for_no_time.begin(now).unwrap();
-    let failing = Failing {
+    let trip = Trip {
         after: Some(Duration::ZERO),
-        ..Failing::default()
+        ..Trip::default()
     };
-    busy_for_no_time.failed(ticket, failing, now, DICE);
+    busy_for_no_time.note_failure(ticket, trip, now, RANDOM);
     assert_eq!(busy_for_no_time.admits(now), Admits::Freely);
 }
 
@@ -160,7 +169,7 @@ fn what_was_sent_before_a_change_says_nothing_about_the_time_after_it() {
     let under_way: Vec<_> = (0..8).map(|_| health.begin(now).unwrap()).collect();
     let changes: Vec<_> = under_way
         .into_iter()
-        .map(|ticket| health.failed(ticket, Failing::default(), now, DICE))
+        .map(|ticket| health.note_failure(ticket, Trip::default(), now, RANDOM))
         .collect();
     let went_down = changes
         .iter()
@@ -185,15 +194,15 @@ fn what_the_first_probe_ends_is_not_worth_a_word() {
     now += MAX;
     let probe = health.begin(now).unwrap();
     assert!(health.is_down_for_a_while(), "until the probe has ended");
-    health.works(probe);
+    health.note_success(probe);
     assert!(!health.is_down_for_a_while());
 }
 
 /// Requests of a minute to a Broker that fails them all, after the first ten seconds.
 fn requests_of_a_minute(seed: u64) -> usize {
-    let mut dice = fastrand::Rng::with_seed(seed);
+    let mut random = fastrand::Rng::with_seed(seed);
     let begun = Instant::now();
-    let mut health = Health::new(Backoff {
+    let mut health = CircuitBreaker::new(Backoff {
         initial: INITIAL,
         max: Duration::from_secs(30),
     });
@@ -205,7 +214,7 @@ fn requests_of_a_minute(seed: u64) -> usize {
             Admits::Freely | Admits::Probe => {
                 requests += usize::from(now > begun + Duration::from_secs(10));
                 let ticket = health.begin(now).unwrap();
-                health.failed(ticket, Failing::default(), now, dice.f64());
+                health.note_failure(ticket, Trip::default(), now, random.f64());
                 now += Duration::from_millis(1);
             }
             Admits::AfterProbe => unreachable!("each probe has ended"),
@@ -227,9 +236,12 @@ fn a_certain_failure_opens_it_at_once() {
     let now = Instant::now();
     let mut health = health();
     let ticket = health.begin(now).unwrap();
-    let failing = Failing {
-        is_certain: true,
-        ..Failing::default()
+    let trip = Trip {
+        opens_at_once: true,
+        ..Trip::default()
     };
-    assert_eq!(health.failed(ticket, failing, now, DICE), Change::WentDown);
+    assert_eq!(
+        health.note_failure(ticket, trip, now, RANDOM),
+        Change::WentDown
+    );
 }
