@@ -224,8 +224,8 @@ impl App {
         self.server.spool.status().failed
     }
 
-    /// The end after the spool has failed: what was acknowledged is delivered, then what is in flight is refused, for at
-    /// most `drain_timeout` together.
+    /// The end after the spool has failed: what was acknowledged is delivered, then what is in flight is
+    /// refused, for at most `drain_timeout` together.
     pub async fn end_failed(&self) {
         let spool = &self.server.spool;
         let _done_or_out_of_time = tokio::time::timeout(self.drain_timeout, async {

@@ -86,8 +86,9 @@ impl Reservation {
         self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Takes `more` bytes for a buffer, which `enlarge` moves to a larger block: until the `held` bytes in it are copied they are
-    /// there twice, and count twice. Where only that is more than the whole budget they count once.
+    /// Takes `more` bytes for a buffer, which `enlarge` moves to a larger block: until the `held` bytes in it
+    /// are copied they are there twice, and count twice. Where only that is more than the whole budget they
+    /// count once.
     ///
     /// # Errors
     /// [`Exhausted`]; nothing was taken then, and `enlarge` was not called.

@@ -19,8 +19,8 @@ pub struct FileWatch {
     seen: Contents,
 }
 
-/// A digest of each file; one that cannot be read counts as one without a byte. So does a pipe: to look at it would take
-/// from whoever is to read it.
+/// A digest of each file; one that cannot be read counts as one without a byte. So does a pipe: to look at it
+/// would take from whoever is to read it.
 type Contents = BTreeMap<PathBuf, [u8; 32]>;
 
 impl FileWatch {

@@ -1,5 +1,5 @@
-//! Folders: that they can be written, that they outlast a loss of power (a name is durable when the folder that it stands in is
-//! synced, fsync(2)), and that others remove files in them.
+//! Folders: that they can be written, that they outlast a loss of power (a name is durable when the folder
+//! that it stands in is synced, fsync(2)), and that others remove files in them.
 
 use std::fs::{self, File};
 use std::io;

@@ -167,10 +167,7 @@ struct Outputs<'a> {
 impl Outputs<'_> {
     /// Runs a task until the life has stopped.
     fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let lifecycle = self.lifecycle.clone();
-        self.tasks.spawn(async move {
-            lifecycle.unless_stopped(task).await;
-        });
+        self.tasks.spawn_until_stopped(self.lifecycle, task);
     }
 
     /// Ends by itself: what is being written is written, and counted.

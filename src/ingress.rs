@@ -40,7 +40,6 @@ mod trusted_proxies;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use thiserror::Error;
 use tokio::net::TcpListener;
 
 use crate::budget::ByteBudget;
@@ -52,21 +51,6 @@ use gate::Gate;
 use registry::Registry;
 use server::Server;
 use tls::Tls;
-
-/// The public listener cannot be made ready.
-#[derive(Debug, Error)]
-pub enum SetupError {
-    /// A file of `[server.tls]` has changed since the configuration was checked.
-    #[error("{setting}: must be {0}", setting = .0.setting())]
-    TlsFile(TlsFileProblem),
-}
-
-/// By hand, so that it is no source: the message tells all of it, and a source is told once more.
-impl From<TlsFileProblem> for SetupError {
-    fn from(problem: TlsFileProblem) -> Self {
-        Self::TlsFile(problem)
-    }
-}
 
 /// The public side of the server, before it listens.
 pub struct Ingress {
@@ -80,8 +64,8 @@ pub struct Ingress {
 /// Every problem code that a refusal can bear, with its status as long as no other is configured, and its title.
 pub fn problem_codes() -> impl Iterator<Item = (&'static str, (u16, &'static str))> {
     refusal::Code::ALL.into_iter().map(|code| {
-        let (status, word, title) = code.describe();
-        (word, (status.as_u16(), title))
+        let problem = code.describe();
+        (problem.word, (problem.status, problem.title))
     })
 }
 
@@ -89,13 +73,13 @@ impl Ingress {
     /// Makes ready all that requests need.
     ///
     /// # Errors
-    /// See [`SetupError`].
+    /// A file of `[server.tls]` has changed since the configuration was checked.
     pub fn new(
         config: &Config,
         spool: Spool,
         telemetry: Arc<Telemetry>,
         lifecycle: Lifecycle,
-    ) -> Result<Self, SetupError> {
+    ) -> Result<Self, TlsFileProblem> {
         let budget = ByteBudget::new(config.ingest.max_in_flight_bytes.as_usize());
         let gate = Gate::new(config, spool, telemetry, lifecycle.clone(), budget.clone());
         Ok(Self {

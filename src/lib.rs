@@ -3,6 +3,8 @@
 //! The program is `headgate`; this library is what it is made of, so that tests and benchmarks can reach each
 //! room. docs/ARCHITECTURE.md says which room uses which.
 
+#![cfg_attr(test, expect(clippy::too_many_lines, reason = "tables of cases"))]
+
 pub mod accept;
 pub mod admin;
 pub mod app;

@@ -117,6 +117,18 @@ impl TaskGroup {
         tokio::spawn(self.tracker.track_future(task));
     }
 
+    /// As [`Self::spawn`], but no longer than until the life has stopped.
+    pub fn spawn_until_stopped<F>(&self, lifecycle: &Lifecycle, task: F)
+    where
+        F: Future + Send + 'static,
+        F::Output: Send,
+    {
+        let lifecycle = lifecycle.clone();
+        self.spawn(async move {
+            lifecycle.unless_stopped(task).await;
+        });
+    }
+
     /// Resolves when all tasks have ended. None may be spawned afterwards.
     pub async fn ended(&self) {
         self.tracker.close();

@@ -149,8 +149,8 @@ impl Spool {
         }
     }
 
-    /// The spool on disk in a folder, with what an earlier run left in it. An append is answered once its envelope is as
-    /// durable as `options.sync` says.
+    /// The spool on disk in a folder, with what an earlier run left in it. An append is answered once its
+    /// envelope is as durable as `options.sync` says.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -175,8 +175,8 @@ impl Spool {
         self.append_held(envelope, None, deadline).await
     }
 
-    /// As [`Self::append`]. `held` is the part of the byte budget that the envelope takes: it stays taken until the spool on
-    /// disk has written the envelope, also when nobody waits for that any more.
+    /// As [`Self::append`]. `held` is the part of the byte budget that the envelope takes: it stays taken
+    /// until the spool on disk has written the envelope, also when nobody waits for that any more.
     ///
     /// # Errors
     /// See [`AppendError`].

@@ -1,5 +1,5 @@
-//! Lines of X-Forwarded-For of any bytes: no panic; whoever is found is the peer or stands in a line; a peer that is not
-//! trusted is never overruled; and nobody found behind one who is not trusted.
+//! Lines of X-Forwarded-For of any bytes: no panic; whoever is found is the peer or stands in a line; a peer
+//! that is not trusted is never overruled; and nobody found behind one who is not trusted.
 
 #![no_main]
 

@@ -1,5 +1,6 @@
-//! Any bytes at the beginning of a connection, as they come: no panic; an answer once given stays, however many bytes
-//! follow; and a header never ends before the bytes that it was recognised by, nor names an address that is not canonical.
+//! Any bytes at the beginning of a connection, as they come: no panic; an answer once given stays, however
+//! many bytes follow; and a header never ends before the bytes that it was recognised by, nor names an
+//! address that is not canonical.
 
 #![no_main]
 

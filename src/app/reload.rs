@@ -33,8 +33,9 @@ impl InForce {
 }
 
 impl App {
-    /// Puts a configuration in force, but for the keys that need a restart, and logs which are which. Requests under way
-    /// are finished by the rules that they began with. Who calls this twice at a time waits.
+    /// Puts a configuration in force, but for the keys that need a restart, and logs which are which.
+    /// Requests under way are finished by the rules that they began with. Who calls this twice at a time
+    /// waits.
     pub fn reload(&self, new: &Config) -> Changes {
         let server = &self.server;
         let mut in_force = server.in_force();

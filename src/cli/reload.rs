@@ -5,7 +5,6 @@ use std::convert::Infallible;
 
 use tokio::signal::unix::Signal;
 
-use super::serve::level;
 use crate::app::App;
 use crate::config::{Config, Loaded};
 use crate::file_watch::FileWatch;
@@ -66,7 +65,7 @@ impl Reloader {
         self.watch.follow(loaded.files());
         let (old, new) = (self.loaded.config.log.level, loaded.config.log.level);
         // The change is told at the level that tells more, whichever way it goes.
-        self.log_level.set(level(old.max(new)));
+        self.log_level.set(old.max(new));
         for warning in &loaded.warnings {
             if !self.loaded.warnings.contains(warning) {
                 let message = &warning.to_string();
@@ -74,7 +73,7 @@ impl Reloader {
             }
         }
         app.reload(&loaded.config);
-        self.log_level.set(level(new));
+        self.log_level.set(new);
         self.loaded = loaded;
     }
 }

@@ -4,12 +4,11 @@ use std::process::ExitCode;
 
 use futures_util::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::filter::LevelFilter;
 
 use super::reload::Reloader;
 use super::{ConfigFile, FAULT, fault, load};
 use crate::app::App;
-use crate::config::{Config, LogFormat, LogLevel};
+use crate::config::Config;
 use crate::file_watch::FileWatch;
 use crate::telemetry::events::{
     ConfigWarning, OpenFilesLow, StartFailed, Starts, StoppedAtOnce, StoppedAtStart,
@@ -37,8 +36,7 @@ pub(super) fn run(file: &ConfigFile) -> ExitCode {
         Ok(loaded) => loaded,
         Err(status) => return status,
     };
-    let log = &loaded.config.log;
-    let log_level = logging::init(level(log.level), log.format == LogFormat::Json);
+    let log_level = logging::init(&loaded.config.log);
     Starts {
         config: &loaded.source,
         durability: loaded.config.ingest.durability.as_str(),
@@ -155,15 +153,5 @@ fn raise_open_files(config: &Config) {
     let needed = config.server.max_connections as u64 + OTHER_FILES;
     if limit < needed {
         OpenFilesLow { limit, needed }.emit();
-    }
-}
-
-pub(super) fn level(level: LogLevel) -> LevelFilter {
-    match level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
     }
 }

@@ -19,8 +19,8 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Reads the value; the error says what is allowed. `decode` reads any value in its place, and says what is allowed where
-    /// it can be read and is out of its range.
+    /// Reads the value; the error says what is allowed. `decode` reads any value in its place, and says what
+    /// is allowed where it can be read and is out of its range.
     pub(super) fn read(
         &self,
         decode: impl Fn(Value) -> Result<Option<String>, Error>,

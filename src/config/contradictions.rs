@@ -144,7 +144,8 @@ fn check_folders(config: &Config, merge: &mut Merge<'_>) {
     }
 }
 
-/// Whether two paths are the same but for their spelling. `..` is left alone: behind a link it leads elsewhere than it reads.
+/// Whether two paths are the same but for their spelling. `..` is left alone: behind a link it leads
+/// elsewhere than it reads.
 fn is_same_folder(one: &Path, other: &Path) -> bool {
     let named = |path| Path::components(path).filter(|part| *part != Component::CurDir);
     named(one).eq(named(other))

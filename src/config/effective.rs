@@ -9,8 +9,8 @@ use crate::config::known::{Entry, Known};
 use crate::units::secret::MASK;
 
 impl Config {
-    /// The configuration as TOML in the order of the default file, secrets as `"***"`, and `output.type` as what it comes
-    /// to.
+    /// The configuration as TOML in the order of the default file, secrets as `"***"`, and `output.type` as
+    /// what it comes to.
     pub fn effective_toml(&self) -> String {
         let mut config = self.clone();
         config.output.kind = Some(self.output_type());

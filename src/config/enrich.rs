@@ -83,8 +83,8 @@ impl Enrich {
         field.unwrap_or_else(|| default.parse().expect("it is a reference"))
     }
 
-    /// The field of the request's headers, likewise; none where they become no field. In ECS mode they are metadata, which is
-    /// not forwarded, unless a field is set.
+    /// The field of the request's headers, likewise; none where they become no field. In ECS mode they are
+    /// metadata, which is not forwarded, unless a field is set.
     pub fn headers_field(&self) -> Option<FieldReference> {
         if !self.headers {
             return None;

@@ -28,8 +28,8 @@ pub(super) struct Setting {
 pub(super) struct Environment {
     /// Those that name a known section, in the order of their names.
     pub(super) settings: Vec<Setting>,
-    /// Those that name none, each with the variable that may have been meant. They are no errors because Kubernetes sets
-    /// `HEADGATE_SERVICE_HOST` and its like beside a service called headgate.
+    /// Those that name none, each with the variable that may have been meant. They are no errors because
+    /// Kubernetes sets `HEADGATE_SERVICE_HOST` and its like beside a service called headgate.
     pub(super) unknown: Vec<(String, Option<String>)>,
     /// The paths and names of those whose values are not UTF-8.
     pub(super) not_text: Vec<(String, String)>,
@@ -80,8 +80,8 @@ fn meant(variable: &str, known: &Known) -> Option<String> {
     nearest(&variable[PREFIX.len()..], &names).map(|name| format!("{PREFIX}{name}"))
 }
 
-/// Reads the text as what the default of the key is. A text that does not read so stays a text, to be refused as a value
-/// of the wrong type, like one in a file.
+/// Reads the text as what the default of the key is. A text that does not read so stays a text, to be refused
+/// as a value of the wrong type, like one in a file.
 fn value(entry: Option<Entry<'_>>, text: String) -> Value {
     let read = match entry {
         Some(Entry::Key(Value::Integer(_))) => text.parse().ok().map(Value::Integer),

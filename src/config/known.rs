@@ -88,8 +88,8 @@ impl Known {
         format!("{place} {}", names.join(", "))
     }
 
-    /// Whether the value of an unknown key may be a secret under a misspelt name: one where secrets are kept, or in a section
-    /// that is itself unknown.
+    /// Whether the value of an unknown key may be a secret under a misspelt name: one where secrets are kept,
+    /// or in a section that is itself unknown.
     pub(super) fn may_hold_a_secret(&self, path: &[String]) -> bool {
         let section = path.first().and_then(|name| self.tree.get(name));
         section

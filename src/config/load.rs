@@ -49,8 +49,8 @@ impl fmt::Display for Source {
 }
 
 impl Loaded {
-    /// The files that were read for it, or would have been: when one of them changes, it is to be read again. What a key
-    /// names and is read with the configuration belongs here.
+    /// The files that were read for it, or would have been: when one of them changes, it is to be read again.
+    /// What a key names and is read with the configuration belongs here.
     pub fn files(&self) -> Vec<PathBuf> {
         let own = match &self.source {
             Source::File(path) => path.clone(),
@@ -132,8 +132,8 @@ enum NamedFiles {
 }
 
 impl Config {
-    /// Loads the named file, or without a name `config/headgate.toml` if it is there, or else the built-in defaults; then
-    /// lays the environment over it.
+    /// Loads the named file, or without a name `config/headgate.toml` if it is there, or else the built-in
+    /// defaults; then lays the environment over it.
     ///
     /// # Errors
     ///
@@ -142,8 +142,8 @@ impl Config {
         Self::load_with(file, std::env::vars_os())
     }
 
-    /// Loads once more what came from this source. A file that is gone or empty is an error: nobody means the defaults by
-    /// that. Where there was no file, [`Config::load`] looks for one.
+    /// Loads once more what came from this source. A file that is gone or empty is an error: nobody means the
+    /// defaults by that. Where there was no file, [`Config::load`] looks for one.
     ///
     /// # Errors
     ///

@@ -16,7 +16,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// The label of each of `source_fields`: its names in lower case, joined with `_`; what a Prometheus label name cannot hold becomes `_` too.
+    /// The label of each of `source_fields`: its names in lower case, joined with `_`; what a Prometheus
+    /// label name cannot hold becomes `_` too.
     pub fn source_labels(&self) -> Vec<String> {
         self.source_fields.iter().map(label).collect()
     }

@@ -26,7 +26,8 @@ pub(super) fn names_a_secret(name: &str) -> bool {
 /// Keys that are named like secrets and hold the path of one, which is what has to be mended where it is wrong.
 const PATHS: [&str; 2] = ["server.tls.key", "broker.tls.client_key"];
 
-/// Whether the key holds a path. A text of more than a line is no path but the private key itself, put there by mistake.
+/// Whether the key holds a path. A text of more than a line is no path but the private key itself, put there
+/// by mistake.
 fn is_path(key: &str, text: &str) -> bool {
     PATHS.contains(&key) && !text.contains(['\n', '\r']) && !text.contains("-----BEGIN")
 }

@@ -38,8 +38,8 @@ pub struct Spool {
 pub enum SpoolSync {
     /// Before each answer: the events survive a loss of power.
     Always,
-    /// So long after a write at the latest: the events survive a crash of the program, and a loss of power takes at most
-    /// those of this time.
+    /// So long after a write at the latest: the events survive a crash of the program, and a loss of power
+    /// takes at most those of this time.
     Every(Duration),
     /// When the system does it by itself: the events survive a crash of the program.
     Never,

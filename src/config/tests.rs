@@ -7,7 +7,8 @@ use toml::{Table, Value};
 use crate::config::known::Known;
 use crate::config::{Config, DEFAULT_FILE, Durability, OutputType};
 
-/// Every key with its documented default. A default is part of what operators rely on, so it is spelt out here once more.
+/// Every key with its documented default. A default is part of what operators rely on, so it is spelt out
+/// here once more.
 const DOCUMENTED: &str = r#"
 [server]
 listen = "0.0.0.0:8080"

@@ -17,7 +17,7 @@ use crate::config::merge::Merge;
 /// A file is not what it must be. Neither path nor contents are part of the words: someone may have written a key
 /// itself where its file belongs.
 #[derive(Debug, Error)]
-#[error("the path of a PEM file with {content}: this one {fault}")]
+#[error("{setting}: must be {}", self.allowed())]
 pub struct TlsFileProblem {
     setting: &'static str,
     content: Content,
@@ -66,9 +66,10 @@ pub enum FileFault {
 }
 
 impl TlsFileProblem {
-    /// The setting that is at fault.
-    pub const fn setting(&self) -> &'static str {
-        self.setting
+    /// What the setting must be, and is not.
+    pub(super) fn allowed(&self) -> String {
+        let Self { content, fault, .. } = self;
+        format!("the path of a PEM file with {content}: this one {fault}")
     }
 }
 
@@ -177,7 +178,7 @@ pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
     let provider = rustls::crypto::ring::default_provider();
     for files in [config.server.tls.files(), config.broker.tls.files()] {
         for problem in files.problems(&provider) {
-            merge.refuse(problem.setting(), problem.to_string());
+            merge.refuse(problem.setting, problem.allowed());
         }
     }
 }

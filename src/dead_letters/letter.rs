@@ -21,8 +21,8 @@ pub struct UndeliverableEvent<'a> {
     pub message: &'a str,
 }
 
-/// A letter of an event that a Broker does not take, but for its event. Letters of events that died on arrival are rendered
-/// where they die and have the same members, without `status` and `broker`.
+/// A letter of an event that a Broker does not take, but for its event. Letters of events that died on
+/// arrival are rendered where they die and have the same members, without `status` and `broker`.
 #[derive(Serialize)]
 struct Letter<'a> {
     id: String,

@@ -1,5 +1,6 @@
 //! How long to leave a failing target alone: exponential with full jitter, as in
-//! <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>. Pure but for the random, which are given.
+//! <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>. Pure but for the random,
+//! which are given.
 
 use std::time::Duration;
 

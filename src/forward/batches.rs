@@ -17,8 +17,8 @@ type Lease = BoxFuture<'static, Vec<Part>>;
 pub(super) struct Batches {
     spool: Spool,
     limits: LeaseLimits,
-    /// The lease under way. It outlives who waits for it: whenever a batch comes back somebody looks anew, and a linger that began anew
-    /// each time would never end.
+    /// The lease under way. It outlives who waits for it: whenever a batch comes back somebody looks anew,
+    /// and a linger that began anew each time would never end.
     lease: tokio::sync::Mutex<Option<Lease>>,
     waiting: Mutex<RetryQueue>,
     came_back: Notify,
@@ -36,8 +36,8 @@ impl Batches {
         }
     }
 
-    /// The next batch, when there is one. To be asked by one task at a time; nothing is lost when it stops asking, and what it has
-    /// waited of the linger counts the next time.
+    /// The next batch, when there is one. To be asked by one task at a time; nothing is lost when it stops
+    /// asking, and what it has waited of the linger counts the next time.
     pub(super) async fn next(&self, admission: Admission) -> Shipment {
         let mut lease = self.lease.lock().await;
         let mut has_looked_for_new = false;

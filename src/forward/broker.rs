@@ -42,8 +42,9 @@ struct State {
     /// Whether the operator was told that it is down.
     is_told: bool,
     rejections: Rejections,
-    /// A client for each slot that is free. The one used last is used first, so that others may idle and be closed; but one without
-    /// a connection after all that have one, for there may be no file handle for another.
+    /// A client for each slot that is free. The one used last is used first, so that others may idle and be
+    /// closed; but one without a connection after all that have one, for there may be no file handle for
+    /// another.
     free: Vec<Arc<BrokerClient>>,
 }
 

@@ -163,7 +163,8 @@ impl CircuitBreaker {
         self.rests = self.rests.saturating_add(1).max(trip.round);
         let rest = match trip.after {
             Some(after) if !after.is_zero() => after,
-            // "At once" was heeded already: it has failed again and again since, and would be asked without a pause for ever.
+            // "At once" was heeded already: it has failed again and again since, and would be asked without a
+            // pause for ever.
             _ => self.backoff.pause(self.rests, random),
         };
         self.is_lasting = self.rests > 1 || trip.opens_at_once || rest >= LASTING;

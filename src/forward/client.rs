@@ -38,8 +38,8 @@ const BATCH_ID: HeaderName = HeaderName::from_static("x-headgate-batch");
 #[derive(Debug, Error)]
 pub enum SetupError {
     /// A file of `[broker.tls]` has changed since the configuration was checked.
-    #[error("{setting}: must be {0}", setting = .0.setting())]
-    TlsFile(TlsFileProblem),
+    #[error(transparent)]
+    TlsFile(#[from] TlsFileProblem),
     /// There is nobody to believe.
     #[error(
         "no certificates of authorities are installed on this system: install them (ca-certificates), or set broker.tls.ca"
@@ -48,13 +48,6 @@ pub enum SetupError {
     /// A URL that HTTP or TLS cannot express.
     #[error("broker.urls: {0} has a host or a path that cannot be sent")]
     Url(String),
-}
-
-/// By hand, so that it is no source: the message tells all of it, and a source is told once more.
-impl From<TlsFileProblem> for SetupError {
-    fn from(problem: TlsFileProblem) -> Self {
-        Self::TlsFile(problem)
-    }
 }
 
 /// What all slots of a Broker share.
@@ -159,11 +152,12 @@ impl BrokerClient {
 
     /// Sends a batch on the connection that was kept; nothing where that is as if it had not been tried.
     ///
-    /// A Broker may close a connection that lies unused at any moment, also while a request is on its way to it. That
-    /// says nothing of its health, so the batch goes out again at once, on a new connection. Where the request was never
-    /// sent, that is as if nothing had been. Where it may have been, the events may arrive twice, as after any other
-    /// error, so it is counted as one; but it does not make the Broker rest. It happens once for a batch and not over and
-    /// over, for on a new connection the same end counts as the Broker's failure.
+    /// A Broker may close a connection that lies unused at any moment, also while a request is on its way to
+    /// it. That says nothing of its health, so the batch goes out again at once, on a new connection. Where
+    /// the request was never sent, that is as if nothing had been. Where it may have been, the events may
+    /// arrive twice, as after any other error, so it is counted as one; but it does not make the Broker rest.
+    /// It happens once for a batch and not over and over, for on a new connection the same end counts as the
+    /// Broker's failure.
     async fn send_on_kept(&self, id: BatchId, body: Pieces) -> Option<Outcome> {
         let mut connection = self.place.take()?;
         if !connection.is_usable().await {
@@ -194,12 +188,8 @@ impl BrokerClient {
         let begun = Connection::begin(stream, max_age).await;
         let (connection, work) = begun.map_err(|error| error.to_string())?;
         let place = Arc::downgrade(&self.place);
-        let (lifecycle, unused_limit) = (target.lifecycle.clone(), target.unused_limit);
-        target.tasks.spawn(async move {
-            lifecycle
-                .unless_stopped(work.run(place, unused_limit))
-                .await;
-        });
+        let work = work.run(place, target.unused_limit);
+        target.tasks.spawn_until_stopped(&target.lifecycle, work);
         Ok(connection)
     }
 
@@ -241,7 +231,8 @@ impl From<NoAnswer> for Outcome {
     }
 }
 
-/// The headers of every request, those of the configuration before our own; none where the URL's host cannot be sent as a `Host` header.
+/// The headers of every request, those of the configuration before our own; none where the URL's host cannot
+/// be sent as a `Host` header.
 fn headers(url: &Url, config: &config::Broker) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     let host = &url[Position::BeforeHost..Position::AfterPort];

@@ -99,8 +99,8 @@ impl Delivery {
         self.brokers.take_but(&shipment.failed_at)
     }
 
-    /// It failed at every Broker that had room, and waits. What a Broker asks for is kept by that Broker's rest: another one
-    /// may take the batch before.
+    /// It failed at every Broker that had room, and waits. What a Broker asks for is kept by that Broker's
+    /// rest: another one may take the batch before.
     fn give_back(&self, mut shipment: Shipment, failure: &Failure) {
         shipment.begin_round();
         let pause = self.backoff.pause(shipment.rounds, fastrand::f64());
@@ -108,8 +108,9 @@ impl Delivery {
         self.batches.give_back([shipment], Instant::now() + pause);
     }
 
-    /// The Broker is down: what is left of a batch, the last part first, waits. It becomes one again, unless the Broker rejects all:
-    /// with a culprit among them nothing that is joined can show that it takes others.
+    /// The Broker is down: what is left of a batch, the last part first, waits. It becomes one again, unless
+    /// the Broker rejects all: with a culprit among them nothing that is joined can show that it takes
+    /// others.
     fn interrupt(&self, rest: Vec<Shipment>, slot: &Slot) {
         let rest = rest.into_iter().rev();
         if slot.rejects_all() {

@@ -20,9 +20,8 @@ pub(super) async fn run(delivery: Arc<Delivery>, lifecycle: Lifecycle, tasks: Ta
             batches.give_back([shipment], Instant::now());
             continue;
         };
-        let (delivery, lifecycle) = (Arc::clone(&delivery), lifecycle.clone());
-        tasks.spawn(async move {
-            lifecycle.unless_stopped(delivery.run(shipment, slot)).await;
-        });
+        let delivery = Arc::clone(&delivery);
+        let run = async move { delivery.run(shipment, slot).await };
+        tasks.spawn_until_stopped(&lifecycle, run);
     }
 }

@@ -50,7 +50,8 @@ impl LetterWrites {
         }
     }
 
-    /// Runs a write, on a thread where it may block, until it succeeds. What fails is reported once for all, and once when it is over.
+    /// Runs a write, on a thread where it may block, until it succeeds. What fails is reported once for all,
+    /// and once when it is over.
     pub(super) async fn until_kept(
         &self,
         write: impl Fn() -> io::Result<()> + Send + Sync + 'static,

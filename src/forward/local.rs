@@ -41,8 +41,8 @@ impl LocalOutput {
     }
 }
 
-/// Delivers until the life has stopped. It looks for that between batches only: one that is written and not acked would come
-/// again.
+/// Delivers until the life has stopped. It looks for that between batches only: one that is written and not
+/// acked would come again.
 pub(super) async fn run(mut output: LocalOutput, shared: Shared, lifecycle: Lifecycle) {
     loop {
         let leasing = shared.spool.lease(LOCAL_LIMITS);

@@ -85,8 +85,8 @@ impl RetryQueue {
         }
     }
 
-    /// Takes a batch that others may pass until its Broker takes something. Those that were recalled and not tried since go with
-    /// it: new ones would else wait for a probe with each of them.
+    /// Takes a batch that others may pass until its Broker takes something. Those that were recalled and not
+    /// tried since go with it: new ones would else wait for a probe with each of them.
     pub(super) fn put_off(&mut self, shipment: Shipment, due: Instant) {
         let recalled: Vec<Position> = self
             .in_order
@@ -131,8 +131,8 @@ impl RetryQueue {
         self.passed_bytes < MAX_PASSED_BYTES && self.passed.len() < MAX_PASSED
     }
 
-    /// A Broker came up: what waited because it was down is tried at once, but of those that let others pass one only, for they may be
-    /// what it went down for.
+    /// A Broker came up: what waited because it was down is tried at once, but of those that let others pass
+    /// one only, for they may be what it went down for.
     pub(super) fn end_pauses(&mut self, now: Instant) {
         for entry in self.in_order.values_mut() {
             entry.due = entry.due.min(now);
@@ -175,8 +175,9 @@ impl RetryQueue {
         }
     }
 
-    /// The Broker has had its rest, which stands for the pauses of all batches. Any of them may be what it does not take, so where
-    /// order is not kept and all were turned away it is asked to take a new one first, and then that which was tried the fewest times.
+    /// The Broker has had its rest, which stands for the pauses of all batches. Any of them may be what it
+    /// does not take, so where order is not kept and all were turned away it is asked to take a new one
+    /// first, and then that which was tried the fewest times.
     fn choose_for_a_probe(&mut self, has_new: bool, now: Instant) -> Choice {
         if has_new && self.may_probe_with_new() {
             let has_others = !self.in_order.is_empty() || !self.passed.is_empty();
@@ -232,8 +233,8 @@ impl RetryQueue {
         self.slots == 1
     }
 
-    /// Where order is kept, only what may be to blame itself; else also what was turned away again and again for reasons that speak of the
-    /// Broker: they may be untrue.
+    /// Where order is kept, only what may be to blame itself; else also what was turned away again and again
+    /// for reasons that speak of the Broker: they may be untrue.
     fn lets_others_pass(&self, shipment: &Shipment) -> bool {
         let failures = shipment.suspicion.failures();
         if self.keeps_order() {

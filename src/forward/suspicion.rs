@@ -1,5 +1,5 @@
-//! Whose fault it is that a Broker does not take a batch. One that fails again and again is to blame itself if the Broker takes
-//! others all the while; one that is rejected is, unless the Broker rejects all. Pure.
+//! Whose fault it is that a Broker does not take a batch. One that fails again and again is to blame itself
+//! if the Broker takes others all the while; one that is rejected is, unless the Broker rejects all. Pure.
 
 /// A batch that failed fewer times is not suspected.
 pub(super) const FAILURES_OF_A_SUSPECT: u32 = 5;
@@ -22,8 +22,8 @@ pub(super) enum Blame {
     Broker,
 }
 
-/// The single events that a Broker has rejected since it took something. A batch is halved on the word of one rejection, which
-/// says nothing yet of how many of its events are at fault.
+/// The single events that a Broker has rejected since it took something. A batch is halved on the word of one
+/// rejection, which says nothing yet of how many of its events are at fault.
 #[derive(Debug, Default)]
 pub(super) struct Rejections(u32);
 
@@ -73,7 +73,8 @@ struct Trial {
 }
 
 impl Suspicion {
-    /// The batch failed at a Broker, in a way that may be due to its events. `record` is the Broker's without this failure.
+    /// The batch failed at a Broker, in a way that may be due to its events. `record` is the Broker's without
+    /// this failure.
     pub(super) fn note_failure(&mut self, broker: usize, record: Record) -> Blame {
         let Some(trial) = self.trials.iter_mut().find(|trial| trial.broker == broker) else {
             self.trials.push(Trial {

@@ -63,16 +63,17 @@ impl TimeLimits {
     }
 }
 
-/// In place of the milliseconds: the clock is read when somebody asks. With HTTP/1 all happens in the task that keeps the limits, and
-/// that asks each time before it waits, so it is read once for all that a turn brought.
+/// In place of the milliseconds: the clock is read when somebody asks. With HTTP/1 all happens in the task
+/// that keeps the limits, and that asks each time before it waits, so it is read once for all that a turn
+/// brought.
 const NOT_READ_YET: u64 = u64::MAX >> 2;
 
 /// A connection's state.
 #[derive(Debug)]
 pub(super) struct Activity {
     opened: Instant,
-    /// Milliseconds since `opened` or [`NOT_READ_YET`], shifted by two, and [`Doing`] in the low bits: one word, so that they
-    /// change together.
+    /// Milliseconds since `opened` or [`NOT_READ_YET`], shifted by two, and [`Doing`] in the low bits: one
+    /// word, so that they change together.
     state: AtomicU64,
     /// Requests being served: at most one with HTTP/1.
     requests: AtomicUsize,
@@ -82,8 +83,8 @@ pub(super) struct Activity {
     is_multiplexed: bool,
     /// Whether the connection is to end when its answers are out.
     is_dismissed: AtomicBool,
-    /// The most bytes that are read from it at once; only with HTTP/1. The library of HTTP/2 keeps room for a frame, which is
-    /// limited, and what one stream declares says nothing of the others.
+    /// The most bytes that are read from it at once; only with HTTP/1. The library of HTTP/2 keeps room for a
+    /// frame, which is limited, and what one stream declares says nothing of the others.
     read_limit: AtomicUsize,
     /// Milliseconds since `opened` at which each large answer went out that the client has not taken yet; only with
     /// HTTP/2, where a client can be busy and leave one lying for ever.
@@ -171,8 +172,8 @@ impl Activity {
         self.opened + Duration::from_millis(since.max(written))
     }
 
-    /// Everything written so far went out. With HTTP/1 an answer is written in one piece, so it is out then; one in several
-    /// pieces would be cut, for a connection that idles may be parked.
+    /// Everything written so far went out. With HTTP/1 an answer is written in one piece, so it is out then;
+    /// one in several pieces would be cut, for a connection that idles may be parked.
     pub(super) fn flushed(&self) {
         if self.doing() == Doing::Answering {
             self.begin(Doing::Idle);

@@ -21,8 +21,8 @@ pub(super) struct ApiKey {
 }
 
 impl ApiKey {
-    /// `previous` is the key of the same name before the configuration was read again. Limits that stay the same go on as they
-    /// are: to read it again is no free refill.
+    /// `previous` is the key of the same name before the configuration was read again. Limits that stay the
+    /// same go on as they are: to read it again is no free refill.
     pub(super) fn new(
         config: &config::ApiKey,
         telemetry: &Telemetry,

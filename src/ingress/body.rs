@@ -201,8 +201,8 @@ impl RequestBody {
         counted.map_err(exhausted)
     }
 
-    /// What the connection may read now that nobody has asked for yet. No more than has come, whatever length is declared: whoever
-    /// wants to hold the budget has to send something.
+    /// What the connection may read now that nobody has asked for yet. No more than has come, whatever length
+    /// is declared: whoever wants to hold the budget has to send something.
     fn read_ahead(&self) -> usize {
         if self.incoming.is_end_stream() {
             return 0;
@@ -221,8 +221,8 @@ impl RequestBody {
         )
     }
 
-    /// Whether nothing of it is still to come. Where a refusal came first a short rest is taken now, so that it does not cost the
-    /// connection. A client that waits for `100 Continue` is not asked for its body.
+    /// Whether nothing of it is still to come. Where a refusal came first a short rest is taken now, so that
+    /// it does not cost the connection. A client that waits for `100 Continue` is not asked for its body.
     pub(super) async fn is_taken(&mut self) -> bool {
         // Of a refused body it is in no budget any more, and what follows takes its time.
         self.gathered = Gathered::default();
@@ -256,8 +256,8 @@ impl RequestBody {
         }
     }
 
-    /// Takes what is still to come and throws it away, for a while: with HTTP/2 an answer is lost on many clients when their body is
-    /// not taken any more, and some proxies stop for all.
+    /// Takes what is still to come and throws it away, for a while: with HTTP/2 an answer is lost on many
+    /// clients when their body is not taken any more, and some proxies stop for all.
     pub(super) async fn throw_away(self) {
         let mut incoming = self.incoming;
         let taking = async {

@@ -82,8 +82,9 @@ impl Buckets {
         longest(of_events.into_iter().chain(of_bytes))
     }
 
-    /// Refuses a request whose body is not read yet where it could not be taken whatever it holds: its bytes, where they are
-    /// declared, or a single one; a single event. Where what it really holds is not known, the wait is long enough for anything.
+    /// Refuses a request whose body is not read yet where it could not be taken whatever it holds: its bytes,
+    /// where they are declared, or a single one; a single event. Where what it really holds is not known, the
+    /// wait is long enough for anything.
     pub(super) fn check_unread(
         &self,
         now: Instant,

@@ -7,7 +7,8 @@ use std::sync::atomic::AtomicBool;
 use super::activity::Activity;
 use super::registry::Standing;
 
-/// An address, and how it is written: it is written into each event, and a connection's is the same for all its requests.
+/// An address, and how it is written: it is written into each event, and a connection's is the same for all
+/// its requests.
 #[derive(Clone)]
 pub(super) struct ClientIp {
     pub(super) address: IpAddr,
@@ -34,8 +35,8 @@ impl ClientIp {
 
 /// What requests need to know of their client.
 pub(super) struct Client {
-    /// Its address: that of the peer, or the one that the PROXY header in front of the connection names. The client of a
-    /// request may be further away (`TrustedProxies::client_ip`).
+    /// Its address: that of the peer, or the one that the PROXY header in front of the connection names. The
+    /// client of a request may be further away (`TrustedProxies::client_ip`).
     pub(super) ip: ClientIp,
     /// Whether its connection is one of the few that are kept for health checks.
     pub(super) standing: Arc<Standing>,

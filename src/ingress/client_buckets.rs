@@ -1,5 +1,5 @@
-//! The token buckets of client addresses: as many as are busy, within a bound that no crowd of addresses can break. Pure: the
-//! time is given.
+//! The token buckets of client addresses: as many as are busy, within a bound that no crowd of addresses can
+//! break. Pure: the time is given.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -73,8 +73,9 @@ impl Shard {
         new
     }
 
-    /// Forgets those whose buckets are full, for new ones would be the same. Where more than half are left, a crowd is about:
-    /// then those that owe least are forgotten too. They get up to a second's worth too much, and nobody is locked out.
+    /// Forgets those whose buckets are full, for new ones would be the same. Where more than half are left, a
+    /// crowd is about: then those that owe least are forgotten too. They get up to a second's worth too much,
+    /// and nobody is locked out.
     fn make_room(&mut self, now: Instant) {
         self.known.retain(|_, buckets| !buckets.debt(now).is_zero());
         let mut debts: Vec<_> = self.known.values().map(|known| known.debt(now)).collect();

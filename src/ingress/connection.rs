@@ -1,5 +1,5 @@
-//! One client connection, from its first bytes to its end: finds out the protocol, has hyper serve it, and parks it while it
-//! is silent.
+//! One client connection, from its first bytes to its end: finds out the protocol, has hyper serve it, and
+//! parks it while it is silent.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -180,8 +180,9 @@ async fn protocol_of(
     }
 }
 
-/// Waits for the first bytes of a request; false when none come in the time for silence, which began at `since`, or the server
-/// closes meanwhile. What waits here has little memory: most connections do so most of the time.
+/// Waits for the first bytes of a request; false when none come in the time for silence, which began at
+/// `since`, or the server closes meanwhile. What waits here has little memory: most connections do so most of
+/// the time.
 async fn next_request_begins(
     stream: &mut Transport,
     read: &mut BytesMut,
@@ -204,8 +205,9 @@ async fn next_request_begins(
     bytes_come(reading, since, waiting).await
 }
 
-/// Whether `reading` gives any bytes; false when nothing comes in the time for silence, which began at `since`, or the server
-/// closes a moment after. A connection that is none of the reserve any more has more time.
+/// Whether `reading` gives any bytes; false when nothing comes in the time for silence, which began at
+/// `since`, or the server closes a moment after. A connection that is none of the reserve any more has more
+/// time.
 pub(super) async fn bytes_come(
     reading: impl Future<Output = io::Result<usize>>,
     since: Instant,
@@ -234,8 +236,8 @@ pub(super) async fn bytes_come(
     .await
 }
 
-/// Serves HTTP/1 until the connection ends. A connection that falls silent is parked: hyper lets go of it, and with it of tens of
-/// kilobytes of buffers, until the next request begins.
+/// Serves HTTP/1 until the connection ends. A connection that falls silent is parked: hyper lets go of it,
+/// and with it of tens of kilobytes of buffers, until the next request begins.
 async fn serve_http1(
     mut stream: Transport,
     mut read: BytesMut,
@@ -268,7 +270,8 @@ struct Quiet {
     since: Instant,
 }
 
-/// Serves requests, of which the first one has begun, until there are none for a while; none at the end of the connection.
+/// Serves requests, of which the first one has begun, until there are none for a while; none at the end of
+/// the connection.
 async fn serve_until_quiet(
     stream: Transport,
     read: BytesMut,

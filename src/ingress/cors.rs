@@ -1,5 +1,6 @@
 //! What browsers ask before they let a page send, or read an answer: the CORS protocol of
-//! <https://fetch.spec.whatwg.org/#http-cors-protocol>. The ingest paths do not go through layers, so it is written out here.
+//! <https://fetch.spec.whatwg.org/#http-cors-protocol>. The ingest paths do not go through layers, so it is
+//! written out here.
 
 use std::collections::HashSet;
 
@@ -77,8 +78,9 @@ pub(super) enum Permission {
     None,
     /// Any page may.
     Any,
-    /// The page of this origin may. It may also send what the browser keeps for this server (a password that was typed, a
-    /// client certificate), for sendBeacon() cannot do without: its preflight fails unless that is allowed. There are no cookies.
+    /// The page of this origin may. It may also send what the browser keeps for this server (a password that
+    /// was typed, a client certificate), for sendBeacon() cannot do without: its preflight fails unless that
+    /// is allowed. There are no cookies.
     Named(HeaderValue),
 }
 

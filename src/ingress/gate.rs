@@ -39,7 +39,8 @@ const MAX_HEADERS: usize = 100;
 /// The largest answer that may wait for an HTTP/2 client as long as its connection is open.
 const SMALL_ANSWER: u64 = 4 * 1024;
 
-/// Bodies that are thrown away at once. Each holds a stream for a few seconds, of which the byte budget knows nothing; 8 KiB, about.
+/// Bodies that are thrown away at once. Each holds a stream for a few seconds, of which the byte budget knows
+/// nothing; 8 KiB, about.
 const MAX_RESTS: usize = 4096;
 
 /// The state that requests share.
@@ -77,8 +78,8 @@ struct AnswerContext {
 }
 
 impl AnswerContext {
-    /// Whether nothing more may be read from its connection: where the next request begins is in doubt, or it sends ahead into a
-    /// tunnel that it does not get.
+    /// Whether nothing more may be read from its connection: where the next request begins is in doubt, or it
+    /// sends ahead into a tunnel that it does not get.
     fn ends_connection(&self, outcome: &Result<Response, Refusal>) -> bool {
         self.is_tunnel || outcome.as_ref().err().is_some_and(Refusal::ends_connection)
     }
@@ -195,7 +196,8 @@ impl Gate {
         match endpoint {
             Endpoint::Ingest(api) => {
                 let head = Box::new(Head::new(*api, policy, client, &context.id, parts));
-                // In a box, for an idle connection keeps the room for its next request: 10,000 of them take 30 MiB less.
+                // In a box, for an idle connection keeps the room for its next request: 10,000 of them take
+                // 30 MiB less.
                 Box::pin(self.ingest(policy, head, body)).await
             }
             Endpoint::IngestOptions

@@ -1,17 +1,18 @@
-//! What has come of a body, gathered in one buffer where it comes in pieces, and counted against the byte budget. Of a small
-//! buffer all counts, not just what is filled: the allocator gives out pages that were used before, and they are memory from
-//! the beginning. Those of a large one are memory only when they are filled.
+//! What has come of a body, gathered in one buffer where it comes in pieces, and counted against the byte
+//! budget. Of a small buffer all counts, not just what is filled: the allocator gives out pages that were
+//! used before, and they are memory from the beginning. Those of a large one are memory only when they are
+//! filled.
 
 use bytes::Bytes;
 
 use crate::budget::{Exhausted, Reservation};
 
-/// From this size on the allocator gives pages back as soon as they are free (the settings of `headgate-heap`), so those of a new
-/// buffer are not there before they are written to.
+/// From this size on the allocator gives pages back as soon as they are free (the settings of
+/// `headgate-heap`), so those of a new buffer are not there before they are written to.
 const LARGE: usize = 1024 * 1024;
 
-/// A small buffer may become so many times as large as what has come, on the word of a `Content-Length` alone: whoever wants to
-/// hold the budget has to send a fourth of it.
+/// A small buffer may become so many times as large as what has come, on the word of a `Content-Length`
+/// alone: whoever wants to hold the budget has to send a fourth of it.
 const TRUST: usize = 4;
 
 /// What has come of a body.
@@ -25,8 +26,8 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// A piece has come, and so many bytes more may be read before it is asked for them. They go into the buffer as far as there
-    /// is room in it.
+    /// A piece has come, and so many bytes more may be read before it is asked for them. They go into the
+    /// buffer as far as there is room in it.
     ///
     /// # Errors
     /// [`Exhausted`] when what has come does not fit into the budget.
@@ -111,8 +112,8 @@ fn counted_room(capacity: usize) -> usize {
     if capacity < LARGE { capacity } else { 0 }
 }
 
-/// How large a buffer to make when `came` bytes have come, and there can be `most`. A large one has room for all of them: it
-/// never moves, which would take as much memory again.
+/// How large a buffer to make when `came` bytes have come, and there can be `most`. A large one has room for
+/// all of them: it never moves, which would take as much memory again.
 fn capacity(came: usize, most: usize) -> usize {
     let trusted = came.saturating_mul(TRUST);
     let wanted = if trusted < LARGE { trusted } else { most };

@@ -33,8 +33,8 @@ const SMALL_HEAD: usize = 4 * 1024;
 /// What a header takes in memory beside its text, about, however short it is: a map has places for up to twice as many.
 const HEADER_BYTES: usize = 200;
 
-/// What a request of HTTP/2 takes in memory while its body is waited for, about: one connection can have 250 of them, each for
-/// 14 bytes on the wire.
+/// What a request of HTTP/2 takes in memory while its body is waited for, about: one connection can have 250
+/// of them, each for 14 bytes on the wire.
 const STREAM_BYTES: usize = 8 * 1024;
 
 /// What is known of a request before its body. In a box while it waits: it goes through many hands.
@@ -125,8 +125,8 @@ impl Gate {
         })
     }
 
-    /// Charges the sender for what came: also where it was cut short or refused for what it is, for who sends nonsense without end is
-    /// above a limit too. What found no room here is no fault of the client's.
+    /// Charges the sender for what came: also where it was cut short or refused for what it is, for who sends
+    /// nonsense without end is above a limit too. What found no room here is no fault of the client's.
     fn charge(
         &self,
         allowance: &Allowance<'_>,

@@ -1,8 +1,9 @@
 //! How much may be sent: by API key, and by client address.
 //!
-//! A request is looked at twice. Before its body is read, by its declared length, and whether a single event could be taken: who
-//! is above a limit costs no more than that. And when its events are counted, before they are stored: then it is charged for what
-//! it really was, all of it or nothing. What is refused later, for another reason, is given back.
+//! A request is looked at twice. Before its body is read, by its declared length, and whether a single event
+//! could be taken: who is above a limit costs no more than that. And when its events are counted, before they
+//! are stored: then it is charged for what it really was, all of it or nothing. What is refused later, for
+//! another reason, is given back.
 
 use std::net::IpAddr;
 use std::sync::Arc;

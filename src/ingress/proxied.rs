@@ -19,8 +19,9 @@ use crate::telemetry::ProxyHeaderFault;
 /// Room for any header of version 1, and most of version 2.
 const HEADER_ROOM: usize = 256;
 
-/// The stream behind the PROXY header of a connection, or behind nothing, and the client's address. None where the
-/// connection is to be closed. The header has the time of a head, and must be one that the policy of this moment believes.
+/// The stream behind the PROXY header of a connection, or behind nothing, and the client's address. None
+/// where the connection is to be closed. The header has the time of a head, and must be one that the policy
+/// of this moment believes.
 pub(super) async fn identify(
     mut stream: TcpStream,
     peer: IpAddr,
@@ -52,8 +53,9 @@ pub(super) async fn identify(
     }
 }
 
-/// Reads a header, if there is one, from the bytes that were read of a connection and from the stream behind them. Gives
-/// back the client's address: the one that the header names, else the peer's. Afterwards `read` begins behind the header.
+/// Reads a header, if there is one, from the bytes that were read of a connection and from the stream behind
+/// them. Gives back the client's address: the one that the header names, else the peer's. Afterwards `read`
+/// begins behind the header.
 async fn address_of(
     stream: &mut (impl AsyncRead + Unpin),
     read: &mut BytesMut,

@@ -14,7 +14,8 @@ const BINARY_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// The longest header of version 1, its end of line included.
 const MAX_TEXT_BYTES: usize = 107;
 
-/// What every header of version 2 has: the signature, version and command, family and transport, the length of the rest.
+/// What every header of version 2 has: the signature, version and command, family and transport, the length
+/// of the rest.
 const BINARY_FIXED_BYTES: usize = 16;
 
 /// Source and destination of a pair of sockets with paths.

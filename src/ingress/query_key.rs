@@ -1,5 +1,5 @@
-//! An API key in the query of a request, as `?key=KEY`: pages that send with `navigator.sendBeacon()` have no other way. It is
-//! taken out of all that is kept of the request. Pure.
+//! An API key in the query of a request, as `?key=KEY`: pages that send with `navigator.sendBeacon()` have no
+//! other way. It is taken out of all that is kept of the request. Pure.
 
 use std::borrow::Cow;
 

@@ -14,7 +14,7 @@ use super::held_body::held_body;
 use crate::budget::Reservation;
 use crate::pipeline::{DecodeError, LineColumn, Rejected, push_violations};
 use crate::spool::AppendError;
-pub(super) use code::Code;
+pub(super) use code::{Code, ProblemType};
 
 /// A refused request.
 #[derive(Clone, Debug)]
@@ -117,10 +117,10 @@ impl Refusal {
 
     /// The answer. `overload_status` is the configured status of `overloaded`.
     pub(super) fn into_answer(self, request_id: &str, overload_status: StatusCode) -> Response {
-        let (mut status, ..) = self.code.describe();
-        if self.code == Code::Overloaded {
-            status = overload_status;
-        }
+        let status = match self.code {
+            Code::Overloaded => overload_status,
+            code => StatusCode::from_u16(code.describe().status).expect("the table has statuses"),
+        };
         let mut response = Response::new(self.problem(status, request_id));
         *response.status_mut() = status;
         self.insert_headers(response.headers_mut());
@@ -129,13 +129,13 @@ impl Refusal {
 
     /// The problem document.
     fn problem(&self, status: StatusCode, request_id: &str) -> Body {
-        let (_, code, title) = self.code.describe();
+        let ProblemType { word, title, .. } = self.code.describe();
         let mut problem = serde_json::json!({
-            "type": format!("/openapi.yaml#{code}"),
+            "type": format!("/openapi.yaml#{word}"),
             "title": title,
             "status": status.as_u16(),
             "detail": self.detail,
-            "code": code,
+            "code": word,
             "request_id": request_id,
         });
         if let More::At(place) = self.more {

@@ -25,8 +25,8 @@ pub(super) struct Registration {
     number: u64,
 }
 
-/// Whether a connection is one of the few beyond `server.max_connections`. It is so only as long as there are that many: others
-/// may have been closing while it came.
+/// Whether a connection is one of the few beyond `server.max_connections`. It is so only as long as there are
+/// that many: others may have been closing while it came.
 #[derive(Debug)]
 pub(super) struct Standing {
     registry: Arc<Registry>,

@@ -52,8 +52,8 @@ fn is_fit(id: &[u8]) -> bool {
     (1..=MAX_LENGTH).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }
 
-/// Whether an id may be written to the log, into which clients write nothing of their own: one of hexadecimal digits and dashes,
-/// as ours and UUIDs are.
+/// Whether an id may be written to the log, into which clients write nothing of their own: one of hexadecimal
+/// digits and dashes, as ours and UUIDs are.
 pub(super) fn is_loggable(id: &str) -> bool {
     id.bytes()
         .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')

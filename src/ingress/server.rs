@@ -129,7 +129,8 @@ fn http2_builder(tasks: StreamTasks) -> http2::Builder<StreamTasks> {
         .initial_stream_window_size(HTTP2_WINDOW)
         .initial_connection_window_size(HTTP2_WINDOW)
         .max_concurrent_streams(MAX_STREAMS)
-        // All clients of a proxy share a connection to it: one that goes away with all that it has asked for is no attack.
+        // All clients of a proxy share a connection to it: one that goes away with all that it has asked for
+        // is no attack.
         .max_pending_accept_reset_streams(MAX_STREAMS as usize);
     builder
 }

@@ -61,11 +61,12 @@ pub(super) async fn sniff(
     }
 }
 
-/// How many bytes of empty lines are passed over before a request. Who sends more is taken at his word: it is a slow head.
+/// How many bytes of empty lines are passed over before a request. Who sends more is taken at his word: it is
+/// a slow head.
 pub(super) const MAX_EMPTY_LINES_BYTES: usize = 4;
 
-/// How many bytes of empty lines, of those that are passed over, a text begins with. Some clients send one behind a body; it is
-/// no part of the next request (RFC 9112, 2.2).
+/// How many bytes of empty lines, of those that are passed over, a text begins with. Some clients send one
+/// behind a body; it is no part of the next request (RFC 9112, 2.2).
 pub(super) fn empty_lines(text: &[u8]) -> usize {
     let passed_over = text.iter().take(MAX_EMPTY_LINES_BYTES);
     let is_line_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');

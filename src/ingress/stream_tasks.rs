@@ -21,9 +21,6 @@ where
     F::Output: Send,
 {
     fn execute(&self, stream: F) {
-        let lifecycle = self.lifecycle.clone();
-        self.tasks.spawn(async move {
-            lifecycle.unless_stopped(stream).await;
-        });
+        self.tasks.spawn_until_stopped(&self.lifecycle, stream);
     }
 }

@@ -74,9 +74,10 @@ pub(super) enum End {
     Stopped,
 }
 
-/// Serves a connection and keeps its time limits, until it ends; none when it has been idle for as long as `quiet`, and nothing of a
-/// request is on its way through hyper, for that has just been polled. The timer is only moved when a deadline comes nearer,
-/// which is rare: a request that is served in one turn never touches it.
+/// Serves a connection and keeps its time limits, until it ends; none when it has been idle for as long as
+/// `quiet`, and nothing of a request is on its way through hyper, for that has just been polled. The timer is
+/// only moved when a deadline comes nearer, which is rare: a request that is served in one turn never touches
+/// it.
 pub(super) async fn supervise(
     conn: &mut impl Serve,
     activity: &Activity,
@@ -170,8 +171,8 @@ impl<C: Serve> Supervised<'_, C> {
         }
     }
 
-    /// Until when a connection that takes no further request since then may idle: for a moment after its last sign, but for one of
-    /// the reserve.
+    /// Until when a connection that takes no further request since then may idle: for a moment after its last
+    /// sign, but for one of the reserve.
     fn goodbye(&self, since: Instant) -> Instant {
         if self.waiting.is_reserve() {
             since + GOODBYE
@@ -189,7 +190,8 @@ pub(super) fn far_away() -> Sleep {
 /// Wakes a task when its deadline has passed, which may be another one each time that it is asked.
 pub(super) struct Alarm<'a> {
     timer: Pin<&'a mut Sleep>,
-    /// Whom the timer wakes as it is set now. As long as that does not change, there is no need to poll it, which takes a lock.
+    /// Whom the timer wakes as it is set now. As long as that does not change, there is no need to poll it,
+    /// which takes a lock.
     wakes: Option<Waker>,
 }
 

@@ -59,11 +59,7 @@ impl Tls {
                 Ok(None) => unreachable!("a certificate is set, as it was at the start"),
                 Err(problem) => {
                     metrics.reloaded(false);
-                    TlsReloadRefused {
-                        setting: problem.setting(),
-                        problem: &problem,
-                    }
-                    .emit();
+                    TlsReloadRefused { problem: &problem }.emit();
                 }
             }
         }

@@ -1,10 +1,11 @@
 //! A token bucket without a lock, and without a clock: the time is given. Pure.
 //!
-//! It holds one second's worth of tokens when full. What is asked for is given when the bucket holds it; a full bucket gives
-//! even more than it holds, and owes it then, so that no request is too large for ever and the long run keeps to the rate.
+//! It holds one second's worth of tokens when full. What is asked for is given when the bucket holds it; a
+//! full bucket gives even more than it holds, and owes it then, so that no request is too large for ever and
+//! the long run keeps to the rate.
 //!
-//! The state is one number, the moment when the bucket will be full again (the "theoretical arrival time" of the generic cell
-//! rate algorithm, ITU-T I.371), which moves on by `tokens / rate` with each taking.
+//! The state is one number, the moment when the bucket will be full again (the "theoretical arrival time" of
+//! the generic cell rate algorithm, ITU-T I.371), which moves on by `tokens / rate` with each taking.
 
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};

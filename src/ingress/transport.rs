@@ -16,8 +16,9 @@ const SHORT_BODY_BYTES: usize = 64 * 1024;
 /// A longer one comes in pieces of this size.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// The most that is read at once from a client that sends bodies of this length, if it is declared. hyper doubles its buffer when a
-/// read has filled it, and a busy connection keeps it: this fills none. docs/PERFORMANCE.md says what that saves.
+/// The most that is read at once from a client that sends bodies of this length, if it is declared. hyper
+/// doubles its buffer when a read has filled it, and a busy connection keeps it: this fills none.
+/// docs/PERFORMANCE.md says what that saves.
 pub(super) fn read_limit(body_length: Option<u64>) -> usize {
     if body_length.is_some_and(|length| length <= SHORT_BODY_BYTES as u64) {
         SHORT_BODY_BYTES - 1

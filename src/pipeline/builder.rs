@@ -24,8 +24,9 @@ use source_counts::{CountsMark, SourceCounts};
 /// So much of a body may stand around its only event.
 const WHITE_SPACE: usize = 64;
 
-/// An envelope is guessed to be at most so many times its body and what is added to one event: the first event may be unlike the
-/// others, and as long as a body is decoded the guess is taken from all others. Events of 50 bytes with 350 added to each come to that.
+/// An envelope is guessed to be at most so many times its body and what is added to one event: the first
+/// event may be unlike the others, and as long as a body is decoded the guess is taken from all others.
+/// Events of 50 bytes with 350 added to each come to that.
 const GUESSED_TIMES_BODY: usize = 8;
 
 /// Room for what stands around an event in a letter.

@@ -61,8 +61,8 @@ pub(crate) fn parse<'a>(
 ///
 /// # Errors
 /// [`DecodeError::BadCoding`] when the body is not what the coding says, [`DecodeError::BodyTooLarge`] or
-/// [`DecodeError::InflatesTooMuch`] above `limit`, [`DecodeError::NoRoom`] or [`DecodeError::NeverRoom`] when the budget is
-/// used up.
+/// [`DecodeError::InflatesTooMuch`] above `limit`, [`DecodeError::NoRoom`] or [`DecodeError::NeverRoom`] when
+/// the budget is used up.
 pub(super) fn inflate(
     coding: Coding,
     body: &[u8],

@@ -59,8 +59,8 @@ impl Pipeline {
         let mut builder = EnvelopeBuilder::new(context, &mut scratch, &mut reservation);
         for event in events {
             match text_of(event) {
-                // A text does not tell which key it came with, so no field of it may count: a client whose event is kept as
-                // text would else get rid of the fields that its key forces.
+                // A text does not tell which key it came with, so no field of it may count: a client whose
+                // event is kept as text would else get rid of the fields that its key forces.
                 Cow::Owned(text) if self.forces_fields => builder.message(&text, &[]),
                 Cow::Owned(text) => replay_text(&text, self.limits, &mut builder),
                 object => replay_event(object, &mut builder),

@@ -1,5 +1,5 @@
-//! The JSON Schema of `validate.schema`. Only where there is one an event becomes a tree, for the check alone: it leaves
-//! as it came. Pure.
+//! The JSON Schema of `validate.schema`. Only where there is one an event becomes a tree, for the check
+//! alone: it leaves as it came. Pure.
 
 use std::fmt::{self, Write};
 
@@ -34,8 +34,8 @@ impl Schema {
         Self { file, added }
     }
 
-    /// Adds what the schema has against an event. One that `is_replay` fits as it stands, or without what was added to it
-    /// when it came.
+    /// Adds what the schema has against an event. One that `is_replay` fits as it stands, or without what was
+    /// added to it when it came.
     pub(super) fn check(
         &self,
         event: EventText<'_>,
@@ -78,8 +78,8 @@ impl Schema {
     }
 }
 
-/// Memory that the tree of an event takes, at most: its texts, and again where one of them is unescaped or told; and each
-/// value, around which no more containers can be than the event is deep.
+/// Memory that the tree of an event takes, at most: its texts, and again where one of them is unescaped or
+/// told; and each value, around which no more containers can be than the event is deep.
 fn tree_bytes(scanned: &Scanned) -> usize {
     /// A container with room for its first members, which is more than a member or a scalar takes.
     const CONTAINER: usize = 512;
@@ -193,8 +193,8 @@ fn violation(error: &ValidationError<'_>) -> Violation {
     }
 }
 
-/// The reference to a place in the event; to what is around it where a name on the way cannot stand in a reference, or the
-/// whole would be too long.
+/// The reference to a place in the event; to what is around it where a name on the way cannot stand in a
+/// reference, or the whole would be too long.
 fn field(place: &Location) -> Option<FieldReference> {
     let mut text = String::new();
     // Its own iterator leaves out empty names.

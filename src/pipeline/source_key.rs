@@ -32,7 +32,8 @@ enum Told<'a> {
     Fixed(&'a Fixed),
 }
 
-/// The sources of the last events: those of one request mostly have one source, or a few, and so have those of a thread.
+/// The sources of the last events: those of one request mostly have one source, or a few, and so have those
+/// of a thread.
 #[derive(Debug, Default)]
 pub(super) struct RecentSources {
     known: usize,

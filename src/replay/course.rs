@@ -164,8 +164,8 @@ impl Course {
         .await
     }
 
-    /// What the spool says, however long it takes: an envelope that was given up may be under way, and would be sent again with the
-    /// next one. None when the server's end comes first.
+    /// What the spool says, however long it takes: an envelope that was given up may be under way, and would
+    /// be sent again with the next one. None when the server's end comes first.
     async fn append(&mut self, envelope: Envelope) -> Option<Result<(), AppendError>> {
         let shared = Arc::clone(&self.shared);
         let mut append = pin!(shared.spool.append(envelope, Instant::now() + NEVER));

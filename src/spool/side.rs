@@ -1,5 +1,5 @@
-//! The two sides of a record, events and dead letters, and their lines a bounded piece at a time, however long the record
-//! is. Where the bytes come from is the caller's.
+//! The two sides of a record, events and dead letters, and their lines a bounded piece at a time, however
+//! long the record is. Where the bytes come from is the caller's.
 
 use std::io;
 use std::ops::Range;

@@ -287,7 +287,8 @@ impl OutputFileRemoved<'_> {
     }
 }
 
-/// A file was removed that could not be read to its end first: it holds up nothing, but what was in it is not all counted.
+/// A file was removed that could not be read to its end first: it holds up nothing, but what was in it is not
+/// all counted.
 pub struct RemovedUncounted<'a> {
     /// The file.
     pub path: &'a Path,

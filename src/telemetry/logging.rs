@@ -7,30 +7,41 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::{Registry, fmt, reload};
 
+use crate::config::{self, LogFormat, LogLevel};
+
 /// The level of the log of this process, which may change while it runs.
 pub struct LogLevelHandle(reload::Handle<LevelFilter, Registry>);
 
 impl LogLevelHandle {
     /// From now on nothing less severe is written.
-    pub fn set(&self, level: LevelFilter) {
+    pub fn set(&self, level: LogLevel) {
         // The log is gone only where another one was first, see `init`.
-        let _log_is_there = self.0.reload(level);
+        let _log_is_there = self.0.reload(filter(level));
     }
 }
 
-/// Sends all log events of this process to standard error, one a line; JSON objects with `json`.
+/// Sends all log events of this process to standard error, one a line.
 ///
 /// A second call in one process does nothing: the first one holds.
-pub fn init(level: LevelFilter, json: bool) -> LogLevelHandle {
-    let (filter, handle) = reload::Layer::new(level);
+pub fn init(log: &config::Log) -> LogLevelHandle {
+    let (filter, handle) = reload::Layer::new(filter(log.level));
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let lines: Box<dyn Layer<_> + Send + Sync> = if json {
-        Box::new(lines.json().flatten_event(true))
-    } else {
-        Box::new(lines.with_ansi(std::io::stderr().is_terminal()))
+    let lines: Box<dyn Layer<_> + Send + Sync> = match log.format {
+        LogFormat::Json => Box::new(lines.json().flatten_event(true)),
+        LogFormat::Text => Box::new(lines.with_ansi(std::io::stderr().is_terminal())),
     };
     let log: Box<dyn Subscriber + Send + Sync> =
         Box::new(tracing_subscriber::registry().with(filter).with(lines));
     let _first_holds = tracing::subscriber::set_global_default(log);
     LogLevelHandle(handle)
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
 }

@@ -25,7 +25,8 @@ pub struct DurationError;
 ///
 /// # Errors
 ///
-/// [`DurationError`] for anything else: no unit, a fraction, a sign, several units, more milliseconds than a `u64` holds.
+/// [`DurationError`] for anything else: no unit, a fraction, a sign, several units, more milliseconds than a
+/// `u64` holds.
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let unit_at = text
         .find(|c: char| !c.is_ascii_digit())

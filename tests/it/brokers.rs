@@ -1,4 +1,5 @@
-//! Several Brokers: who gets what while they are quick, slow or down; and how a single one is left alone and comes back.
+//! Several Brokers: who gets what while they are quick, slow or down; and how a single one is left alone and
+//! comes back.
 
 use serde_json::{Value, json};
 

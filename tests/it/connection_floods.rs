@@ -1,4 +1,5 @@
-//! More connections than there is room for: health checks get through, others are told, and nothing has to be restarted.
+//! More connections than there is room for: health checks get through, others are told, and nothing has to be
+//! restarted.
 
 use crate::support::client::{Connection, JSON};
 use crate::support::fake_broker::FakeBroker;

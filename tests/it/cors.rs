@@ -140,7 +140,8 @@ async fn every_answer_can_be_read_by_an_allowed_page_and_by_no_other() {
     ];
     for (method, target, headers, body, status) in cases {
         let with = |origin| [headers, &[origin]].concat();
-        // The foreign page first: what it sends with a right key is taken, for its browser alone keeps it from reading the answer.
+        // The foreign page first: what it sends with a right key is taken, for its browser alone keeps it
+        // from reading the answer.
         if status != 200 || method == "GET" {
             let answer = app.request(method, target, &with(FOREIGN), body).await;
             assert_eq!(answer.status, status, "{target} {answer:?}");

@@ -1,5 +1,5 @@
-//! Events that a Broker does not take, found among those that it does; and a Broker that takes none, which is no fault of
-//! the events.
+//! Events that a Broker does not take, found among those that it does; and a Broker that takes none, which is
+//! no fault of the events.
 
 use serde_json::{Value, json};
 

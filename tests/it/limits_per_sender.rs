@@ -1,5 +1,5 @@
-//! How much may be sent: by key and by client address. Buckets are emptied far into debt, so that no pause of the machine that
-//! runs these tests refills them.
+//! How much may be sent: by key and by client address. Buckets are emptied far into debt, so that no pause of
+//! the machine that runs these tests refills them.
 
 use std::net::{IpAddr, Ipv4Addr};
 

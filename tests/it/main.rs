@@ -1,5 +1,7 @@
 //! The integration tests: one binary, so that they link once. A file a capability, each seen from the outside:
 //! bytes on a socket in, requests at a Broker or files out.
+
+#![expect(clippy::too_many_lines, reason = "tables of cases")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support;

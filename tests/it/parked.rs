@@ -1,5 +1,5 @@
-//! Connections that fall silent and are parked: nobody can tell. That one has been parked shows in the beginning of a request
-//! that came behind the last one: only then its time limit begins.
+//! Connections that fall silent and are parked: nobody can tell. That one has been parked shows in the
+//! beginning of a request that came behind the last one: only then its time limit begins.
 
 use crate::support::client::{Connection, JSON, head};
 use crate::support::fake_broker::FakeBroker;

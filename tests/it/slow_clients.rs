@@ -1,5 +1,6 @@
-//! Slowloris in all its forms: clients that send or read a little at a time, to hold what they do not pay for. Each is cut
-//! off by the limit that is made short here; the other limits stay long. tests/it/time_limits.rs has those that fall silent.
+//! Slowloris in all its forms: clients that send or read a little at a time, to hold what they do not pay
+//! for. Each is cut off by the limit that is made short here; the other limits stay long.
+//! tests/it/time_limits.rs has those that fall silent.
 
 use crate::support::client::{Connection, JSON, head};
 use crate::support::eventually;

@@ -96,8 +96,8 @@ async fn play(toml: &str, cases: Vec<Case>) {
     );
 }
 
-/// The statuses of the answers, and whether the connection was closed. Where it is to live on, one more request is sent,
-/// whose answer tells.
+/// The statuses of the answers, and whether the connection was closed. Where it is to live on, one more
+/// request is sent, whose answer tells.
 async fn statuses(connection: &mut Connection, end: End) -> (Vec<u16>, bool) {
     if end == End::Kept {
         let last =

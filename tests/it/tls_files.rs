@@ -236,7 +236,7 @@ async fn files_that_do_not_fit_change_nothing_and_are_told_once() {
     let [line] = &refused[..] else {
         panic!("told once: {log:#?}");
     };
-    let reason = "server.tls.key must be the path of a PEM file with an unencrypted private key: this one is not the key of server.tls.certificate";
+    let reason = "server.tls.key: must be the path of a PEM file with an unencrypted private key: this one is not the key of server.tls.certificate";
     assert!(line.contains(reason), "{line}");
 }
 

@@ -1,5 +1,5 @@
-//! What is asked of events beside the limits: that their times are near their arrival, and that they fit a JSON Schema; on
-//! both APIs.
+//! What is asked of events beside the limits: that their times are near their arrival, and that they fit a
+//! JSON Schema; on both APIs.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Does one piece of work so many times and nothing else: what `scripts/instructions` runs under callgrind.
 //!
-//! `headgate-bench-work PIECE TIMES`; without arguments it lists the pieces. What is made ready for the work, and its first
-//! few times, happen outside of [`counted`], which callgrind is told to look at alone.
+//! `headgate-bench-work PIECE TIMES`; without arguments it lists the pieces. What is made ready for the work,
+//! and its first few times, happen outside of [`counted`], which callgrind is told to look at alone.
 
 use std::hint::black_box;
 use std::io::Write as _;

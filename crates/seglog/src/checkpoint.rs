@@ -58,12 +58,11 @@ impl Checkpoints {
     /// # Errors
     /// I/O errors.
     pub fn find(folder: Arc<dyn Folder>) -> io::Result<(Self, Option<Checkpoint>)> {
-        let mut newest = newest(&*folder)?;
+        let mut newest = newest_in(&*folder)?;
         for _ in 0..LOOKS {
-            if newest.is_some() {
-                break;
+            if newest.is_none() {
+                newest = newest_in(&*folder)?;
             }
-            newest = self::newest(&*folder)?;
         }
         let (sequence, next_file) = newest
             .as_ref()
@@ -77,8 +76,8 @@ impl Checkpoints {
         Ok((checkpoints, newest.map(|(.., checkpoint)| checkpoint)))
     }
 
-    /// Makes both files, with room for a few hundred ranges, and keeps them open: a checkpoint gives space back, so it must
-    /// not need any on a disk that is full, nor a file handle when there are none.
+    /// Makes both files, with room for a few hundred ranges, and keeps them open: a checkpoint gives space
+    /// back, so it must not need any on a disk that is full, nor a file handle when there are none.
     ///
     /// # Errors
     /// I/O errors; a disk that is full already is none.
@@ -129,7 +128,7 @@ fn lengthen(file: &dyn File) -> io::Result<()> {
 }
 
 /// The newest sound checkpoint, with its sequence and the file that holds it.
-fn newest(folder: &dyn Folder) -> io::Result<Option<(u64, usize, Checkpoint)>> {
+fn newest_in(folder: &dyn Folder) -> io::Result<Option<(u64, usize, Checkpoint)>> {
     let mut newest: Option<(u64, usize, Checkpoint)> = None;
     for (index, name) in CHECKPOINTS.into_iter().enumerate() {
         if let Some((sequence, checkpoint)) = read(folder, name)?

@@ -1,10 +1,11 @@
 //! A segmented log on disk: the durable part of a queue. Synchronous; knows nothing of what its records hold.
 //!
-//! A [`Log`] appends *records*, each of which carries one or more *events*; every event has a [`Position`], and
-//! positions only grow. What has been dealt with is kept as [`Acked`]: a low-water mark and the ranges above it, which
-//! a [`Checkpoint`] makes durable. Segments wholly below the mark are purged, and some of their files are kept to be
-//! written again, so that a sync moves no metadata. A [`Reader`] reads records in order, beside the log that is being written; a
-//! [`Walk`] does so for another process, which the log knows nothing of.
+//! A [`Log`] appends *records*, each of which carries one or more *events*; every event has a [`Position`],
+//! and positions only grow. What has been dealt with is kept as [`Acked`]: a low-water mark and the ranges
+//! above it, which a [`Checkpoint`] makes durable. Segments all of whose events are done are purged, and some of
+//! their files are kept to be written again, so that a sync moves no metadata. A [`Reader`] reads records in
+//! order, beside the log that is being written; a [`Walk`] does so for another process, which the log knows
+//! nothing of.
 //!
 //! The format is described in docs/SPOOL_FORMAT.md. What a crash or a bad disk can do to a log, and what becomes of
 //! it, is decided in [`survey`] (which changes nothing) and [`Log::open`] (which mends):

@@ -142,8 +142,8 @@ impl Log {
         self.synced
     }
 
-    /// What was appended counts from now on, durable or not: whoever uses the log acknowledges before it syncs. What cannot
-    /// be read of it later is damage then, and not a torn tail.
+    /// What was appended counts from now on, durable or not: whoever uses the log acknowledges before it
+    /// syncs. What cannot be read of it later is damage then, and not a torn tail.
     pub fn settle(&mut self) {
         self.settled = self.next;
     }

@@ -83,8 +83,8 @@ impl Reader {
         }
     }
 
-    /// The same, for which a sector that cannot be read is an error and not damage: a disk that is away for a moment looks like
-    /// one whose sectors are bad, for what the system has in memory can still be read.
+    /// The same, for which a sector that cannot be read is an error and not damage: a disk that is away for a
+    /// moment looks like one whose sectors are bad, for what the system has in memory can still be read.
     #[must_use]
     pub fn strict(self) -> Self {
         Self {
@@ -173,7 +173,8 @@ impl Reader {
         Ok(Some(found))
     }
 
-    /// Steps over the rest of the segment that it stands in, which cannot be read at all. Nothing where it stands in none.
+    /// Steps over the rest of the segment that it stands in, which cannot be read at all. Nothing where it
+    /// stands in none.
     pub fn give_up_segment(&mut self, segments: &[Segment], end: Position) -> Option<Damage> {
         let generation = self.cursor.generation;
         let at = segments
@@ -244,9 +245,9 @@ impl Reader {
         }
     }
 
-    /// Whether the segment that it stands in has become another one's file meanwhile: its events are done, and what
-    /// was read of it last means nothing. Happens only to readers that the log does not know of, and where nothing that is read has to
-    /// be done.
+    /// Whether the segment that it stands in has become another one's file meanwhile: its events are done,
+    /// and what was read of it last means nothing. Happens only to readers that the log does not know of, and
+    /// where nothing that is read has to be done.
     ///
     /// # Errors
     /// I/O errors.

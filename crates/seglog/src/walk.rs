@@ -132,7 +132,8 @@ impl Walk {
         Ok(is_there.then_some(damage))
     }
 
-    /// Whether it is at the end of a segment behind which others were given back: their events seem to be missing there.
+    /// Whether it is at the end of a segment behind which others were given back: their events seem to be
+    /// missing there.
     fn is_followed_by_purged(&self, damage: &Damage) -> bool {
         let at = self
             .segments

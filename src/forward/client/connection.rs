@@ -23,8 +23,8 @@ use crate::forward::encode::Pieces;
 
 /// Bytes of an answer that are kept.
 const EXCERPT: usize = 200;
-/// An answer longer than this is not read to its end; its connection is closed then. Some Brokers answer with a result for each
-/// event.
+/// An answer longer than this is not read to its end; its connection is closed then. Some Brokers answer with
+/// a result for each event.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 /// An answer's body that takes longer than this after its head is left.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -41,8 +41,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// An open connection. Dropping it closes it.
 pub(super) struct Connection {
     sender: SendRequest<Pieces>,
-    /// Bytes that were written to it; with TLS, before they are enciphered. hyper tells of an answer also when it came before the
-    /// request was sent.
+    /// Bytes that were written to it; with TLS, before they are enciphered. hyper tells of an answer also
+    /// when it came before the request was sent.
     written: Arc<AtomicU64>,
     /// From then on it is not used again.
     expires: Instant,
@@ -137,8 +137,9 @@ impl Connection {
         }
     }
 
-    /// A success that comes before the request was written counts when all of it has been, for which the Broker has the rest of
-    /// its time. `sent_at`: bytes written by then. What lies in the buffers of the system counts as written.
+    /// A success that comes before the request was written counts when all of it has been, for which the
+    /// Broker has the rest of its time. `sent_at`: bytes written by then. What lies in the buffers of the
+    /// system counts as written.
     async fn see_whether_sent(
         &mut self,
         answered: &Answered,

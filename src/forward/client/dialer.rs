@@ -119,8 +119,9 @@ impl Dialer {
     }
 }
 
-/// How much of the time that is left one of so many addresses gets: its share, so that one that swallows packets leaves some to the
-/// others; but of many addresses that are all far away, one after the other must get enough for a handshake.
+/// How much of the time that is left one of so many addresses gets: its share, so that one that swallows
+/// packets leaves some to the others; but of many addresses that are all far away, one after the other must
+/// get enough for a handshake.
 fn share(left: Duration, addresses: usize) -> Duration {
     let equal = left / u32::try_from(addresses).unwrap_or(u32::MAX);
     equal.max(ENOUGH.min(left / 2))

@@ -49,8 +49,8 @@ impl Current {
         })
     }
 
-    /// Whether the file is still the one of this name: someone may have tidied the folder, and what is written would go with
-    /// a file that was removed or moved away.
+    /// Whether the file is still the one of this name: someone may have tidied the folder, and what is
+    /// written would go with a file that was removed or moved away.
     pub(super) fn is_there(&self) -> bool {
         let (Ok(ours), Ok(there)) = (self.file.metadata(), fs::metadata(&self.path)) else {
             return false;

@@ -1,6 +1,15 @@
 //! The problem codes: a closed list, with status, word and title of each. Pure.
 
-use http::StatusCode;
+/// A kind of refusal.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ingress) struct ProblemType {
+    /// The status; `overloaded` may be configured to another one.
+    pub(in crate::ingress) status: u16,
+    /// The code, which is part of the API.
+    pub(in crate::ingress) word: &'static str,
+    /// A short summary for people.
+    pub(in crate::ingress) title: &'static str,
+}
 
 /// Why a request is refused; the words are part of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,106 +59,47 @@ impl Code {
         Self::Timeout,
     ];
 
-    /// Status, code and title. `overloaded` may be configured to another status.
-    pub(in crate::ingress) const fn describe(self) -> (StatusCode, &'static str, &'static str) {
-        match self {
-            Self::MalformedBody => (
-                StatusCode::BAD_REQUEST,
-                "malformed_body",
-                "The body cannot be read",
-            ),
-            Self::BadContentEncoding => (
-                StatusCode::BAD_REQUEST,
-                "bad_content_encoding",
-                "The body does not inflate",
-            ),
-            Self::Unauthenticated => (
-                StatusCode::UNAUTHORIZED,
-                "unauthenticated",
-                "Credentials are needed",
-            ),
-            Self::Forbidden => (
-                StatusCode::FORBIDDEN,
-                "forbidden",
-                "The key is not for this sender",
-            ),
-            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is nothing here"),
-            Self::MethodNotAllowed => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "The method is not allowed here",
-            ),
-            Self::BodyTimeout => (
-                StatusCode::REQUEST_TIMEOUT,
-                "body_timeout",
-                "The body took too long",
-            ),
-            Self::BodyTooLarge => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                "The body is too large",
-            ),
-            Self::TooManyEvents => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_many_events",
-                "The body holds too many events",
-            ),
+    /// What the problem documents say of it (RFC 9457, 3.1).
+    pub(in crate::ingress) const fn describe(self) -> ProblemType {
+        let (status, word, title) = match self {
+            Self::MalformedBody => (400, "malformed_body", "The body cannot be read"),
+            Self::BadContentEncoding => (400, "bad_content_encoding", "The body does not inflate"),
+            Self::Unauthenticated => (401, "unauthenticated", "Credentials are needed"),
+            Self::Forbidden => (403, "forbidden", "The key is not for this sender"),
+            Self::NotFound => (404, "not_found", "There is nothing here"),
+            Self::MethodNotAllowed => (405, "method_not_allowed", "The method is not allowed here"),
+            Self::BodyTimeout => (408, "body_timeout", "The body took too long"),
+            Self::BodyTooLarge => (413, "body_too_large", "The body is too large"),
+            Self::TooManyEvents => (413, "too_many_events", "The body holds too many events"),
             Self::UnsupportedContentEncoding => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                415,
                 "unsupported_content_encoding",
                 "The content coding is not supported",
             ),
-            Self::InvalidEvents => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "invalid_events",
-                "No event is valid",
-            ),
-            Self::RateLimited => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "rate_limited",
-                "Too much was sent",
-            ),
-            Self::HeadersTooLarge => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "headers_too_large",
-                "There are too many headers",
-            ),
-            Self::Overloaded => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "overloaded",
-                "Too much is under way",
-            ),
-            Self::SpoolFull => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "spool_full",
-                "The spool is full",
-            ),
-            Self::SpoolFailed => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "spool_failed",
-                "The spool has failed",
-            ),
-            Self::Draining => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "draining",
-                "The server is stopping",
-            ),
+            Self::InvalidEvents => (422, "invalid_events", "No event is valid"),
+            Self::RateLimited => (429, "rate_limited", "Too much was sent"),
+            Self::HeadersTooLarge => (431, "headers_too_large", "There are too many headers"),
+            Self::Overloaded => (503, "overloaded", "Too much is under way"),
+            Self::SpoolFull => (503, "spool_full", "The spool is full"),
+            Self::SpoolFailed => (503, "spool_failed", "The spool has failed"),
+            Self::Draining => (503, "draining", "The server is stopping"),
             Self::BrokerUnavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
+                503,
                 "broker_unavailable",
                 "No output took the events in time",
             ),
-            Self::Timeout => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "timeout",
-                "The server was too slow",
-            ),
+            Self::Timeout => (503, "timeout", "The server was too slow"),
+        };
+        ProblemType {
+            status,
+            word,
+            title,
         }
     }
 
     /// The code itself.
     pub(in crate::ingress) const fn word(self) -> &'static str {
-        self.describe().1
+        self.describe().word
     }
 
     /// Seconds after which another try is worth it.

@@ -58,8 +58,8 @@ impl EnvelopeBuilder<'_> {
         self.marked_message(&text, tags, violations)
     }
 
-    /// A message that takes the slower way. Its tags are added behind all that is: a key or the configuration may force tags of
-    /// their own, in whose place the client's would go.
+    /// A message that takes the slower way. Its tags are added behind all that is: a key or the configuration
+    /// may force tags of their own, in whose place the client's would go.
     fn marked_message(
         &mut self,
         text: &str,

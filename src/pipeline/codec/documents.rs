@@ -79,8 +79,8 @@ pub(super) fn documents(
     Ok(())
 }
 
-/// Objects and arrays may stand one right behind the other; a scalar that something touches is none: `2024-11-23` is not three
-/// numbers.
+/// Objects and arrays may stand one right behind the other; a scalar that something touches is none:
+/// `2024-11-23` is not three numbers.
 fn check_end(text: &[u8], scanned: &Scanned) -> Result<(), Fault> {
     let end = scanned.span.end;
     let is_container = matches!(scanned.kind, Kind::Object | Kind::Array);
@@ -114,8 +114,8 @@ fn syntax(offset: usize, kind: SyntaxErrorKind) -> Fault {
     Fault::Syntax(SyntaxError { offset, kind })
 }
 
-/// Where the array in a wrapper begins, if the first document is one: the only document, with the only member `events` or `logs`,
-/// an array.
+/// Where the array in a wrapper begins, if the first document is one: the only document, with the only member
+/// `events` or `logs`, an array.
 fn wrapped_array(text: &[u8], document: &Scanned) -> Option<usize> {
     let is_alone = skip_white_space(text, document.span.end) == text.len();
     if document.kind != Kind::Object || !is_alone {

@@ -1,5 +1,5 @@
-//! The slower way of an event, member by member: its own members are merged, replaced or moved where they are in the way of
-//! what is added. Pure.
+//! The slower way of an event, member by member: its own members are merged, replaced or moved where they are
+//! in the way of what is added. Pure.
 
 use super::{Additions, EventText};
 use crate::event::Violation;

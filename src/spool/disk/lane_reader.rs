@@ -12,8 +12,8 @@ use crate::spool::Part;
 use crate::spool::envelope::{self, EnvelopeHead};
 use crate::spool::side::{self, Side, SideLines};
 
-/// So much of the log is passed over at a time at most: where one side has few lines the other has many, and segments are
-/// given back meanwhile.
+/// So much of the log is passed over at a time at most: where one side has few lines the other has many, and
+/// segments are given back meanwhile.
 const MAX_PASSED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What there was to read when it was asked for.
@@ -133,7 +133,8 @@ impl LaneReader {
         let mut head = [0; envelope::HEAD_BYTES];
         let bytes = self.reader.payload(record, 0..head.len() as u64)?;
         head.copy_from_slice(bytes);
-        // A long record is read a second time behind its checksum. One with nothing for this side keeps its segment from nobody.
+        // A long record is read a second time behind its checksum. One with nothing for this side keeps its
+        // segment from nobody.
         let is_read_again = record.payload_bytes > Reader::PIECE_BYTES as u64;
         if is_read_again && self.reader.has_been_recycled()? {
             return Err(io::Error::other("the segment was given back meanwhile"));

@@ -150,7 +150,8 @@ fn report(folder: &Path, opened: &Opened, telemetry: &Telemetry) {
     .emit();
 }
 
-/// The backlog at the start: everything that is not done is on the disk. The bookmark tells where the dead letters in it begin.
+/// The backlog at the start: everything that is not done is on the disk. The bookmark tells where the dead
+/// letters in it begin.
 fn backlog(folder: &Arc<dyn Folder>, opened: &Opened, tail_bytes: usize) -> Backlog {
     let segments = opened.log.segments();
     let end = opened.log.next();

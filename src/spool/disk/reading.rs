@@ -1,5 +1,5 @@
-//! The reading of one lane from the disk, on behalf of leases that may be dropped at any moment: what is under way, and how long
-//! the disk has failed, is kept for the next one.
+//! The reading of one lane from the disk, on behalf of leases that may be dropped at any moment: what is
+//! under way, and how long the disk has failed, is kept for the next one.
 
 use std::io;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::telemetry::events::SpoolUnreadable;
 /// The pause before a spool that cannot be read is read again.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// What the disk cannot read of a segment for so long is given up: one that is away for a moment comes back before that.
-/// Whatever else is in the way, such as too many open files, is waited for.
+/// What the disk cannot read of a segment for so long is given up: one that is away for a moment comes back
+/// before that. Whatever else is in the way, such as too many open files, is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 type PieceRead = BoxFuture<'static, io::Result<(LaneReader, Piece)>>;

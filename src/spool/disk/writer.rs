@@ -1,5 +1,6 @@
-//! The thread that owns the log: takes what waits, appends it, syncs once, answers all. It never waits for more to come:
-//! the sync under way is what gathers the next group. Beside that it writes the checkpoint and gives space back.
+//! The thread that owns the log: takes what waits, appends it, syncs once, answers all. It never waits for
+//! more to come: the sync under way is what gathers the next group. Beside that it writes the checkpoint and
+//! gives space back.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,8 +13,8 @@ use crate::config::SpoolSync;
 use crate::spool::AppendError;
 use crate::telemetry::events::{CheckpointFailed, SpoolFailed};
 
-/// The checkpoint is written at least this often while anything is acked; more often at first, so that one crash after the
-/// other, each soon after the start, does not repeat the same events for ever.
+/// The checkpoint is written at least this often while anything is acked; more often at first, so that one
+/// crash after the other, each soon after the start, does not repeat the same events for ever.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
 const FIRST_CHECKPOINT: Duration = Duration::from_millis(20);
 

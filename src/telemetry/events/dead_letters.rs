@@ -28,7 +28,8 @@ impl DeadLettersWrittenAgain {
     }
 }
 
-/// The oldest dead letters cannot be removed to make room: the folder grows beyond its limit. Logged once, until they can be again.
+/// The oldest dead letters cannot be removed to make room: the folder grows beyond its limit. Logged once,
+/// until they can be again.
 pub struct DeadLettersNotDropped<'a> {
     /// The I/O error, with the path.
     pub reason: &'a dyn Display,

@@ -7,7 +7,8 @@ use tracing::debug;
 
 /// A request was refused.
 pub struct RequestRefused<'a> {
-    /// What the client reads as `request_id` and `X-Request-Id`; none where it is the client's own and could be anything.
+    /// What the client reads as `request_id` and `X-Request-Id`; none where it is the client's own and could
+    /// be anything.
     pub request_id: Option<&'a str>,
     /// Who opened the connection, as far as a PROXY header does not name somebody else.
     pub peer: IpAddr,

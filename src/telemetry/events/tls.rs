@@ -41,9 +41,7 @@ impl TlsReloaded {
 
 /// The files of `[server.tls]` have changed and cannot be used.
 pub struct TlsReloadRefused<'a> {
-    /// The setting that is at fault.
-    pub setting: &'static str,
-    /// What must be true of it, and is not.
+    /// Which setting, and what must be true of it and is not.
     pub problem: &'a dyn Display,
 }
 
@@ -51,7 +49,7 @@ impl TlsReloadRefused<'_> {
     /// Writes the line.
     pub fn emit(&self) {
         warn!(
-            reason = %format_args!("{} must be {}", self.setting, self.problem),
+            reason = %self.problem,
             "the files of server.tls have changed and cannot be used: nothing has changed for connections; mend the files, they are read again then"
         );
     }

@@ -235,8 +235,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         assert_eq!(String::from_utf8_lossy(&rest), "", "bytes before the close");
     }
 
-    /// Waits for bytes or the end; whether the server has closed the connection, in order or with a reset, before the first
-    /// byte of an answer.
+    /// Waits for bytes or the end; whether the server has closed the connection, in order or with a reset,
+    /// before the first byte of an answer.
     pub(crate) async fn is_closed_unanswered(&mut self) -> bool {
         let reading = self.stream.read_buf(&mut self.unread);
         let read = in_time("bytes from the server, or the end", reading).await;

@@ -1,5 +1,5 @@
-//! A Broker that does as it is told: it answers, in one piece or two, keeps silent, cuts the connection, or refuses what
-//! is poison to it, over TLS or without, and remembers all that it was sent.
+//! A Broker that does as it is told: it answers, in one piece or two, keeps silent, cuts the connection, or
+//! refuses what is poison to it, over TLS or without, and remembers all that it was sent.
 
 mod server;
 

@@ -100,8 +100,9 @@ impl Active {
         Ok(())
     }
 
-    /// Writes zeros behind the records when they have reached the end of the file, after `written` bytes of them: up to the
-    /// end of the segment, and within the room that is left. A disk that is full is nothing to worry about yet.
+    /// Writes zeros behind the records when they have reached the end of the file, after `written` bytes of
+    /// them: up to the end of the segment, and within the room that is left. A disk that is full is nothing
+    /// to worry about yet.
     pub(super) fn write_ahead(
         &mut self,
         written: u64,

@@ -37,8 +37,8 @@ impl Log {
         self.room.left() + self.spares.bytes() + free
     }
 
-    /// Whether a record with a payload of so many bytes would be taken now, as far as that is known: a disk that was full
-    /// counts as full until [`Self::probe_disk`] finds room.
+    /// Whether a record with a payload of so many bytes would be taken now, as far as that is known: a disk
+    /// that was full counts as full until [`Self::probe_disk`] finds room.
     pub fn has_room_for(&self, payload_bytes: u64) -> bool {
         if self.is_disk_full {
             return false;

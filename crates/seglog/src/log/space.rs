@@ -10,9 +10,10 @@ use crate::folder::Entry;
 use crate::layout::spare_name;
 
 impl Log {
-    /// Gives back the space of sealed segments whose events are all done, which must be durably so: also behind one with an event
-    /// that stays open, or that alone would fill the log in time. Their files are kept for new segments. Of those that are of no use,
-    /// one is removed each time: removing 64 MiB takes 20 ms, in which nothing can be appended.
+    /// Gives back the space of sealed segments whose events are all done, which must be durably so: also
+    /// behind one with an event that stays open, or that alone would fill the log in time. Their files are
+    /// kept for new segments. Of those that are of no use, one is removed each time: removing 64 MiB takes 20
+    /// ms, in which nothing can be appended.
     ///
     /// # Errors
     /// I/O errors; what could be given back was.
@@ -65,8 +66,8 @@ impl Log {
         Ok(())
     }
 
-    /// Whether something found no room, or something large would not. A log of one or two segments can be full of events that are
-    /// all done.
+    /// Whether something found no room, or something large would not. A log of one or two segments can be
+    /// full of events that are all done.
     fn is_short_of_room(&self) -> bool {
         let options = &self.options;
         let enough = (options.segment_bytes / 2).max(options.max_bytes / 32);

@@ -1,5 +1,5 @@
-//! The files of purged segments that are kept to become new ones: their blocks were written before, so that a sync moves
-//! no metadata. Pure; the log renames and removes.
+//! The files of purged segments that are kept to become new ones: their blocks were written before, so that a
+//! sync moves no metadata. Pure; the log renames and removes.
 
 use crate::folder::Entry;
 
@@ -15,9 +15,10 @@ pub(super) struct Spares {
     fewer: usize,
 }
 
-/// As many segments as were filled between two checkpoints are filled between some of the next ones: while any are filled, one
-/// file fewer is of use when it was not so for so long. Letting go at once, at full speed two files a second were removed and
-/// made anew, and each removal of 64 MiB held up everything for 15 to 24 ms.
+/// As many segments as were filled between two checkpoints are filled between some of the next ones: while
+/// any are filled, one file fewer is of use when it was not so for so long. Letting go at once, at full speed
+/// two files a second were removed and made anew, and each removal of 64 MiB held up everything for 15 to 24
+/// ms.
 const FEWER_BEFORE_FEWER: usize = 8;
 
 impl Spares {
@@ -60,14 +61,15 @@ impl Spares {
         self.files.len() > self.wanted
     }
 
-    /// Whether there are more than [`Self::reckon`] finds to be of use, sooner or later, should no more be begun than lately.
+    /// Whether there are more than [`Self::reckon`] finds to be of use, sooner or later, should no more be
+    /// begun than lately.
     pub(super) fn will_be_too_many(&self) -> bool {
         self.files.len() > self.begun.max(1)
     }
 
-    /// Works out anew how many are of use: as many as were begun since the last time, or as before. At full speed several
-    /// segments are filled between two checkpoints, and as many are purged at the second one, or at the third. When none was
-    /// begun, three of four: then nobody waits while one is removed.
+    /// Works out anew how many are of use: as many as were begun since the last time, or as before. At full
+    /// speed several segments are filled between two checkpoints, and as many are purged at the second one,
+    /// or at the third. When none was begun, three of four: then nobody waits while one is removed.
     pub(super) fn reckon(&mut self) {
         let begun = std::mem::take(&mut self.begun);
         self.fewer = if (1..self.wanted).contains(&begun) {
@@ -86,8 +88,8 @@ impl Spares {
         self.wanted = wanted.max(1);
     }
 
-    /// Whether files of this length are of use for segments of that one: large writes leave the end of a segment unwritten,
-    /// and it may have been configured anew.
+    /// Whether files of this length are of use for segments of that one: large writes leave the end of a
+    /// segment unwritten, and it may have been configured anew.
     pub(super) fn are_of_use(bytes: u64, segment_bytes: u64) -> bool {
         (segment_bytes / 2..=segment_bytes).contains(&bytes)
     }
