@@ -24,6 +24,7 @@ mod suspicion;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -196,6 +197,7 @@ impl Outputs<'_> {
             brokers: Arc::clone(&brokers),
             backoff: Backoff::of(config),
             shared: self.shared.clone(),
+            taken: AtomicU64::new(0),
         };
         let (lifecycle, tasks) = (self.lifecycle.clone(), self.tasks.clone());
         self.run(dispatcher::run(Arc::new(delivery), lifecycle, tasks));

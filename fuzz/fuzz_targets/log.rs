@@ -84,7 +84,10 @@ fuzz_target!(|input: &[u8]| {
         .checkpoints
         .write(&checkpoint)
         .expect("nothing fails");
-    opened.log.purge(&Acked::below(next)).expect("nothing fails");
+    opened
+        .log
+        .purge(&Acked::below(next))
+        .expect("nothing fails");
     look(&shared);
 });
 

@@ -68,6 +68,11 @@ impl Batches {
         })
     }
 
+    /// Whether events arrive in the order in which they came.
+    pub(super) fn keep_order(&self) -> bool {
+        self.waiting().keeps_order()
+    }
+
     /// Gives batches back, to be tried again at this moment.
     pub(super) fn give_back(&self, shipments: impl IntoIterator<Item = Shipment>, due: Instant) {
         let mut waiting = self.waiting();

@@ -2,6 +2,7 @@
 //! outcomes and holds no policy of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -25,6 +26,8 @@ pub(super) struct Delivery {
     pub(super) brokers: Arc<Brokers>,
     pub(super) backoff: Backoff,
     pub(super) shared: Shared,
+    /// Batches that were taken.
+    pub(super) taken: AtomicU64,
 }
 
 /// Why events die, should their batch be down to one.
@@ -59,7 +62,7 @@ impl Delivery {
                     }
                     Blame::Broker => {
                         let Some(other) = self.failed(&mut shipment, &slot, &failure) else {
-                            self.give_back(shipment, &failure);
+                            self.turned_away(shipment, &failure);
                             return self.interrupt(to_send, &slot);
                         };
                         slot = other;
@@ -81,6 +84,7 @@ impl Delivery {
             self.batches.end_next_pause();
         }
         self.batches.recall();
+        self.taken.fetch_add(1, Ordering::Relaxed);
         let events = shipment.batch.events() as u64;
         self.shared.telemetry.delivered(events);
         self.shared.spool.ack(&shipment.batch.parts);
@@ -99,7 +103,23 @@ impl Delivery {
         self.brokers.take_but(&shipment.failed_at)
     }
 
-    /// It failed at every Broker that had room, and waits. What a Broker asks for is kept by that Broker's
+    /// It failed at every Broker that had room. Where others are taken all the while, its halves are tried: the
+    /// Broker may say of itself what is due to one event, and the others would wait with that one.
+    fn turned_away(&self, mut shipment: Shipment, failure: &Failure) {
+        let taken = self.taken.load(Ordering::Relaxed);
+        shipment.asks_for_rest = failure.after.is_some_and(|after| !after.is_zero());
+        let before = *shipment.taken_before.get_or_insert(taken);
+        let is_in_the_way = shipment.turned_away >= FAILURES_OF_A_SUSPECT && taken > before;
+        if is_in_the_way && shipment.batch.events() > 1 && !self.batches.keep_order() {
+            for half in shipment.halve() {
+                self.give_back(half, failure);
+            }
+        } else {
+            self.give_back(shipment, failure);
+        }
+    }
+
+    /// It waits. What a Broker asks for is kept by that Broker's
     /// rest: another one may take the batch before.
     fn give_back(&self, mut shipment: Shipment, failure: &Failure) {
         shipment.begin_round();

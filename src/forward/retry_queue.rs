@@ -18,6 +18,10 @@ use crate::spool::Part;
 const MAX_PASSED_BYTES: usize = 64 * 1024 * 1024;
 const MAX_PASSED: usize = 1024;
 
+/// Beyond so many times the slots no new batch is taken for a probe: with durability `broker` it could still be
+/// withdrawn.
+const NEW_FOR_PROBES: usize = 8;
+
 /// New events that are preferred to what waits may be withdrawn, so it is looked again this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -142,7 +146,9 @@ impl RetryQueue {
 
     /// A batch that had waited was taken: the next one that lets others pass is tried at once.
     pub(super) fn end_next_pause(&mut self, now: Instant) {
-        if let Some(next) = self.passed.iter_mut().find(|entry| !entry.is_put_off) {
+        // What made a Broker ask for a rest would make it rest again.
+        let may_go = |entry: &&mut Entry| !entry.is_put_off && !entry.shipment.asks_for_rest;
+        if let Some(next) = self.passed.iter_mut().find(may_go) {
             next.due = next.due.min(now);
         }
     }
@@ -195,9 +201,14 @@ impl RetryQueue {
         let mut waiting = self.in_order.values();
         let is_free = self.in_order.is_empty()
             || !self.keeps_order()
-                && self.in_order.len() <= self.slots
+                && self.in_order.len() < self.slots * NEW_FOR_PROBES
+                && self.in_order_bytes() < MAX_PASSED_BYTES
                 && waiting.all(|entry| entry.shipment.turned_away > 0);
         is_free && self.may_be_passed()
+    }
+
+    fn in_order_bytes(&self) -> usize {
+        self.in_order.values().map(Entry::bytes).sum()
     }
 
     fn next_for_a_probe(&self) -> Option<Position> {
@@ -229,7 +240,7 @@ impl RetryQueue {
     }
 
     /// With one request at a time events arrive in the order in which they came.
-    fn keeps_order(&self) -> bool {
+    pub(super) fn keeps_order(&self) -> bool {
         self.slots == 1
     }
 

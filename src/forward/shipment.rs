@@ -33,6 +33,10 @@ pub(super) struct Shipment {
     pub(super) rounds: u32,
     /// How often a Broker that was reached did not take it, for whatever reason.
     pub(super) turned_away: u32,
+    /// How many batches had been taken when it was turned away first.
+    pub(super) taken_before: Option<u64>,
+    /// Whether it was last turned away with the wish for a rest.
+    pub(super) asks_for_rest: bool,
     /// The Brokers that it failed at in this round.
     pub(super) failed_at: Vec<usize>,
 }
@@ -50,6 +54,8 @@ impl Shipment {
             suspicion,
             rounds: 0,
             turned_away: 0,
+            taken_before: None,
+            asks_for_rest: false,
             failed_at: vec![],
         }
     }
@@ -62,10 +68,10 @@ impl Shipment {
     /// Takes it apart, in order; for a batch of at least two events. The halves are new batches.
     pub(super) fn halve(self) -> [Self; 2] {
         let (left, right) = self.batch.halve();
-        [
-            Self::of(left, self.suspicion.clone()),
-            Self::of(right, self.suspicion),
-        ]
+        [left, right].map(|half| Self {
+            turned_away: self.turned_away,
+            ..Self::of(half, self.suspicion.clone())
+        })
     }
 
     /// Puts it together again with what follows it. The whole is a new batch.

@@ -25,8 +25,6 @@ pub struct Walk {
     reader: Reader,
     segments: Vec<Segment>,
     end: Position,
-    /// The highest that any file told of.
-    newest_generation: u64,
     total_bytes: u64,
 }
 
@@ -53,7 +51,6 @@ impl Walk {
             reader,
             segments,
             end: survey.end.unwrap_or_default(),
-            newest_generation: survey.generation,
             total_bytes: 0,
         };
         walk.total_bytes = walk.bytes_from(start.generation, start.offset);
@@ -127,21 +124,20 @@ impl Walk {
             }));
         }
         // Of events that are done, in a file that is still this segment's: the disk has a bad place all the same.
-        let is_there = has_open
-            || !(self.is_followed_by_purged(&damage) || self.reader.has_been_recycled()?);
+        let is_there =
+            has_open || !(self.may_be_purged(&damage) || self.reader.has_been_recycled()?);
         Ok(is_there.then_some(damage))
     }
 
-    /// Whether it is at the end of a segment behind which others were given back: their events seem to be
-    /// missing there.
-    fn is_followed_by_purged(&self, damage: &Damage) -> bool {
-        let at = self
+    /// Whether it is at the end of a segment, up to the next one that there is. Behind a segment with an event
+    /// that stays open others are given back, and their events seem to be missing there.
+    fn may_be_purged(&self, damage: &Damage) -> bool {
+        let next = self
             .segments
             .partition_point(|segment| segment.generation <= damage.generation);
-        let (generation, first) = match self.segments.get(at) {
-            Some(next) => (next.generation, next.first),
-            None => (self.newest_generation + 1, self.end),
-        };
-        generation > damage.generation + 1 && first == damage.positions.end
+        let first = self.segments.get(next).map_or(self.end, |next| next.first);
+        let here = next.checked_sub(1).map(|at| &self.segments[at]);
+        first == damage.positions.end
+            && here.is_some_and(|here| damage.bytes.end >= here.used_bytes)
     }
 }

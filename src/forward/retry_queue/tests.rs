@@ -127,7 +127,7 @@ fn where_order_is_kept_a_probe_is_made_with_the_oldest_batch() {
 fn new_batches_for_probes_are_bounded() {
     let now = Instant::now();
     let mut waiting = RetryQueue::new(2);
-    for first in 0..3 {
+    for first in 0..2 * NEW_FOR_PROBES as Position {
         let choice = waiting.choose(Admission::Probe, true, now);
         assert!(matches!(choice, Choice::Lease(_)), "{first}");
         waiting.add(tried(first, 1), now + PAUSE);

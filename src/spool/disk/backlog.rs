@@ -235,14 +235,13 @@ impl Backlog {
         self.segments.windows(2).any(is_done)
     }
 
-    /// The time until the oldest segment can be given back, as far as it can be told.
+    /// The time until a segment can be given back, as far as it can be told.
     pub(super) fn time_to_purge(&self) -> Duration {
-        let end = self
-            .segments
-            .get(1)
-            .map_or(self.committed, |next| next.first);
-        let events = end.saturating_sub(self.acked.low());
-        self.drain_rate.time_for(events)
+        let ends = self.segments.iter().skip(1).map(|segment| segment.first);
+        let ends = ends.chain([self.committed]);
+        let positions = std::iter::zip(&self.segments, ends);
+        let open = positions.map(|(segment, end)| self.open_events(segment.first..end));
+        self.drain_rate.time_for(open.min().unwrap_or_default())
     }
 
     /// Bytes of the segments, of the oldest the part that is not done.
