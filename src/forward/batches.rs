@@ -160,12 +160,16 @@ mod tests {
     }
 
     fn batches(acknowledge: Acknowledge) -> (Batches, Spool) {
+        lingering(acknowledge, Duration::from_millis(5))
+    }
+
+    fn lingering(acknowledge: Acknowledge, linger: Duration) -> (Batches, Spool) {
         let telemetry = Arc::new(Telemetry::new(vec![], 1, OutputType::Http));
         let spool = Spool::in_memory(100_000, acknowledge, telemetry);
         let limits = LeaseLimits {
             max_events: 1000,
             max_bytes: 1000,
-            linger: Duration::from_millis(5),
+            linger,
         };
         (Batches::new(spool.clone(), limits, 8), spool)
     }
@@ -194,6 +198,25 @@ mod tests {
             "the linger was not begun again and again"
         );
         assert_eq!(next().await, "{\"old\":1}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_linger_goes_on_however_often_somebody_looks_anew() {
+        let linger = Duration::from_secs(2);
+        let (batches, spool) = lingering(Acknowledge::Queued, linger);
+        append(&spool).await;
+        let begun = Instant::now();
+        let look = Duration::from_millis(700);
+        let new = loop {
+            let next = batches.next(Admission::Free);
+            if let Ok(next) = tokio::time::timeout(look, next).await {
+                break next;
+            }
+        };
+        assert_eq!(
+            (text(&new).as_str(), begun.elapsed()),
+            ("{\"new\":1}", linger)
+        );
     }
 
     #[tokio::test(start_paused = true)]

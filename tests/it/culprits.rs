@@ -48,6 +48,31 @@ async fn one_culprit_among_many_costs_two_requests_for_each_halving() {
     }
 }
 
+/// Statuses with which a Broker speaks of itself, and a rest that it asks for, about a few events only.
+#[tokio::test]
+async fn events_that_a_broker_turns_away_hold_up_no_others() {
+    let after = ("retry-after", "0".to_owned());
+    for (status, headers) in [(503, vec![]), (404, vec![]), (500, vec![after])] {
+        let broker = FakeBroker::start();
+        let reply = Reply::Answer(status, headers, "not these");
+        broker.poison(reply, |event| event["n"].as_u64().unwrap() % 50 == 7);
+        let toml = "[broker]\nmax_in_flight = 2\nmax_batch_events = 20\nretry_initial = '5ms'\nretry_max = '20ms'";
+        let app = TestApp::start_with(&broker, &format!("{IN_MEMORY}{toml}")).await;
+        for _ in 0..2 {
+            assert_eq!(app.post("/", &[NDJSON], numbered(300)).await.status, 200);
+        }
+        app.until_book("delivered", 2 * 294).await;
+        assert_eq!(
+            app.book("dead_lettered").await,
+            0,
+            "they may be taken later"
+        );
+        broker.poison(Reply::status(200), |_| false);
+        app.finish().await;
+        assert_eq!(broker.delivered().len(), 600);
+    }
+}
+
 #[tokio::test]
 async fn a_batch_keeps_its_id_and_halves_have_their_own() {
     let broker = FakeBroker::start();
