@@ -2,10 +2,10 @@
 //! not come: network folders, and the swapped links of Kubernetes' mounted secrets.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use seglog::is_out_of_handles;
 use sha2::{Digest, Sha256};
 
 use crate::lifecycle::blocking;
@@ -78,12 +78,6 @@ fn contents(paths: &[PathBuf]) -> Option<Contents> {
 /// As if the files held what no file does: the next look that succeeds finds them changed.
 fn unknown(paths: Vec<PathBuf>) -> Contents {
     paths.into_iter().map(|path| (path, [0; 32])).collect()
-}
-
-fn is_out_of_handles(error: &io::Error) -> bool {
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 #[cfg(test)]

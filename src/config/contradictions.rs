@@ -10,6 +10,7 @@ use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKin
 
 use crate::config::merge::Merge;
 use crate::config::{Broker, ClientAuth, Compression, Config, Durability, OutputType, SchemaFile};
+use crate::units::FieldReference;
 use crate::units::secret::MASK;
 
 /// Notes every value out of its range and every contradiction.
@@ -165,6 +166,24 @@ fn check_limits(config: &Config, merge: &mut Merge<'_>) {
 /// Of two fields of which one is part of the other, only one could be added.
 fn check_added_fields(config: &Config, merge: &mut Merge<'_>) {
     let fields = config.enrich.named_fields();
+    check_default_fields(config, &fields, merge);
+    for (index, (key, field)) in fields.iter().enumerate() {
+        for (other_key, other) in &fields[..index] {
+            let is_within = field.contains(other) || other.contains(field);
+            if is_within && key != other_key {
+                let rule = "each must name a field of its own, none inside another";
+                merge.contradiction(&[other_key, key], rule);
+            }
+        }
+    }
+}
+
+/// A field that is added where its key is unset takes no other key's place. Fields of one's own may take its.
+fn check_default_fields(
+    config: &Config,
+    fields: &[(&str, &FieldReference)],
+    merge: &mut Merge<'_>,
+) {
     let host = Some(config.enrich.host_field());
     for (default_key, default) in [
         ("enrich.remote_host_target_field", host),
@@ -173,21 +192,11 @@ fn check_added_fields(config: &Config, merge: &mut Merge<'_>) {
             config.enrich.headers_field(),
         ),
     ] {
-        for (key, field) in &fields {
-            let is_set = fields.iter().any(|(set, _)| *set == default_key);
-            // Fields of one's own may take the place of what is added.
+        let is_set = fields.iter().any(|(set, _)| *set == default_key);
+        for (key, field) in fields {
             if !is_set && *key != "enrich.fields" && Some(*field) == default.as_ref() {
                 let rule = "each must name a field of its own, and this is the other one's where it is unset";
                 merge.contradiction(&[default_key, key], rule);
-            }
-        }
-    }
-    for (index, (key, field)) in fields.iter().enumerate() {
-        for (other_key, other) in &fields[..index] {
-            let is_within = field.contains(other) || other.contains(field);
-            if is_within && key != other_key {
-                let rule = "each must name a field of its own, none inside another";
-                merge.contradiction(&[other_key, key], rule);
             }
         }
     }

@@ -1,6 +1,5 @@
 //! How long to leave a failing target alone: exponential with full jitter, as in
-//! <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>. Pure but for the random,
-//! which are given.
+//! <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>. Pure: chance is given.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Which Broker gets a batch: drawn by lot, and one that is likely to answer in half the time gets twice as
-//! many. Pure: the time and the random are given.
+//! many. Pure: time and chance are given.
 
 use std::time::Duration;
 

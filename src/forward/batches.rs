@@ -69,7 +69,7 @@ impl Batches {
     }
 
     /// Whether events arrive in the order in which they came.
-    pub(super) fn keep_order(&self) -> bool {
+    pub(super) fn keeps_order(&self) -> bool {
         self.waiting().keeps_order()
     }
 

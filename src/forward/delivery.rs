@@ -110,7 +110,7 @@ impl Delivery {
         shipment.asks_for_rest = failure.after.is_some_and(|after| !after.is_zero());
         let before = *shipment.taken_before.get_or_insert(taken);
         let is_in_the_way = shipment.turned_away >= FAILURES_OF_A_SUSPECT && taken > before;
-        if is_in_the_way && shipment.batch.events() > 1 && !self.batches.keep_order() {
+        if is_in_the_way && shipment.batch.events() > 1 && !self.batches.keeps_order() {
             for half in shipment.halve() {
                 self.give_back(half, failure);
             }
@@ -119,8 +119,7 @@ impl Delivery {
         }
     }
 
-    /// It waits. What a Broker asks for is kept by that Broker's
-    /// rest: another one may take the batch before.
+    /// Lets it wait. What a Broker asks for is kept by that Broker's rest: another one may take the batch before.
     fn give_back(&self, mut shipment: Shipment, failure: &Failure) {
         shipment.begin_round();
         let pause = self.backoff.pause(shipment.rounds, fastrand::f64());

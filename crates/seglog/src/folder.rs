@@ -153,12 +153,17 @@ pub fn is_bad_sector(error: &io::Error) -> bool {
 
 /// Whether an error says that there is no room now, on the disk or for another open file: nothing is lost or unsure.
 pub(crate) fn is_out_of_room(error: &io::Error) -> bool {
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    ) || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
+    ) || is_out_of_handles(error)
+}
+
+/// Whether an error says that no further file can be open now, in this process or at all: EMFILE, ENFILE.
+pub fn is_out_of_handles(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 /// A folder of the file system.

@@ -26,27 +26,36 @@ impl Log {
             self.longest_refused = 0;
         }
         self.spares.reckon();
-        while let Some(done) = self.find_done(acked) {
-            self.give_back(done)?;
+        let mut outcome = Ok(());
+        let mut index = 0;
+        while index < self.sealed.len() {
+            if self.is_done(index, acked) {
+                let given_back = self.give_back(index);
+                // One that cannot be given back keeps no other.
+                index += usize::from(given_back.is_err());
+                outcome = outcome.and(given_back);
+            } else {
+                index += 1;
+            }
         }
         if self.spares.are_too_many() {
             self.remove_spare()?;
         }
-        Ok(())
+        outcome
     }
 
     /// Whether a purge would give back a segment.
     pub fn can_purge(&self, acked: &Acked) -> bool {
-        self.find_done(acked).is_some()
+        (0..self.sealed.len()).any(|index| self.is_done(index, acked))
     }
 
-    /// The oldest sealed segment all of whose events are done.
-    fn find_done(&self, acked: &Acked) -> Option<usize> {
-        let active = self.active.as_ref().map(|active| active.segment.first);
-        let ends = self.sealed.iter().skip(1).map(|next| next.first);
-        let ends = ends.chain([active.unwrap_or(self.next)]);
-        let mut all = self.sealed.iter().zip(ends);
-        all.position(|(segment, end)| acked.open_in(segment.first..end).next().is_none())
+    /// Whether all events of a sealed segment are done.
+    fn is_done(&self, index: usize, acked: &Acked) -> bool {
+        let active = self.active.as_ref().map(|active| &active.segment);
+        let next = self.sealed.get(index + 1).or(active);
+        let end = next.map_or(self.next, |next| next.first);
+        let positions = self.sealed[index].first..end;
+        acked.open_in(positions).next().is_none()
     }
 
     fn give_back(&mut self, index: usize) -> io::Result<()> {
