@@ -33,6 +33,11 @@ impl ByteBudget {
         }
     }
 
+    /// The bytes that there are in all.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Bytes reserved at this moment.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)

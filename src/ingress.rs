@@ -36,6 +36,7 @@ mod tls;
 mod token_bucket;
 mod transport;
 mod trusted_proxies;
+mod turns;
 
 use std::convert::Infallible;
 use std::sync::Arc;

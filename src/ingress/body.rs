@@ -87,17 +87,28 @@ impl RequestBody {
         self.incoming.size_hint().exact()
     }
 
-    /// Refuses by the declared length what cannot be taken, before a byte of it is read.
-    pub(super) fn check_length(
-        &self,
-        limits: &BodyLimits,
-        budget: &ByteBudget,
-    ) -> Result<(), Refusal> {
-        let declared = self.declared_bytes();
-        if declared > limits.max_bytes as u64 {
-            return Err(too_large(limits));
+    /// The declared length that is to wait for its turn. A stream of HTTP/2 is not to: what has come of it would
+    /// take the window of all others of its connection meanwhile.
+    pub(super) fn bytes_to_wait_with(&self) -> u64 {
+        if self.is_multiplexed {
+            0
+        } else {
+            self.declared_bytes()
         }
-        if budget.has_room_for(declared) {
+    }
+
+    /// Refuses by the declared length what is never taken, before a byte of it is read.
+    pub(super) fn check_length(&self, limits: &BodyLimits) -> Result<(), Refusal> {
+        if self.declared_bytes() > limits.max_bytes as u64 {
+            Err(too_large(limits))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The same for what cannot be taken now.
+    pub(super) fn check_room(&self, budget: &ByteBudget) -> Result<(), Refusal> {
+        if budget.has_room_for(self.declared_bytes()) {
             Ok(())
         } else {
             Err(overloaded())

@@ -25,6 +25,7 @@ use super::policy::Policy;
 use super::refusal::{Code, Refusal};
 use super::request_id::{RequestIds, X_REQUEST_ID, is_loggable};
 use super::routes;
+use super::turns::Turns;
 use crate::budget::ByteBudget;
 use crate::config::Config;
 use crate::lifecycle::{Lifecycle, Phase};
@@ -52,6 +53,7 @@ pub(super) struct Gate {
     refusals: Refusals,
     pub(super) lifecycle: Lifecycle,
     pub(super) budget: ByteBudget,
+    pub(super) turns: Turns,
     pub(super) body_limits: BodyLimits,
     pub(super) request_timeout: std::time::Duration,
     /// Large bodies are decoded beside the runtime, as many at once as there are cores.
@@ -114,6 +116,7 @@ impl Gate {
             refusals: telemetry.refusals(&Code::ALL.map(Code::word)),
             telemetry,
             lifecycle,
+            turns: Turns::new(budget.clone()),
             budget,
             body_limits: BodyLimits {
                 max_bytes: config.ingest.max_content_length.as_usize(),

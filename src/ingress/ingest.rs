@@ -18,6 +18,7 @@ use super::gate::Gate;
 use super::limits::{Allowance, RateLimited};
 use super::policy::Policy;
 use super::refusal::{Code, Refusal};
+use super::turns::Turn;
 use crate::budget::Reservation;
 use crate::event::Origin;
 use crate::lifecycle::blocking;
@@ -93,7 +94,8 @@ impl Gate {
         let key = policy.auth.key_of(sender);
         let allowance = policy.limits.allowance(key, head.client_ip.address);
         self.check_unread(key, &allowance, &head, body)?;
-        let read = self.read(sender, head, body).await;
+        let mut turn = Turn::default();
+        let read = self.read(sender, head, body, &mut turn).await;
         let deadline = Instant::now() + self.request_timeout;
         let decoded = match read {
             Ok(request) => self.decode(policy, request, deadline).await,
@@ -160,7 +162,7 @@ impl Gate {
         if let Some(key) = key {
             key.check_origin(&head.parts.headers)?;
         }
-        body.check_length(&self.body_limits, &self.budget)?;
+        body.check_length(&self.body_limits)?;
         let checked = allowance.check_unread(body.declared_length());
         checked.map_err(|limited| self.count_limited(limited))?;
         match self.spool.refuses(body.declared_bytes()) {
@@ -169,20 +171,27 @@ impl Gate {
         }
     }
 
-    /// Reads the body of a request that nothing has refused yet.
+    /// Reads the body of a request that nothing has refused yet, in its turn.
     async fn read(
         &self,
         sender: Sender,
         head: Box<Head>,
         body: &mut RequestBody,
+        turn: &mut Turn,
     ) -> Result<IngestRequest, Refusal> {
         let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
+        *turn = self
+            .turns
+            .take(body.bytes_to_wait_with(), is_packed)
+            .await?;
+        body.check_room(&self.budget)?;
         let mut reservation = self.budget.reservation();
         let waiting_bytes = waiting_bytes(&head.parts);
         if waiting_bytes > SMALL_HEAD {
             reservation.grow(waiting_bytes).map_err(DecodeError::from)?;
         }
-        let bytes = body.read(&self.body_limits, &mut reservation).await?;
+        let reading = body.read(&self.body_limits, &mut reservation);
+        let bytes = turn.during(reading).await?;
         Ok(IngestRequest {
             head,
             key: sender.key,
