@@ -324,6 +324,7 @@ impl Operated for Server {
             spool_events: spool.events,
             spool_oldest_age: spool.oldest_age,
             in_flight_bytes: self.ingress.in_flight_bytes(),
+            bodies_waiting: self.ingress.bodies_waiting(),
             connections: self.ingress.connections(),
         }
     }

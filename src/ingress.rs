@@ -108,6 +108,11 @@ impl Ingress {
         self.budget.used()
     }
 
+    /// Large bodies that wait for their turn.
+    pub fn bodies_waiting(&self) -> usize {
+        self.gate.turns.waiting()
+    }
+
     async fn follow_files(&self) -> Infallible {
         match &self.tls {
             Some(tls) => tls.follow_files(&self.gate.telemetry.tls).await,

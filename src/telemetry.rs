@@ -72,6 +72,8 @@ pub struct Gauges {
     pub spool_oldest_age: Duration,
     /// Bytes that requests hold of the budget.
     pub in_flight_bytes: usize,
+    /// Large bodies that wait for their turn.
+    pub bodies_waiting: usize,
     /// Open connections on the public listener.
     pub connections: usize,
 }
@@ -125,6 +127,7 @@ struct GaugeHandles {
     spool_events: Gauge,
     spool_oldest_age: Gauge,
     in_flight_bytes: Gauge,
+    bodies_waiting: Gauge,
     connections: Gauge,
 }
 
@@ -176,6 +179,7 @@ impl Telemetry {
                 spool_events: gauge(&recorder, &names::SPOOL_EVENTS, vec![]),
                 spool_oldest_age: gauge(&recorder, &names::SPOOL_OLDEST_AGE, vec![]),
                 in_flight_bytes: gauge(&recorder, &names::IN_FLIGHT_BYTES, vec![]),
+                bodies_waiting: gauge(&recorder, &names::BODIES_WAITING, vec![]),
                 connections: gauge(&recorder, &names::CONNECTIONS, vec![]),
             },
             sources: Sources::new(source_labels, max_sources),
@@ -292,6 +296,7 @@ impl Telemetry {
             .spool_oldest_age
             .set(gauges.spool_oldest_age.as_secs_f64());
         handles.in_flight_bytes.set(gauges.in_flight_bytes as f64);
+        handles.bodies_waiting.set(gauges.bodies_waiting as f64);
         handles.connections.set(gauges.connections as f64);
         self.recorder.handle().render()
     }

@@ -104,7 +104,7 @@ impl Activity {
             read_limit: AtomicUsize::new(if is_multiplexed {
                 usize::MAX
             } else {
-                read_limit(None)
+                read_limit(None, false)
             }),
             untaken: Mutex::default(),
         }

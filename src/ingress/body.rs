@@ -57,7 +57,7 @@ const REST_TIMEOUT: Duration = Duration::from_millis(100);
 const TLS_READ_BYTES: usize = 32 * 1024;
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, head: &Parts) -> Self {
+    pub(super) fn new(incoming: Incoming, head: &Parts, has_large_buffers: bool) -> Self {
         let is_multiplexed = head.version == Version::HTTP_2;
         let declared = incoming.size_hint().exact();
         Self {
@@ -65,7 +65,7 @@ impl RequestBody {
             is_broken: false,
             is_awaited: head.headers.contains_key(header::EXPECT),
             is_multiplexed,
-            read_limit: read_limit(declared.filter(|_| !is_multiplexed)),
+            read_limit: read_limit(declared.filter(|_| !is_multiplexed), has_large_buffers),
             incoming,
             bytes: 0,
             gathered: Gathered::default(),

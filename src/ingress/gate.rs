@@ -162,7 +162,7 @@ impl Gate {
             is_tunnel: parts.method == Method::CONNECT,
             permission: policy.permission(&parts.headers),
         };
-        let mut body = RequestBody::new(incoming, &parts);
+        let mut body = RequestBody::new(incoming, &parts, client.standing.has_large_buffers());
         client.activity.limit_reads(body.read_limit());
 
         let served = self.serve(client, &policy, &endpoint, &context, parts, &mut body);

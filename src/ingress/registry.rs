@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+/// The first so many connections have large buffers: 16 MiB, all together.
+const MAX_LARGE_BUFFERS: usize = 250;
+
 /// All open connections.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
@@ -32,6 +35,7 @@ pub(super) struct Standing {
     registry: Arc<Registry>,
     max_connections: usize,
     was_reserve: AtomicBool,
+    has_large_buffers: bool,
 }
 
 impl Standing {
@@ -41,7 +45,13 @@ impl Standing {
             registry: Arc::clone(registry),
             max_connections,
             was_reserve: AtomicBool::new(open > max_connections),
+            has_large_buffers: open <= MAX_LARGE_BUFFERS,
         }
+    }
+
+    /// Whether short bodies are read from it in one piece.
+    pub(super) fn has_large_buffers(&self) -> bool {
+        self.has_large_buffers
     }
 
     /// Whether it is there for health checks only.

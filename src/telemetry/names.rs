@@ -248,6 +248,13 @@ pub(super) const IN_FLIGHT_LIMIT: Metric = metric(
     &[],
     "The most that headgate_in_flight_bytes can be: ingest.max_in_flight_bytes.",
 );
+pub(super) const BODIES_WAITING: Metric = metric(
+    Gauge,
+    "headgate_bodies_waiting",
+    &[],
+    "Bodies above 16 KiB that wait, up to two seconds, until those before them leave room: more would come at once than fits into \
+     ingest.max_in_flight_bytes.",
+);
 pub(super) const CONFIG_RELOADS: Metric = metric(
     Counter,
     "headgate_config_reloads_total",
@@ -320,6 +327,7 @@ pub const ALL: &[Metric] = &[
     TLS_LAST_RELOAD_SUCCESSFUL,
     IN_FLIGHT_BYTES,
     IN_FLIGHT_LIMIT,
+    BODIES_WAITING,
     CONFIG_RELOADS,
     CONFIG_LAST_RELOAD_SUCCESSFUL,
     CONFIG_LOADED,

@@ -1,6 +1,10 @@
 //! Limits on memory: what a request takes of the budget is given back however it ends, and nothing that is small on the
 //! wire becomes large in memory. `finish()` fails when bytes are still held.
 
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
 use crate::support::client::{JSON, NDJSON, head};
 use crate::support::compress;
 use crate::support::fake_broker::{DownBroker, FakeBroker};
@@ -208,4 +212,26 @@ async fn a_million_levels_do_not_hurt() {
     let events = broker.delivered();
     assert_eq!(events.len(), 2);
     assert_eq!(events[0]["message"].as_str().unwrap().len(), deep.len());
+}
+
+#[tokio::test]
+async fn large_bodies_take_turns_instead_of_refusing_each_other() {
+    const CLIENTS: usize = 20;
+    const EVENTS: usize = 100;
+    let broker = FakeBroker::start();
+    let budget = "[ingest]\nmax_content_length = '512KiB'\nmax_envelope_bytes = '512KiB'\nmax_in_flight_bytes = '512KiB'\n";
+    let app = Arc::new(TestApp::start_with(&broker, budget).await);
+    let event = format!(r#"{{"message":"{}"}}"#, "x".repeat(500));
+    let body = format!("[{}]", vec![event; EVENTS].join(","));
+    // Three of them fit at once, if each is taken to its end.
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let (app, body) = (Arc::clone(&app), body.clone());
+        clients.spawn(async move { app.post("/v1/events", &[JSON], body).await.status });
+    }
+    let answers = clients.join_all().await;
+    assert_eq!(answers, vec![200; CLIENTS]);
+    let app = Arc::into_inner(app).expect("no client is left");
+    app.until_book("delivered", (CLIENTS * EVENTS) as u64).await;
+    app.finish().await;
 }
