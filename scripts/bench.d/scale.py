@@ -1,4 +1,5 @@
-"""How cost grows: with connections, with what waits in the spool, with Brokers; and what memory full load takes.
+"""How cost grows: with connections, with what waits in the spool, with Brokers, with clients that send more than fits
+into memory; and what memory full load takes.
 
 Each step is one row; what a step found is kept as soon as it is there.
 """
@@ -23,6 +24,8 @@ Row = dict[str, float | int | str | None]
 CONNECTIONS = (1, 64, 1_000, 10_000)
 CONNECTED_SERVERS = ("floor", "headgate-memory", "headgate-disk")
 BROKERS = (1, 2, 4, 8)
+# With a thousand, twice the byte budget is sent at once.
+CROWDS = (64, 256, 1_000, 3_000)
 DURABILITIES = ("memory", "broker", "disk")
 
 FILL_SECONDS = 1_800
@@ -99,6 +102,8 @@ def steps(options: Options) -> Iterator[Step]:
         yield Step("backlog", f"{size / 2**30:.1f} GiB", lambda folder, size=size: backlog(options, size, folder))
     for number in BROKERS:
         yield Step("brokers", str(number), lambda folder, n=number: brokers(options, n, folder))
+    for number in CROWDS:
+        yield Step("overload", f"{number:,}", lambda folder, n=number: overload(options, n, folder))
     for durability in DURABILITIES:
         yield Step("memory", durability, lambda folder, d=durability: memory(options, d, folder))
 
@@ -132,6 +137,15 @@ def brokers(options: Options, number: int, folder: Path) -> Row:
         Headgate(folder / "server", options.programs, sinks.ports(), "disk") as server,
     ):
         return cost(server, sinks, "array100", 64, options.seconds)
+
+
+def overload(options: Options, clients: int, folder: Path) -> Row:
+    """What is taken when so many clients send half a megabyte each, again and again."""
+    with (
+        Sink(folder / "sink", options.programs) as sink,
+        Headgate(folder / "server", options.programs, sink.port, "disk") as server,
+    ):
+        return cost(server, sink, "array1000", clients, options.seconds)
 
 
 def memory(options: Options, durability: str, folder: Path) -> Row:
