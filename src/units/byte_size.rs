@@ -54,16 +54,8 @@ impl FromStr for ByteSize {
     type Err = ByteSizeError;
 
     fn from_str(text: &str) -> Result<Self, ByteSizeError> {
-        let unit_at = text
-            .find(|c: char| !c.is_ascii_digit())
-            .ok_or(ByteSizeError)?;
-        let (number, unit) = text.split_at(unit_at);
-        let factor = UNITS
-            .iter()
-            .find_map(|&(name, factor)| (name == unit).then_some(factor))
-            .ok_or(ByteSizeError)?;
-        let number: u64 = number.parse().map_err(|_| ByteSizeError)?;
-        number.checked_mul(factor).map(Self).ok_or(ByteSizeError)
+        let bytes = text::number_and_unit(text, &UNITS);
+        bytes.map(Self).ok_or(ByteSizeError)
     }
 }
 

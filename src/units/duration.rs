@@ -28,19 +28,8 @@ pub struct DurationError;
 /// [`DurationError`] for anything else: no unit, a fraction, a sign, several units, more milliseconds than a
 /// `u64` holds.
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
-    let unit_at = text
-        .find(|c: char| !c.is_ascii_digit())
-        .ok_or(DurationError)?;
-    let (number, unit) = text.split_at(unit_at);
-    let factor = UNITS
-        .iter()
-        .find_map(|&(name, factor)| (name == unit).then_some(factor))
-        .ok_or(DurationError)?;
-    let number: u64 = number.parse().map_err(|_| DurationError)?;
-    number
-        .checked_mul(factor)
-        .map(Duration::from_millis)
-        .ok_or(DurationError)
+    let millis = text::number_and_unit(text, &UNITS);
+    millis.map(Duration::from_millis).ok_or(DurationError)
 }
 
 /// Shows a duration in the largest unit that divides it, so that [`parse`] reads it back as the same.

@@ -43,6 +43,16 @@ impl<T, E> de::Visitor<'_> for Text<T, E> {
     }
 }
 
+/// Reads a whole number and one of these units, without a space between; none where it is something else, or more
+/// than a `u64` holds of the unit 1.
+pub(super) fn number_and_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit_at);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    let number: u64 = number.parse().ok()?;
+    number.checked_mul(*factor)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
