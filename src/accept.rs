@@ -1,21 +1,26 @@
-//! Accepting connections: what is in the way of it is told once, and waited for.
+//! Accepting connections: what is in the way of it is told, and waited for.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 use crate::telemetry::events::AcceptFailed;
 
 /// The pause after a connection could not be accepted (no file descriptor left, mostly).
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// After so long without a failure the next one is told again: without descriptors every connection that ends lets
+/// one in.
+const CALM: Duration = Duration::from_secs(10);
+
 /// Takes connections from a listener.
 #[derive(Debug)]
 pub struct Acceptor {
     listener: TcpListener,
-    is_failing: bool,
+    failed_at: Option<Instant>,
 }
 
 impl Acceptor {
@@ -23,7 +28,7 @@ impl Acceptor {
     pub fn new(listener: TcpListener) -> Self {
         Self {
             listener,
-            is_failing: false,
+            failed_at: None,
         }
     }
 
@@ -31,15 +36,13 @@ impl Acceptor {
     pub async fn next(&mut self) -> (TcpStream, SocketAddr) {
         loop {
             match self.listener.accept().await {
-                Ok(accepted) => {
-                    self.is_failing = false;
-                    return accepted;
-                }
+                Ok(accepted) => return accepted,
                 Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
-                    if !self.is_failing {
+                    let now = Instant::now();
+                    let before = self.failed_at.replace(now);
+                    if before.is_none_or(|before| now >= before + CALM) {
                         AcceptFailed { reason: &error }.emit();
-                        self.is_failing = true;
                     }
                     tokio::time::sleep(PAUSE).await;
                 }

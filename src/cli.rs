@@ -37,10 +37,10 @@ enum Command {
     /// Make API keys
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Inspection at what lies in the spool on disk
+    /// Look at what lies in the spool on disk
     #[command(subcommand)]
     Spool(spool::Spool),
-    /// Inspection at the events that were kept but could not be delivered, send them again, or remove them
+    /// Look at the events that were kept but could not be delivered, send them again, or remove them
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
     /// Ask a running server for its health; for container health checks

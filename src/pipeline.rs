@@ -289,7 +289,7 @@ impl Pipeline {
         if !text.is_valid {
             reservation.grow(replaced_bytes(&text.bytes))?;
         }
-        let (origin, invalid) = match api {
+        let (codec, invalid) = match api {
             Api::Logstash => {
                 let codec = self.codec_of(&media_type.name);
                 (Some(codec), Invalid::Keep(self.on_invalid))
@@ -320,28 +320,28 @@ impl Pipeline {
         };
         let mut scratch = self.scratch.get_or_default().borrow_mut();
         let mut builder = EnvelopeBuilder::new(context, &mut scratch, reservation);
-        match origin {
+        match codec {
             Some(codec) => codec::decode(codec, &text, &mut builder)?,
             None => codec::decode_strictly(&text, &mut builder)?,
         }
-        let (envelope, rejected) = builder.finish(origin.map_or(Origin::Auto, origin_of));
+        let (envelope, rejected) = builder.finish(codec.map_or(Origin::Auto, origin_of));
         Ok(Decoded { envelope, rejected })
     }
 
-    /// Undoes the codings, the last one first. The room of a body that is no longer needed is given back.
+    /// Undoes the codings, the last one first. What a body takes that is no longer needed is given back.
     fn inflate(
         &self,
         codings: &[Coding],
-        body: Bytes,
+        mut body: Bytes,
         reservation: &mut Reservation,
     ) -> Result<Bytes, DecodeError> {
         let limit = self.inflation.of(body.len());
-        let mut body = body;
+        let mut reserved = body.len();
         for coding in codings.iter().rev() {
-            let packed = body.len();
             let inflated = coding::inflate(*coding, &body, limit, reservation)?;
+            let needless = std::mem::replace(&mut reserved, inflated.capacity());
             body = Bytes::from(inflated);
-            reservation.shrink(packed);
+            reservation.shrink(needless);
         }
         Ok(body)
     }

@@ -51,7 +51,6 @@ struct Shared {
     dead_letters: DeadLetters,
     telemetry: Arc<Telemetry>,
     lifecycle: Lifecycle,
-    /// Longest wait for the spool to take an envelope.
     /// What is not taken for so long is told.
     told_after: Duration,
 }

@@ -51,7 +51,14 @@ impl Reloader {
 
     async fn reload(&mut self, app: &App) {
         let (files, source) = (self.loaded.files(), self.loaded.source.clone());
-        let read = move || (FileWatch::new(files), Config::load_again(&source));
+        let read = move || {
+            let mut watch = FileWatch::new(files);
+            let loaded = Config::load_again(&source);
+            if let Ok(loaded) = &loaded {
+                watch.follow(loaded.files());
+            }
+            (watch, loaded)
+        };
         let (watch, loaded) = blocking(read).await;
         // What SIGHUP has had read is no news when the watch comes upon it.
         self.watch = watch;
@@ -62,7 +69,6 @@ impl Reloader {
     }
 
     fn apply(&mut self, app: &App, loaded: Loaded) {
-        self.watch.follow(loaded.files());
         let (old, new) = (self.loaded.config.log.level, loaded.config.log.level);
         // The change is told at the level that tells more, whichever way it goes.
         self.log_level.set(old.max(new));

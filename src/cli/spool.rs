@@ -61,12 +61,15 @@ impl Spool {
     }
 }
 
-fn look(folder: &Path) -> Result<Inspection, InspectError> {
+fn inspection(folder: &Path) -> Result<Inspection, InspectError> {
     Inspection::at(Arc::new(DiskFolder::new(folder)))
 }
 
 fn inspect(folder: &Path) -> Result<ExitCode, InspectError> {
-    Ok(printed(&overview_text(folder, &look(folder)?.overview()?)))
+    Ok(printed(&overview_text(
+        folder,
+        &inspection(folder)?.overview()?,
+    )))
 }
 
 fn overview_text(folder: &Path, overview: &Overview) -> String {
@@ -106,11 +109,11 @@ fn when(time: Option<SystemTime>) -> String {
 }
 
 fn verify(folder: &Path) -> Result<ExitCode, InspectError> {
-    let look = look(folder)?;
+    let inspection = inspection(folder)?;
     let mut bar = Bar::new("checking");
-    let verdict = look.verify(&mut |done, of| bar.show(done, of))?;
+    let verdict = inspection.verify(&mut |done, of| bar.show(done, of))?;
     bar.end();
-    let overview = look.overview()?;
+    let overview = inspection.overview()?;
     print(&verdict_text(&verdict, overview.torn_bytes))?;
     for (name, _) in overview.set_aside {
         say(&format_args!(
@@ -152,10 +155,10 @@ fn verdict_text(verdict: &Verdict, torn_bytes: u64) -> String {
 }
 
 fn export(folder: &Path) -> Result<ExitCode, InspectError> {
-    let look = look(folder)?;
+    let inspection = inspection(folder)?;
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     let mut bar = Bar::new("exporting");
-    let exported = look.export(&mut out, &mut |done, of| bar.show(done, of))?;
+    let exported = inspection.export(&mut out, &mut |done, of| bar.show(done, of))?;
     bar.end();
     if exported.letters > 0 {
         say(&format_args!(

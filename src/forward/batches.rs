@@ -20,7 +20,7 @@ pub(super) struct Batches {
     /// The lease under way. It outlives who waits for it: whenever a batch comes back somebody looks anew,
     /// and a linger that began anew each time would never end.
     lease: tokio::sync::Mutex<Option<Lease>>,
-    waiting: Mutex<RetryQueue>,
+    retry_queue: Mutex<RetryQueue>,
     came_back: Notify,
 }
 
@@ -30,7 +30,7 @@ impl Batches {
         Self {
             spool,
             limits,
-            waiting: Mutex::new(RetryQueue::new(slots)),
+            retry_queue: Mutex::new(RetryQueue::new(slots)),
             lease: tokio::sync::Mutex::default(),
             came_back: Notify::new(),
         }
@@ -43,7 +43,9 @@ impl Batches {
         let mut has_looked_for_new = false;
         loop {
             let has_new = !has_looked_for_new && self.spool.has_events_to_lease();
-            let choice = self.waiting().choose(admission, has_new, Instant::now());
+            let choice = self
+                .retry_queue()
+                .choose(admission, has_new, Instant::now());
             let (may_lease, look_again) = match choice {
                 Choice::Send(shipment) => return shipment,
                 Choice::Lease(look_again) => (true, look_again),
@@ -70,50 +72,52 @@ impl Batches {
 
     /// Whether events arrive in the order in which they came.
     pub(super) fn keeps_order(&self) -> bool {
-        self.waiting().keeps_order()
+        self.retry_queue().keeps_order()
     }
 
     /// Gives batches back, to be tried again at this moment.
     pub(super) fn give_back(&self, shipments: impl IntoIterator<Item = Shipment>, due: Instant) {
-        let mut waiting = self.waiting();
+        let mut retry_queue = self.retry_queue();
         for shipment in shipments {
-            waiting.add(shipment, due);
+            retry_queue.add(shipment, due);
         }
-        drop(waiting);
+        drop(retry_queue);
         self.came_back.notify_one();
     }
 
     /// Gives batches back that new ones may pass: others may show that it was not the Broker.
     pub(super) fn put_off(&self, shipments: impl IntoIterator<Item = Shipment>) {
-        let mut waiting = self.waiting();
+        let mut retry_queue = self.retry_queue();
         for shipment in shipments {
-            waiting.put_off(shipment, Instant::now());
+            retry_queue.put_off(shipment, Instant::now());
         }
-        drop(waiting);
+        drop(retry_queue);
         self.came_back.notify_one();
     }
 
     /// A Broker takes events: what was put off is tried again at once.
     pub(super) fn recall(&self) {
-        if self.waiting().recall(Instant::now()) {
+        if self.retry_queue().recall(Instant::now()) {
             self.came_back.notify_one();
         }
     }
 
     /// A batch that had waited was taken: another one of its kind is tried again at once.
     pub(super) fn end_next_pause(&self) {
-        self.waiting().end_next_pause(Instant::now());
+        self.retry_queue().end_next_pause(Instant::now());
         self.came_back.notify_one();
     }
 
     /// A Broker came up: what waited for that is tried again at once.
     pub(super) fn end_pauses(&self) {
-        self.waiting().end_pauses(Instant::now());
+        self.retry_queue().end_pauses(Instant::now());
         self.came_back.notify_one();
     }
 
-    fn waiting(&self) -> MutexGuard<'_, RetryQueue> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn retry_queue(&self) -> MutexGuard<'_, RetryQueue> {
+        self.retry_queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

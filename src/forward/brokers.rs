@@ -133,7 +133,7 @@ mod tests {
 
     fn fail(slot: &Slot, rest: Duration) {
         let failing = Trip {
-            after: Some(rest),
+            retry_after: Some(rest),
             ..Trip::default()
         };
         slot.note_broker_failure(failing, "x");

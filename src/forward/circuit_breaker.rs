@@ -56,11 +56,18 @@ pub(super) struct Ticket {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Trip {
     /// How long the Broker asks to be left alone.
-    pub(super) after: Option<Duration>,
+    pub(super) retry_after: Option<Duration>,
     /// How often the batch was tried already; it tells how long this has been going on.
     pub(super) round: u32,
     /// Whether nothing more needs to be seen to leave it alone.
     pub(super) opens_at_once: bool,
+}
+
+impl Trip {
+    /// How long the Broker is to be left alone by its own word; "at once" asks for none.
+    fn rest_asked_for(&self) -> Option<Duration> {
+        self.retry_after.filter(|after| !after.is_zero())
+    }
 }
 
 /// What an outcome changed.
@@ -138,7 +145,7 @@ impl CircuitBreaker {
             self.rest_longer(trip, now);
             return Change::Nothing;
         }
-        let asks_for_rest = trip.after.is_some_and(|after| !after.is_zero());
+        let asks_for_rest = trip.rest_asked_for().is_some();
         match self.state {
             State::Closed { failures }
                 if failures + 1 < FAILURES_THAT_OPEN && !asks_for_rest && !trip.opens_at_once =>
@@ -161,19 +168,18 @@ impl CircuitBreaker {
 
     fn rest(&mut self, trip: Trip, now: Instant, random: f64) {
         self.rests = self.rests.saturating_add(1).max(trip.round);
-        let rest = match trip.after {
-            Some(after) if !after.is_zero() => after,
-            // "At once" was heeded already: it has failed again and again since, and would be asked without a
-            // pause for ever.
-            _ => self.backoff.pause(self.rests, random),
-        };
+        // "At once" was heeded already: it has failed again and again since, and would be asked without a pause for
+        // ever.
+        let rest = trip
+            .rest_asked_for()
+            .unwrap_or_else(|| self.backoff.pause(self.rests, random));
         self.is_lasting = self.rests > 1 || trip.opens_at_once || rest >= LASTING;
         self.enter(State::Open { until: now + rest });
     }
 
     /// What was sent before it went to rest and is answered now can still ask for more of it.
     fn rest_longer(&mut self, trip: Trip, now: Instant) {
-        if let (State::Open { until }, Some(after)) = (&mut self.state, trip.after) {
+        if let (State::Open { until }, Some(after)) = (&mut self.state, trip.retry_after) {
             *until = (*until).max(now + after);
             self.is_lasting |= after >= LASTING;
         }

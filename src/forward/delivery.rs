@@ -94,7 +94,7 @@ impl Delivery {
     fn failed(&self, shipment: &mut Shipment, slot: &Slot, failure: &Failure) -> Option<Slot> {
         shipment.failed_at.push(slot.broker().index);
         let trip = Trip {
-            after: failure.after,
+            retry_after: failure.retry_after,
             // What is tried for ever must not make the Broker rest longer and longer for what it does take.
             round: (shipment.rounds + 1).min(FAILURES_OF_A_SUSPECT),
             opens_at_once: false,
@@ -107,7 +107,7 @@ impl Delivery {
     /// Broker may say of itself what is due to one event, and the others would wait with that one.
     fn turned_away(&self, mut shipment: Shipment, failure: &Failure) {
         let taken = self.taken.load(Ordering::Relaxed);
-        shipment.asks_for_rest = failure.after.is_some_and(|after| !after.is_zero());
+        shipment.asks_for_rest = failure.retry_after.is_some_and(|after| !after.is_zero());
         let before = *shipment.taken_before.get_or_insert(taken);
         let is_in_the_way = shipment.turned_away >= FAILURES_OF_A_SUSPECT && taken > before;
         if is_in_the_way && shipment.batch.events() > 1 && !self.batches.keeps_order() {
@@ -123,7 +123,7 @@ impl Delivery {
     fn give_back(&self, mut shipment: Shipment, failure: &Failure) {
         shipment.begin_round();
         let pause = self.backoff.pause(shipment.rounds, fastrand::f64());
-        let pause = failure.after.map_or(pause, |after| after.min(pause));
+        let pause = failure.retry_after.map_or(pause, |after| after.min(pause));
         self.batches.give_back([shipment], Instant::now() + pause);
     }
 

@@ -20,7 +20,7 @@ pub(super) enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     /// How long the Broker asks to be left alone.
-    pub(super) after: Option<Duration>,
+    pub(super) retry_after: Option<Duration>,
     /// Why, in words that say what to mend.
     pub(super) reason: String,
     /// What it answered, if it did.
@@ -86,19 +86,19 @@ impl Outcome {
         if rejected_codes.contains(&status) {
             return Self::Rejected(refused());
         }
-        let after = answer.retry_after.and_then(|text| retry_after(text, now));
+        let retry_after = answer.retry_after.and_then(|text| retry_after(text, now));
         Self::Errored(Failure {
-            after,
+            retry_after,
             reason: format!("it answered {status}{}", advice(status)),
             refused: Some(refused()),
-            may_be_the_events: after.is_none() && !speaks_of_every_request(status),
+            may_be_the_events: retry_after.is_none() && !speaks_of_every_request(status),
         })
     }
 
     /// What it means that there is no answer.
     pub(super) fn of_no_answer(was_sent: WasSent, reason: String) -> Self {
         Self::Errored(Failure {
-            after: None,
+            retry_after: None,
             reason,
             refused: None,
             may_be_the_events: was_sent == WasSent::Perhaps,
@@ -170,7 +170,7 @@ mod tests {
                 }
                 Outcome::Errored(failure) => {
                     assert!(!(200..300).contains(&status), "{status}");
-                    assert_eq!((failure.after, failure.refused), (None, Some(told)));
+                    assert_eq!((failure.retry_after, failure.refused), (None, Some(told)));
                     assert!(failure.reason.contains(&status.to_string()));
                 }
             }
@@ -221,7 +221,7 @@ mod tests {
     fn no_answer_is_tried_again_whatever_the_reason() {
         for (was_sent, may_be_the_events) in [(WasSent::Never, false), (WasSent::Perhaps, true)] {
             let expected = Failure {
-                after: None,
+                retry_after: None,
                 reason: "why".to_owned(),
                 refused: None,
                 may_be_the_events,
@@ -242,7 +242,7 @@ mod tests {
             ("soon", None),
             ("-1", None),
         ] {
-            let after = failure(of(503, Some(text))).after;
+            let after = failure(of(503, Some(text))).retry_after;
             assert_eq!(after, seconds.map(Duration::from_secs), "{text}");
         }
     }

@@ -78,28 +78,28 @@ impl RequestBody {
     }
 
     /// The least that the body has, by its declared length.
-    pub(super) fn declared_bytes(&self) -> u64 {
+    pub(super) fn rest_at_least(&self) -> u64 {
         self.incoming.size_hint().lower()
     }
 
     /// How much of its declared length is still to come, if it has one.
-    pub(super) fn declared_length(&self) -> Option<u64> {
+    pub(super) fn rest(&self) -> Option<u64> {
         self.incoming.size_hint().exact()
     }
 
     /// The declared length that is to wait for its turn. A stream of HTTP/2 is not to: what has come of it would
     /// take the window of all others of its connection meanwhile.
-    pub(super) fn bytes_to_wait_with(&self) -> u64 {
+    pub(super) fn length_for_turn(&self) -> u64 {
         if self.is_multiplexed {
             0
         } else {
-            self.declared_bytes()
+            self.rest_at_least()
         }
     }
 
     /// Refuses by the declared length what is never taken, before a byte of it is read.
     pub(super) fn check_length(&self, limits: &BodyLimits) -> Result<(), Refusal> {
-        if self.declared_bytes() > limits.max_bytes as u64 {
+        if self.rest_at_least() > limits.max_bytes as u64 {
             Err(too_large(limits))
         } else {
             Ok(())
@@ -108,7 +108,7 @@ impl RequestBody {
 
     /// The same for what cannot be taken now.
     pub(super) fn check_room(&self, budget: &ByteBudget) -> Result<(), Refusal> {
-        if budget.has_room_for(self.declared_bytes()) {
+        if budget.has_room_for(self.rest_at_least()) {
             Ok(())
         } else {
             Err(overloaded())
@@ -147,7 +147,7 @@ impl RequestBody {
         limits: &BodyLimits,
         reservation: &mut Reservation,
     ) -> Result<(), Refusal> {
-        let whole = self.declared_length().map(|rest| self.bytes as u64 + rest);
+        let whole = self.rest().map(|rest| self.bytes as u64 + rest);
         let most = whole.map_or(limits.max_bytes, |whole| {
             usize::try_from(whole).unwrap_or(limits.max_bytes)
         });
@@ -218,7 +218,7 @@ impl RequestBody {
         if self.incoming.is_end_stream() {
             return 0;
         }
-        let rest = self.declared_length().unwrap_or(u64::MAX);
+        let rest = self.rest().unwrap_or(u64::MAX);
         let rest = usize::try_from(rest).unwrap_or(usize::MAX);
         rest.min(self.bytes)
             .min(self.read_limit.max(TLS_READ_BYTES))
@@ -241,7 +241,7 @@ impl RequestBody {
             return self.has_ended;
         }
         let is_multiplexed = self.is_multiplexed;
-        let may_be_short = self.declared_bytes() <= SHORT_REST_BYTES;
+        let may_be_short = self.rest_at_least() <= SHORT_REST_BYTES;
         let taking = self.take_rest();
         if may_be_short && !is_multiplexed {
             let _in_time = timeout(REST_TIMEOUT, taking).await;

@@ -59,10 +59,10 @@ impl Origins {
 
     /// Whether a request with this `Origin`, or without one, is from a page of these.
     pub(super) fn allow(&self, origin: Option<&HeaderValue>) -> bool {
-        self.is_any || origin.is_some_and(|origin| self.name(origin))
+        self.is_any || origin.is_some_and(|origin| self.names(origin))
     }
 
-    fn name(&self, origin: &HeaderValue) -> bool {
+    fn names(&self, origin: &HeaderValue) -> bool {
         self.named.contains(origin.as_bytes())
     }
 }
@@ -75,7 +75,7 @@ pub(super) struct Cors {
 /// What an answer says about it to the browser that asked.
 pub(super) enum Permission {
     /// Nothing: the page may not, or it is no page that asks.
-    None,
+    Denied,
     /// Any page may.
     Any,
     /// The page of this origin may. It may also send what the browser keeps for this server (a password that
@@ -95,9 +95,9 @@ impl Cors {
     /// What the answer to a request with these headers says.
     pub(super) fn permission(&self, headers: &HeaderMap) -> Permission {
         match headers.get(header::ORIGIN) {
-            Some(origin) if self.origins.name(origin) => Permission::Named(origin.clone()),
+            Some(origin) if self.origins.names(origin) => Permission::Named(origin.clone()),
             Some(_) if self.origins.is_any => Permission::Any,
-            _ => Permission::None,
+            _ => Permission::Denied,
         }
     }
 }
@@ -110,7 +110,7 @@ impl Permission {
             headers.append(header::VARY, VARY);
         }
         let origin = match self {
-            Self::None => return,
+            Self::Denied => return,
             Self::Any => HeaderValue::from_static("*"),
             Self::Named(origin) => {
                 let yes = HeaderValue::from_static("true");
@@ -159,7 +159,7 @@ mod tests {
             if let Some(list) = configured {
                 headers.insert(header::VARY, HeaderValue::from_static(list));
             }
-            Permission::None.say(&mut headers);
+            Permission::Denied.say(&mut headers);
             let said: Vec<_> = headers.get_all(header::VARY).iter().collect();
             assert_eq!(said, expected);
         }

@@ -163,9 +163,9 @@ impl Gate {
             key.check_origin(&head.parts.headers)?;
         }
         body.check_length(&self.body_limits)?;
-        let checked = allowance.check_unread(body.declared_length());
+        let checked = allowance.check_unread(body.rest());
         checked.map_err(|limited| self.count_limited(limited))?;
-        match self.spool.refuses(body.declared_bytes()) {
+        match self.spool.refuses(body.rest_at_least()) {
             Some(refused) => Err(refused.into()),
             None => Ok(()),
         }
@@ -180,10 +180,7 @@ impl Gate {
         turn: &mut Turn,
     ) -> Result<IngestRequest, Refusal> {
         let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
-        *turn = self
-            .turns
-            .take(body.bytes_to_wait_with(), is_packed)
-            .await?;
+        *turn = self.turns.take(body.length_for_turn(), is_packed).await?;
         body.check_room(&self.budget)?;
         let mut reservation = self.budget.reservation();
         let waiting_bytes = waiting_bytes(&head.parts);

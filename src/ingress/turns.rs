@@ -1,4 +1,4 @@
-//! Large bodies take turns: as many come at once as the byte budget has room for to their end, with the envelopes
+//! Large bodies whose length is declared take turns: as many come at once as the byte budget has room for to their end, with the envelopes
 //! made of them. Without turns a thousand clients all begin, the budget is full when each has sent half, and most
 //! are refused with that half in vain: the server is busy with reading what it throws away.
 //!

@@ -146,13 +146,15 @@ fn read_all(
     }
 }
 
-/// Grows a full buffer, by doubling, and reserves what it grows by.
+/// Grows a full buffer, by doubling or by less where there is no room for that, and reserves what it grows by.
 fn make_room(buffer: &mut Vec<u8>, reservation: &mut Reservation) -> Result<(), DecodeError> {
     if buffer.len() < buffer.capacity() {
         return Ok(());
     }
-    let more = buffer.capacity().max(STEP);
-    Ok(reservation.moving(buffer.len(), more, || buffer.reserve_exact(more))?)
+    let doubling = buffer.capacity().max(STEP);
+    let mut enlarge = |more| reservation.moving(buffer.len(), more, || buffer.reserve_exact(more));
+    enlarge(doubling).or_else(|_| enlarge((doubling / 8).max(STEP)))?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -258,6 +260,17 @@ mod tests {
             let whole = inflate(coding, &packed, limit(300_000), &mut reservation);
             assert_eq!(whole.unwrap(), zeros, "{coding:?}");
         }
+    }
+
+    #[test]
+    fn a_body_that_just_fits_into_the_budget_is_inflated() {
+        let zeros = vec![0; 900_000];
+        let packed = gzip(&zeros);
+        let mut reservation = ByteBudget::new(1_000_000).reservation();
+        let limit = InflationLimit::Bytes(1 << 20);
+        let inflated = inflate(Coding::Gzip, &packed, limit, &mut reservation).unwrap();
+        assert_eq!(inflated, zeros);
+        assert_eq!(reservation.bytes(), inflated.capacity());
     }
 
     #[test]

@@ -83,7 +83,7 @@ fn one_that_asks_for_no_rest_and_fails_on_gets_one() {
     let now = Instant::now();
     let mut health = health();
     let at_once = Trip {
-        after: Some(Duration::ZERO),
+        retry_after: Some(Duration::ZERO),
         ..Trip::default()
     };
     for _ in 1..FAILURES_THAT_OPEN {
@@ -107,7 +107,7 @@ fn a_late_answer_can_ask_for_a_longer_rest_and_not_for_a_shorter_one() {
     let mut health = health();
     let tickets = [(); 3].map(|()| health.begin(now).unwrap());
     let seconds = |after| Trip {
-        after: Some(Duration::from_secs(after)),
+        retry_after: Some(Duration::from_secs(after)),
         ..Trip::default()
     };
     for (ticket, after, rest) in [
@@ -143,7 +143,7 @@ fn a_broker_that_asks_to_be_left_alone_is() {
     let (one, other) = (health.begin(now).unwrap(), health.begin(now).unwrap());
     let after = Duration::from_secs(60);
     let trip = Trip {
-        after: Some(after),
+        retry_after: Some(after),
         ..Trip::default()
     };
     assert_eq!(
@@ -155,7 +155,7 @@ fn a_broker_that_asks_to_be_left_alone_is() {
     let mut busy_for_no_time = self::health();
     let ticket = busy_for_no_time.begin(now).unwrap();
     let trip = Trip {
-        after: Some(Duration::ZERO),
+        retry_after: Some(Duration::ZERO),
         ..Trip::default()
     };
     busy_for_no_time.note_failure(ticket, trip, now, RANDOM);

@@ -1,6 +1,7 @@
 //! The limits on a whole request: exact at their edges, and nothing is kept beyond them.
 
 use super::{Api, DecodeError, Sent};
+use super::{ByteBudget, Bytes, Coding, ready};
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
@@ -160,4 +161,23 @@ fn depth_is_counted_from_the_event_and_any_depth_is_survived() {
         ));
         assert_eq!(Sent::to_logstash("", JSON).events(&body).len(), 1);
     }
+}
+
+#[test]
+fn of_several_codings_only_the_last_body_is_held() {
+    use std::io::Write;
+    let gzip = |data: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    };
+    let twice = Bytes::from(gzip(&gzip(&[b' '; 300_000])));
+    let budget = ByteBudget::new(usize::MAX);
+    let mut reservation = budget.reservation();
+    reservation.grow(twice.len()).unwrap();
+    let codings = [Coding::Gzip, Coding::Gzip];
+    let pipeline = &ready("").pipeline;
+    let body = pipeline.inflate(&codings, twice, &mut reservation).unwrap();
+    let held = Vec::from(body).capacity();
+    assert_eq!((held, reservation.bytes()), (512 * 1024, 512 * 1024));
 }
