@@ -1,12 +1,13 @@
 //! The accept loop: takes connections as far as there is room for them, and keeps a reserve for health checks.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::activity::TimeLimits;
 use super::connection::{Accepted, Protocols, serve};
@@ -88,7 +89,7 @@ impl Server {
         }
     }
 
-    fn connected<P: Send + 'static>(&self, stream: TcpStream, peer: std::net::IpAddr, permit: P) {
+    fn connected(&self, stream: TcpStream, peer: IpAddr, permit: OwnedSemaphorePermit) {
         // Answers are small and whole; waiting to fill a segment would only delay them.
         let _without = stream.set_nodelay(true);
         let (registration, open) = self.connections.enter();
@@ -103,7 +104,7 @@ impl Server {
             Arc::clone(&self.protocols),
             Arc::clone(&self.gate),
         );
-        // A block that awaits it would have room for it twice.
+        // An async block would keep the future that is moved into it a second time in its own state.
         self.tasks.spawn(serving.map(|()| drop(permit)));
     }
 }
