@@ -110,7 +110,7 @@ impl Ingress {
 
     /// Large bodies that wait for their turn.
     pub fn bodies_waiting(&self) -> usize {
-        self.gate.turns.waiting()
+        self.gate.body_limits.turns.waiting()
     }
 
     async fn follow_files(&self) -> Infallible {

@@ -1,6 +1,7 @@
 //! Reading a request's body: each byte is counted against the budget as it arrives, and silence and slowness have
 //! their limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,19 +9,21 @@ use futures_util::FutureExt;
 use http::request::Parts;
 use http::{Version, header};
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::gathered::Gathered;
 use super::refusal::{Code, Refusal, overloaded};
 use super::stream::{LINGER, LINGER_SILENCE};
 use super::transport::read_limit;
+use super::turns::{BEGINNING, Outlook, SILENCE, Turn, Turns};
 use crate::budget::{ByteBudget, Exhausted, Reservation};
 use crate::pipeline::DecodeError;
 use crate::units::duration;
 
 /// The limits on a body.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct BodyLimits {
     /// `ingest.max_content_length`.
     pub(super) max_bytes: usize,
@@ -28,6 +31,8 @@ pub(super) struct BodyLimits {
     pub(super) silence: Duration,
     /// `server.body_timeout`.
     pub(super) whole: Duration,
+    /// How many may come at once.
+    pub(super) turns: Arc<Turns>,
 }
 
 /// A body and how much of it was taken.
@@ -45,7 +50,13 @@ pub(super) struct RequestBody {
     /// The most that is read of it at once.
     read_limit: usize,
     gathered: Gathered,
+    is_packed: bool,
+    has_asked_for_turn: bool,
+    turn: Option<Turn>,
 }
+
+/// A piece of a body or its trailers, or why there is none.
+type NextFrame = hyper::Result<Frame<Bytes>>;
 
 /// So much of a body is still taken behind a refusal, so that it does not cost the connection.
 const SHORT_REST_BYTES: u64 = 64 * 1024;
@@ -69,6 +80,9 @@ impl RequestBody {
             incoming,
             bytes: 0,
             gathered: Gathered::default(),
+            is_packed: head.headers.contains_key(header::CONTENT_ENCODING),
+            has_asked_for_turn: false,
+            turn: None,
         }
     }
 
@@ -87,32 +101,26 @@ impl RequestBody {
         self.incoming.size_hint().exact()
     }
 
-    /// The declared length that is to wait for its turn. A stream of HTTP/2 is not to: what has come of it would
-    /// take the window of all others of its connection meanwhile.
-    pub(super) fn length_for_turn(&self) -> u64 {
-        if self.is_multiplexed {
-            0
-        } else {
-            self.rest_at_least()
+    /// Refuses by the declared length what cannot be taken, before a byte of it is read.
+    pub(super) fn check_length(
+        &self,
+        limits: &BodyLimits,
+        budget: &ByteBudget,
+    ) -> Result<(), Refusal> {
+        let declared = self.rest_at_least();
+        if declared > limits.max_bytes as u64 {
+            return Err(too_large(limits));
         }
-    }
-
-    /// Refuses by the declared length what is never taken, before a byte of it is read.
-    pub(super) fn check_length(&self, limits: &BodyLimits) -> Result<(), Refusal> {
-        if self.rest_at_least() > limits.max_bytes as u64 {
-            Err(too_large(limits))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// The same for what cannot be taken now.
-    pub(super) fn check_room(&self, budget: &ByteBudget) -> Result<(), Refusal> {
-        if budget.has_room_for(self.rest_at_least()) {
+        if budget.has_room_for(declared) {
             Ok(())
         } else {
             Err(overloaded())
         }
+    }
+
+    /// Its turn, to be kept until it is decoded.
+    pub(super) fn turn(&mut self) -> Option<Turn> {
+        self.turn.take()
     }
 
     /// Reads the body whole; `reservation` holds its bytes then.
@@ -162,6 +170,7 @@ impl RequestBody {
         whole: &mut Option<Instant>,
         reservation: &mut Reservation,
     ) -> Result<Option<Bytes>, Refusal> {
+        self.wait_for_turn(limits, reservation).await?;
         while !self.has_ended {
             // What has come already needs no timer.
             let frame = match self.incoming.frame().now_or_never() {
@@ -170,9 +179,8 @@ impl RequestBody {
                     let now = Instant::now();
                     let whole = *whole.get_or_insert(now + limits.whole);
                     let deadline = whole.min(now + limits.silence);
-                    timeout_at(deadline, self.incoming.frame())
-                        .await
-                        .map_err(|_| timed_out(limits, deadline == whole))?
+                    let frame = self.frame_until(deadline).await;
+                    frame.map_err(|_| timed_out(limits, deadline == whole))?
                 }
             };
             match frame {
@@ -209,7 +217,47 @@ impl RequestBody {
         }
         let ahead = self.read_ahead();
         let counted = self.gathered.count(bytes, ahead, reservation);
-        counted.map_err(exhausted)
+        counted.map_err(exhausted)?;
+        let outlook = self.outlook(reservation);
+        self.turn.take_if(|turn| !turn.go_on(outlook));
+        Ok(())
+    }
+
+    /// Waits for its turn when it has begun to come, and has not come whole. A stream of HTTP/2 does not: what has
+    /// come of it would take the window of all others of its connection meanwhile.
+    async fn wait_for_turn(
+        &mut self,
+        limits: &BodyLimits,
+        reservation: &Reservation,
+    ) -> Result<(), Refusal> {
+        let is_due = self.bytes >= BEGINNING && !self.incoming.is_end_stream();
+        if is_due && !self.has_asked_for_turn && !self.is_multiplexed {
+            self.has_asked_for_turn = true;
+            // In a box, for most bodies come whole.
+            self.turn = Box::pin(limits.turns.take(self.outlook(reservation))).await?;
+        }
+        Ok(())
+    }
+
+    fn outlook(&self, reservation: &Reservation) -> Outlook {
+        Outlook {
+            came: self.bytes,
+            length: self.rest().map(|rest| self.bytes as u64 + rest),
+            is_packed: self.is_packed,
+            reserved: reservation.bytes(),
+        }
+    }
+
+    /// What comes next. The turn is over where it does not come soon.
+    async fn frame_until(&mut self, deadline: Instant) -> Result<Option<NextFrame>, Elapsed> {
+        if self.turn.is_some() {
+            let soon = deadline.min(Instant::now() + SILENCE);
+            if let Ok(frame) = timeout_at(soon, self.incoming.frame()).await {
+                return Ok(frame);
+            }
+            self.turn = None;
+        }
+        timeout_at(deadline, self.incoming.frame()).await
     }
 
     /// What the connection may read now that nobody has asked for yet. No more than has come, whatever length

@@ -53,7 +53,6 @@ pub(super) struct Gate {
     refusals: Refusals,
     pub(super) lifecycle: Lifecycle,
     pub(super) budget: ByteBudget,
-    pub(super) turns: Turns,
     pub(super) body_limits: BodyLimits,
     pub(super) request_timeout: std::time::Duration,
     /// Large bodies are decoded beside the runtime, as many at once as there are cores.
@@ -116,13 +115,13 @@ impl Gate {
             refusals: telemetry.refusals(&Code::ALL.map(Code::word)),
             telemetry,
             lifecycle,
-            turns: Turns::new(budget.clone()),
-            budget,
             body_limits: BodyLimits {
+                turns: Arc::new(Turns::new(budget.clone())),
                 max_bytes: config.ingest.max_content_length.as_usize(),
                 silence: config.server.body_read_timeout,
                 whole: config.server.body_timeout,
             },
+            budget,
             request_timeout: config.server.request_timeout,
             decoders: Arc::new(Semaphore::new(cores)),
             rests: Arc::new(Semaphore::new(MAX_RESTS)),

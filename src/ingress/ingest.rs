@@ -94,8 +94,7 @@ impl Gate {
         let key = policy.auth.key_of(sender);
         let allowance = policy.limits.allowance(key, head.client_ip.address);
         self.check_unread(key, &allowance, &head, body)?;
-        let mut turn = Turn::default();
-        let read = self.read(sender, head, body, &mut turn).await;
+        let read = self.read(sender, head, body).await;
         let deadline = Instant::now() + self.request_timeout;
         let decoded = match read {
             Ok(request) => self.decode(policy, request, deadline).await,
@@ -162,7 +161,7 @@ impl Gate {
         if let Some(key) = key {
             key.check_origin(&head.parts.headers)?;
         }
-        body.check_length(&self.body_limits)?;
+        body.check_length(&self.body_limits, &self.budget)?;
         let checked = allowance.check_unread(body.rest());
         checked.map_err(|limited| self.count_limited(limited))?;
         match self.spool.refuses(body.rest_at_least()) {
@@ -171,30 +170,27 @@ impl Gate {
         }
     }
 
-    /// Reads the body of a request that nothing has refused yet, in its turn.
+    /// Reads the body of a request that nothing has refused yet.
     async fn read(
         &self,
         sender: Sender,
         head: Box<Head>,
         body: &mut RequestBody,
-        turn: &mut Turn,
     ) -> Result<IngestRequest, Refusal> {
         let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
-        *turn = self.turns.take(body.length_for_turn(), is_packed).await?;
-        body.check_room(&self.budget)?;
         let mut reservation = self.budget.reservation();
         let waiting_bytes = waiting_bytes(&head.parts);
         if waiting_bytes > SMALL_HEAD {
             reservation.grow(waiting_bytes).map_err(DecodeError::from)?;
         }
-        let reading = body.read(&self.body_limits, &mut reservation);
-        let bytes = turn.during(reading).await?;
+        let bytes = body.read(&self.body_limits, &mut reservation).await?;
         Ok(IngestRequest {
             head,
             key: sender.key,
             is_packed,
             bytes,
             reservation,
+            turn: body.turn(),
         })
     }
 
@@ -231,6 +227,7 @@ impl Gate {
             bytes,
             mut reservation,
             is_packed: _,
+            turn: _until_decoded,
         } = request;
         let Head {
             api,
@@ -306,6 +303,7 @@ struct IngestRequest {
     is_packed: bool,
     bytes: Bytes,
     reservation: Reservation,
+    turn: Option<Turn>,
 }
 
 /// What a request still holds of the budget while its answer tells of rejected events; the rest is given back.

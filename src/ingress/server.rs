@@ -84,6 +84,7 @@ impl Server {
     async fn accept_all(&self, mut acceptor: Acceptor) {
         loop {
             let permit = Arc::clone(&self.room).acquire_owned().await;
+            let permit = permit.expect("nobody closes the semaphore");
             let (stream, peer) = acceptor.next().await;
             self.connected(stream, peer.ip().to_canonical(), permit);
         }

@@ -1,63 +1,95 @@
-//! Large bodies whose length is declared take turns: as many come at once as the byte budget has room for to their end, with the envelopes
+//! Large bodies take turns: as many come at once as the byte budget has room for to their end, with the envelopes
 //! made of them. Without turns a thousand clients all begin, the budget is full when each has sent half, and most
 //! are refused with that half in vain: the server is busy with reading what it throws away.
 //!
-//! A turn is a promise of room and not room itself. Who is slow loses it, so that nobody can hold up the others
-//! by a length that is declared and never sent.
+//! A turn is a promise of room and not room itself. It is asked for when a body has begun to come, is worth no
+//! more than so many times what has come, and is over when nothing comes for a second or it comes too slowly. So
+//! whoever wants to hold up others has to send something, about as much as for holding the budget itself.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::refusal::{Refusal, overloaded};
 use crate::budget::ByteBudget;
 
-/// A smaller body comes in one read or two, and needs no turn.
-const SMALL_BODY: u64 = 16 * 1024;
+/// When so much of a body has come, it asks for its turn.
+pub(super) const BEGINNING: usize = 8 * 1024;
+
+/// Within this time the next bytes come, or the turn is over.
+pub(super) const SILENCE: Duration = Duration::from_secs(1);
 
 /// How long a turn is waited for. A client that is told to come back sends all of it again; one that waits longer
 /// than this may have given up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a body may take to come before its turn is over: half a megabyte over 5 Mbit/s.
-const QUICK: Duration = Duration::from_secs(1);
+/// A body that would take longer than this to come, at its pace so far, has no turn.
+const WHOLE: Duration = Duration::from_secs(30);
 
-/// What a body takes while it is decoded, in times its length: itself, and an envelope nearly twice as large.
-const TIMES_BODY: u64 = 3;
+/// What a body takes until it is decoded, in times its length: itself, and an envelope nearly twice as large.
+const TIMES_BODY: usize = 3;
 
 /// Logs are packed to a tenth.
-const TIMES_PACKED: u64 = 10;
+const TIMES_PACKED: usize = 10;
 
-/// What turns are counted in: the semaphore takes numbers of 32 bits.
-const UNIT: u64 = 1024;
+/// How many times as long as what has come a body whose length is not declared is thought to become.
+const TIMES_UNDECLARED: usize = 16;
+
+/// So many times what has come is promised at most.
+const TRUST: usize = 256;
+
+/// And no more than this part of the budget.
+const SHARE: usize = 4;
+
+/// How often the next in turn looks whether there is room. Nobody tells it, for those who give room back are all
+/// requests, and most have nothing to do with turns.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// The turns that are to be had.
+#[derive(Debug)]
 pub(super) struct Turns {
     budget: ByteBudget,
-    free: Arc<Semaphore>,
-    /// How much is free when nobody has a turn.
-    all: u32,
+    /// Bytes of the budget that are promised and not reserved.
+    promised: AtomicUsize,
+    /// Locked by who is next, for as long as it waits for room. The others wait for it, in the order in which they came.
+    next: Mutex<()>,
     waiting: AtomicUsize,
 }
 
-/// The turn of one body, or that it has none.
-#[derive(Default)]
+/// What is known of a body that has begun to come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outlook {
+    /// Bytes that have come.
+    pub(super) came: usize,
+    /// Its whole length, where it is declared.
+    pub(super) length: Option<u64>,
+    /// Whether it has a content coding.
+    pub(super) is_packed: bool,
+    /// Bytes that it has reserved.
+    pub(super) reserved: usize,
+}
+
+/// The turn of one body, as long as it lives.
+#[derive(Debug)]
 pub(super) struct Turn {
-    permit: Option<OwnedSemaphorePermit>,
+    turns: Arc<Turns>,
+    began: Instant,
+    /// All that is promised to the body.
+    most: usize,
+    /// What of it is not reserved yet.
+    left: usize,
 }
 
 impl Turns {
     /// The turns to use this budget.
     pub(super) fn new(budget: ByteBudget) -> Self {
-        let all = units(budget.limit() as u64);
         Self {
             budget,
-            free: Arc::new(Semaphore::new(all as usize)),
-            all,
+            promised: AtomicUsize::new(0),
+            next: Mutex::default(),
             waiting: AtomicUsize::new(0),
         }
     }
@@ -67,51 +99,82 @@ impl Turns {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Waits for the turn of a body of this length, in bytes.
+    /// Waits for the turn of a body. There is none where those who have one make no use of it: then there is room.
     ///
     /// # Errors
-    /// The refusal when it does not come in time and half of the budget is in use. Where it is not, those who have
-    /// a turn do nothing with it, and need not be waited for.
-    pub(super) async fn take(&self, length: u64, is_packed: bool) -> Result<Turn, Refusal> {
-        if length <= SMALL_BODY {
-            return Ok(Turn::default());
-        }
+    /// The refusal when there is no room in time.
+    pub(super) async fn take(self: &Arc<Self>, body: Outlook) -> Result<Option<Turn>, Refusal> {
+        let most = body.most().min(self.budget.limit() / SHARE);
+        let left = most.saturating_sub(body.reserved);
         let _waiting = Waiting::new(&self.waiting);
-        let free = Arc::clone(&self.free);
-        let acquiring = free.acquire_many_owned(self.units_of(length, is_packed));
-        match timeout(PATIENCE, acquiring).await {
-            Ok(permit) => Ok(Turn {
-                permit: Some(permit.expect("nobody closes the semaphore")),
-            }),
-            Err(_) if self.budget.has_room_for(self.budget.limit() as u64 / 2) => {
-                Ok(Turn::default())
-            }
-            Err(_) => Err(overloaded()),
+        let is_promised = timeout(PATIENCE, self.promise(left)).await.is_ok();
+        if is_promised {
+            return Ok(Some(Turn {
+                turns: Arc::clone(self),
+                began: Instant::now(),
+                most,
+                left,
+            }));
+        }
+        if self.budget.has_room_for(left as u64) {
+            Ok(None)
+        } else {
+            Err(overloaded())
         }
     }
 
-    fn units_of(&self, length: u64, is_packed: bool) -> u32 {
-        let times = if is_packed {
-            TIMES_BODY * TIMES_PACKED
-        } else {
-            TIMES_BODY
+    /// Promises so many bytes once there are as many, beside what is in use and what others were promised.
+    async fn promise(&self, bytes: usize) {
+        let _next = self.next.lock().await;
+        while !self.has_room_for(bytes) {
+            sleep(LOOK_EVERY).await;
+        }
+        // Nobody else promises anything as long as the lock is held.
+        self.promised.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn has_room_for(&self, bytes: usize) -> bool {
+        let promised = self.promised.load(Ordering::Relaxed);
+        self.budget
+            .has_room_for(promised.saturating_add(bytes) as u64)
+    }
+}
+
+impl Outlook {
+    /// What it takes at most, as far as what has come can be trusted.
+    fn most(&self) -> usize {
+        let length = match self.length {
+            Some(length) => usize::try_from(length).unwrap_or(usize::MAX),
+            None => self.came.saturating_mul(TIMES_UNDECLARED),
         };
-        // What is larger than the budget comes alone.
-        units(length.saturating_mul(times)).min(self.all)
+        let unpacked = if self.is_packed { TIMES_PACKED } else { 1 };
+        length
+            .saturating_mul(unpacked * TIMES_BODY)
+            .min(self.came.saturating_mul(TRUST))
+    }
+
+    /// Whether it comes so slowly that it is not done in time.
+    fn is_slow(&self, elapsed: Duration) -> bool {
+        let expected = self.length.unwrap_or(0) as f64 * elapsed.div_duration_f64(WHOLE);
+        elapsed > SILENCE && (self.came as f64) < expected
     }
 }
 
 impl Turn {
-    /// Reads the body. The turn is over when that takes long.
-    pub(super) async fn during<T>(&mut self, reading: impl Future<Output = T>) -> T {
-        let mut reading = pin!(reading);
-        if self.permit.is_some() {
-            if let Ok(read) = timeout(QUICK, reading.as_mut()).await {
-                return read;
-            }
-            self.permit = None;
-        }
-        reading.await
+    /// More has come: what is reserved now is promised no more. Whether the turn goes on.
+    pub(super) fn go_on(&mut self, body: Outlook) -> bool {
+        let left = self.most.saturating_sub(body.reserved).min(self.left);
+        self.turns
+            .promised
+            .fetch_sub(self.left - left, Ordering::Relaxed);
+        self.left = left;
+        !body.is_slow(self.began.elapsed())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.turns.promised.fetch_sub(self.left, Ordering::Relaxed);
     }
 }
 
@@ -131,74 +194,5 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn units(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
-    use tokio::time::Instant;
-
-    use super::*;
-
-    const BUDGET: usize = 1024 * 1024;
-    const ALL: u64 = BUDGET as u64;
-
-    fn turns() -> Turns {
-        Turns::new(ByteBudget::new(BUDGET))
-    }
-
-    async fn take(turns: &Turns, length: u64) -> Turn {
-        let turn = turns.take(length, false).await;
-        turn.unwrap_or_else(|_| panic!("a body of {length} bytes was refused"))
-    }
-
-    /// Whether the turn comes at once.
-    fn comes(turns: &Turns, length: u64, is_packed: bool) -> bool {
-        turns.take(length, is_packed).now_or_never().is_some()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn as_many_come_at_once_as_there_is_room_for_to_their_end() {
-        let turns = turns();
-        let first = take(&turns, 200_000).await;
-        assert!(comes(&turns, 140_000, false));
-        assert!(!comes(&turns, 160_000, false));
-        assert!(comes(&turns, SMALL_BODY, false));
-        // Packed to a tenth it is as large inside.
-        assert!(!comes(&turns, 20_000, true));
-        drop(first);
-        assert!(comes(&turns, 340_000, false));
-        // What never fits does not wait for ever.
-        assert!(comes(&turns, u64::MAX, true));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_is_slow_loses_the_turn() {
-        let turns = turns();
-        let mut slow = take(&turns, ALL).await;
-        let began = Instant::now();
-        let reading = slow.during(std::future::pending::<()>());
-        tokio::select! {
-            () = reading => {}
-            _next = take(&turns, ALL) => assert_eq!(began.elapsed(), QUICK),
-        }
-        assert_eq!(slow.during(async { 7 }).await, 7);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_waits_in_vain_is_refused_unless_the_room_is_not_used() {
-        let turns = turns();
-        let _unused = take(&turns, ALL).await;
-        let began = Instant::now();
-        assert!(take(&turns, ALL).await.permit.is_none());
-        assert_eq!(began.elapsed(), PATIENCE);
-        let mut used = turns.budget.reservation();
-        used.grow(BUDGET / 2 + 1).unwrap();
-        let refused = turns.take(ALL, false);
-        let (refused, waiting) = tokio::join!(refused, async { turns.waiting() });
-        assert!(refused.is_err());
-        assert_eq!((waiting, turns.waiting()), (1, 0));
-    }
-}
+mod tests;
