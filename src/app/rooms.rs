@@ -1,11 +1,12 @@
 //! Makes the rooms of a server as its configuration wants them, and binds its listeners.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use seglog::Folder;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::config::{Config, Durability};
 use crate::dead_letters::DeadLetters;
@@ -13,6 +14,11 @@ use crate::lifecycle::blocking;
 use crate::spool::{Acknowledge, Inspection, OpenedSpool, Spool, SpoolOptions};
 use crate::telemetry::events::SpoolUnused;
 use crate::telemetry::{Limits, Telemetry};
+
+/// Connections that may wait to be accepted; Linux takes the smaller of this and `net.core.somaxconn`, which is the
+/// same. When thousands of clients are refused and come again at once, a health check is not to wait behind them until it
+/// sends its SYN a second time.
+const BACKLOG: u32 = 4096;
 
 pub(super) fn telemetry(config: &Config) -> Telemetry {
     let telemetry = Telemetry::new(
@@ -103,14 +109,24 @@ async fn warn_of_unused(folder: Arc<dyn Folder>) {
 }
 
 /// Lets the store of dead letters find those that were written just before a crash, and come out of the spool again.
-async fn recall(dead_letters: &DeadLetters, opened: OpenedSpool) -> std::io::Result<()> {
+async fn recall(dead_letters: &DeadLetters, opened: OpenedSpool) -> io::Result<()> {
     let dead_letters = dead_letters.clone();
     let since = opened.open_since;
     blocking(move || dead_letters.recall(since, |position| opened.comes_again(position))).await
 }
 
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("{key}: cannot listen on {address}"))
+    listen(address).with_context(|| format!("{key}: cannot listen on {address}"))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    // A restart does not wait until the connections of the last life are forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }

@@ -101,7 +101,8 @@ impl RequestBody {
         self.incoming.size_hint().exact()
     }
 
-    /// Refuses by the declared length what cannot be taken, before a byte of it is read.
+    /// Refuses by the declared length what cannot be taken, now or when those who have a turn are done, before a byte
+    /// of it is read.
     pub(super) fn check_length(
         &self,
         limits: &BodyLimits,
@@ -111,7 +112,7 @@ impl RequestBody {
         if declared > limits.max_bytes as u64 {
             return Err(too_large(limits));
         }
-        if budget.has_room_for(declared) {
+        if budget.has_room_for(declared) || limits.turns.are_under_way() {
             Ok(())
         } else {
             Err(overloaded())

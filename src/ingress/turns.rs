@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::refusal::{Refusal, overloaded};
@@ -44,6 +44,13 @@ const TRUST: usize = 256;
 /// And no more than this part of the budget.
 const SHARE: usize = 4;
 
+/// A body that needs more than this part of the budget is large, and waits beside the others: they would all wait for
+/// the room that it needs.
+const LARGE: usize = 16;
+
+/// So many large bodies have their turn at once: half of the budget.
+const LARGE_AT_ONCE: usize = 2;
+
 /// How often the next in turn looks whether there is room. Nobody tells it, for those who give room back are all
 /// requests, and most have nothing to do with turns.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -56,6 +63,7 @@ pub(super) struct Turns {
     promised: AtomicUsize,
     /// Locked by who is next, for as long as it waits for room. The others wait for it, in the order in which they came.
     next: Mutex<()>,
+    large: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
@@ -75,12 +83,18 @@ pub(super) struct Outlook {
 /// The turn of one body, as long as it lives.
 #[derive(Debug)]
 pub(super) struct Turn {
-    turns: Arc<Turns>,
     began: Instant,
-    /// All that is promised to the body.
+    /// All that was promised to the body.
     most: usize,
-    /// What of it is not reserved yet.
-    left: usize,
+    promise: Promise,
+    _large: Option<OwnedSemaphorePermit>,
+}
+
+/// Bytes that are promised to somebody, as long as it lives.
+#[derive(Debug)]
+struct Promise {
+    turns: Arc<Turns>,
+    bytes: usize,
 }
 
 impl Turns {
@@ -90,6 +104,7 @@ impl Turns {
             budget,
             promised: AtomicUsize::new(0),
             next: Mutex::default(),
+            large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
             waiting: AtomicUsize::new(0),
         }
     }
@@ -99,38 +114,58 @@ impl Turns {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// Whether there is anybody who has a turn, and will leave room before long.
+    pub(super) fn are_under_way(&self) -> bool {
+        self.promised.load(Ordering::Relaxed) > 0
+    }
+
     /// Waits for the turn of a body. There is none where those who have one make no use of it: then there is room.
     ///
     /// # Errors
     /// The refusal when there is no room in time.
     pub(super) async fn take(self: &Arc<Self>, body: Outlook) -> Result<Option<Turn>, Refusal> {
         let most = body.most().min(self.budget.limit() / SHARE);
-        let left = most.saturating_sub(body.reserved);
+        let bytes = most.saturating_sub(body.reserved);
         let _waiting = Waiting::new(&self.waiting);
-        let is_promised = timeout(PATIENCE, self.promise(left)).await.is_ok();
-        if is_promised {
-            return Ok(Some(Turn {
-                turns: Arc::clone(self),
+        let turn = async {
+            let (promise, large) = if most > self.budget.limit() / LARGE {
+                let (promise, permit) = self.promise_large(bytes).await;
+                (promise, Some(permit))
+            } else {
+                (self.promise(bytes).await, None)
+            };
+            Turn {
                 began: Instant::now(),
                 most,
-                left,
-            }));
-        }
-        if self.budget.has_room_for(left as u64) {
-            Ok(None)
-        } else {
-            Err(overloaded())
+                promise,
+                _large: large,
+            }
+        };
+        match timeout(PATIENCE, turn).await {
+            Ok(turn) => Ok(Some(turn)),
+            Err(_) if self.budget.has_room_for(bytes as u64) => Ok(None),
+            Err(_) => Err(overloaded()),
         }
     }
 
-    /// Promises so many bytes once there are as many, beside what is in use and what others were promised.
-    async fn promise(&self, bytes: usize) {
+    /// Promises so many bytes once there are as many beside what is in use and what others were promised.
+    async fn promise(self: &Arc<Self>, bytes: usize) -> Promise {
         let _next = self.next.lock().await;
         while !self.has_room_for(bytes) {
             sleep(LOOK_EVERY).await;
         }
-        // Nobody else promises anything as long as the lock is held.
-        self.promised.fetch_add(bytes, Ordering::Relaxed);
+        Promise::new(self, bytes)
+    }
+
+    /// The same for a large body. What it needs is promised to nobody else meanwhile: they would always take it first.
+    async fn promise_large(self: &Arc<Self>, bytes: usize) -> (Promise, OwnedSemaphorePermit) {
+        let permit = Arc::clone(&self.large).acquire_owned().await;
+        let permit = permit.expect("nobody closes the semaphore");
+        let promise = Promise::new(self, bytes);
+        while !self.has_room_for(0) {
+            sleep(LOOK_EVERY).await;
+        }
+        (promise, permit)
     }
 
     fn has_room_for(&self, bytes: usize) -> bool {
@@ -163,18 +198,32 @@ impl Outlook {
 impl Turn {
     /// More has come: what is reserved now is promised no more. Whether the turn goes on.
     pub(super) fn go_on(&mut self, body: Outlook) -> bool {
-        let left = self.most.saturating_sub(body.reserved).min(self.left);
-        self.turns
-            .promised
-            .fetch_sub(self.left - left, Ordering::Relaxed);
-        self.left = left;
+        let left = self.most.saturating_sub(body.reserved);
+        self.promise.shrink_to(left);
         !body.is_slow(self.began.elapsed())
     }
 }
 
-impl Drop for Turn {
+impl Promise {
+    fn new(turns: &Arc<Turns>, bytes: usize) -> Self {
+        turns.promised.fetch_add(bytes, Ordering::Relaxed);
+        Self {
+            turns: Arc::clone(turns),
+            bytes,
+        }
+    }
+
+    /// Leaves so many bytes of it at most.
+    fn shrink_to(&mut self, bytes: usize) {
+        let given_up = self.bytes.saturating_sub(bytes);
+        self.turns.promised.fetch_sub(given_up, Ordering::Relaxed);
+        self.bytes -= given_up;
+    }
+}
+
+impl Drop for Promise {
     fn drop(&mut self) {
-        self.turns.promised.fetch_sub(self.left, Ordering::Relaxed);
+        self.shrink_to(0);
     }
 }
 

@@ -216,14 +216,14 @@ async fn a_million_levels_do_not_hurt() {
 
 #[tokio::test]
 async fn large_bodies_take_turns_instead_of_refusing_each_other() {
-    const CLIENTS: usize = 20;
-    const EVENTS: usize = 100;
+    const CLIENTS: usize = 60;
+    const EVENTS: usize = 150;
     let broker = FakeBroker::start();
-    let budget = "[ingest]\nmax_content_length = '512KiB'\nmax_envelope_bytes = '512KiB'\nmax_in_flight_bytes = '512KiB'\n";
+    let budget = "[ingest]\nmax_content_length = '4MiB'\nmax_envelope_bytes = '4MiB'\nmax_in_flight_bytes = '4MiB'\n";
     let app = Arc::new(TestApp::start_with(&broker, budget).await);
     let event = format!(r#"{{"message":"{}"}}"#, "x".repeat(500));
     let body = format!("[{}]", vec![event; EVENTS].join(","));
-    // Three of them fit at once, if each is taken to its end.
+    // Some twenty of them fit at once, if each is taken to its end.
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
         let (app, body) = (Arc::clone(&app), body.clone());
