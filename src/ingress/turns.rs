@@ -30,13 +30,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const WHOLE: Duration = Duration::from_secs(30);
 
 /// What a body takes until it is decoded, in times its length: itself, and an envelope nearly twice as large.
-const TIMES_BODY: usize = 3;
+const TIMES_BODY: usize = 4;
 
 /// Logs are packed to a tenth.
 const TIMES_PACKED: usize = 10;
 
 /// How many times as long as what has come a body whose length is not declared is thought to become.
-const TIMES_UNDECLARED: usize = 16;
+const TIMES_UNDECLARED: usize = 32;
 
 /// So many times what has come is promised at most.
 const TRUST: usize = 256;

@@ -35,24 +35,24 @@ fn at_once(turns: &Arc<Turns>, body: Outlook) -> Option<Turn> {
 async fn as_many_come_at_once_as_there_is_room_for_to_their_end() {
     let turns = turns();
     let mut others: Vec<Turn> = (0..16)
-        .filter_map(|_| at_once(&turns, body(80 * KB)))
+        .filter_map(|_| at_once(&turns, body(60 * KB)))
         .collect();
     assert_eq!(others.len(), 16);
-    assert!(at_once(&turns, body(53 * KB)).is_some());
-    assert!(at_once(&turns, body(54 * KB)).is_none());
+    assert!(at_once(&turns, body(40 * KB)).is_some());
+    assert!(at_once(&turns, body(41 * KB)).is_none());
     // Packed to a tenth it is as large inside.
     let packed = |length| Outlook {
         is_packed: true,
         ..body(length)
     };
-    assert!(at_once(&turns, packed(5 * KB)).is_some());
-    assert!(at_once(&turns, packed(6 * KB)).is_none());
+    assert!(at_once(&turns, packed(4 * KB)).is_some());
+    assert!(at_once(&turns, packed(5 * KB)).is_none());
     others.pop();
-    assert!(at_once(&turns, body(80 * KB)).is_some());
+    assert!(at_once(&turns, body(60 * KB)).is_some());
     // What is in use is nobody's to promise.
     let mut reservation = turns.budget.reservation();
     reservation.grow(200 * KB).unwrap();
-    assert!(at_once(&turns, body(80 * KB)).is_none());
+    assert!(at_once(&turns, body(60 * KB)).is_none());
     drop((others, reservation));
     assert_eq!(turns.promised.load(Ordering::Relaxed), 0);
 }
@@ -68,9 +68,9 @@ async fn no_more_is_promised_than_what_has_come_is_trusted_for() {
         };
         at_once(&turns, outlook).map(|turn| turn.most)
     };
-    assert_eq!(promised(10 * KB, Some(100_000)), Some(300 * KB));
+    assert_eq!(promised(10 * KB, Some(100_000)), Some(400 * KB));
     assert_eq!(promised(KB, Some(1_000_000)), Some(256 * KB));
-    assert_eq!(promised(KB, None), Some(48 * KB));
+    assert_eq!(promised(KB, None), Some(128 * KB));
     assert_eq!(promised(usize::MAX, Some(u64::MAX)), Some(BUDGET / SHARE));
 }
 
@@ -79,7 +79,7 @@ async fn what_is_reserved_is_promised_no_more() {
     let turns = turns();
     let promised = || turns.promised.load(Ordering::Relaxed);
     let mut turn = take(&turns, body(100 * KB)).await.unwrap();
-    for (reserved, left) in [(50, 250), (200, 100), (80, 100), (400, 0)] {
+    for (reserved, left) in [(50, 350), (200, 200), (80, 200), (500, 0)] {
         let goes_on = turn.go_on(Outlook {
             reserved: reserved * KB,
             ..body(100 * KB)
@@ -110,7 +110,7 @@ async fn a_body_that_comes_too_slowly_loses_its_turn() {
 #[tokio::test(start_paused = true)]
 async fn who_came_first_is_next() {
     let turns = turns();
-    let all: Vec<_> = (0..16).map(|_| at_once(&turns, body(80 * KB))).collect();
+    let all: Vec<_> = (0..16).map(|_| at_once(&turns, body(60 * KB))).collect();
     let order = Mutex::new(Vec::new());
     let waits = async |name, length| {
         let _turn = take(&turns, body(length)).await;
@@ -121,11 +121,11 @@ async fn who_came_first_is_next() {
         drop(all);
     };
     // A small one does not pass one that waits, though there would be room.
-    let first = waits("first", 80 * KB);
+    let first = waits("first", 60 * KB);
     tokio::join!(
         first,
         waits("small", 10 * KB),
-        waits("last", 80 * KB),
+        waits("last", 60 * KB),
         leave
     );
     assert_eq!(order.into_inner(), ["first", "small", "last"]);
@@ -139,13 +139,13 @@ async fn a_large_body_waits_beside_the_others_and_gets_its_room() {
     let first = at_once(&turns, body(large)).unwrap();
     let _second = at_once(&turns, body(large)).unwrap();
     assert!(at_once(&turns, body(large)).is_none(), "two at once");
-    let other = at_once(&turns, body(80 * KB)).unwrap();
+    let other = at_once(&turns, body(60 * KB)).unwrap();
     drop(first);
     let mut reservation = turns.budget.reservation();
     reservation.grow(1_900 * KB).unwrap();
     // It lacks 140 kB. The 240 of another would be there, and are not given away before it has its own.
     let leave = async {
-        assert!(at_once(&turns, body(80 * KB)).is_none());
+        assert!(at_once(&turns, body(60 * KB)).is_none());
         drop((other, reservation));
     };
     let (third, ()) = tokio::join!(take(&turns, body(large)), leave);
@@ -155,11 +155,11 @@ async fn a_large_body_waits_beside_the_others_and_gets_its_room() {
 #[tokio::test(start_paused = true)]
 async fn who_waits_in_vain_is_refused_unless_the_room_is_not_used() {
     let turns = turns();
-    let _unused: Vec<_> = (0..16).map(|_| at_once(&turns, body(80 * KB))).collect();
+    let _unused: Vec<_> = (0..16).map(|_| at_once(&turns, body(60 * KB))).collect();
     let began = Instant::now();
-    assert!(take(&turns, body(80 * KB)).await.is_none());
+    assert!(take(&turns, body(60 * KB)).await.is_none());
     assert_eq!(began.elapsed(), PATIENCE);
     let mut used = turns.budget.reservation();
     used.grow(BUDGET - 239 * KB).unwrap();
-    assert!(turns.take(body(80 * KB)).await.is_err());
+    assert!(turns.take(body(60 * KB)).await.is_err());
 }
