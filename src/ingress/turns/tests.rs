@@ -1,6 +1,7 @@
 //! Who is let in, who waits, and how a turn ends. Time is the tests' own.
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 
 use super::*;
 
@@ -24,6 +25,10 @@ fn body(length: usize) -> Outlook {
 async fn take(turns: &Arc<Turns>, body: Outlook) -> Option<Turn> {
     let turn = turns.take(body).await;
     turn.unwrap_or_else(|_| panic!("{body:?} was refused"))
+}
+
+async fn take_unless_refused(turns: &Arc<Turns>, body: Outlook) -> bool {
+    turns.take(body).await.is_ok()
 }
 
 /// Its turn, if it comes at once.
@@ -153,12 +158,28 @@ async fn a_large_body_waits_beside_the_others_and_gets_its_room() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_goes_on_though_others_use_all_that_there_is() {
+    let turns = turns();
+    let mut reservation = turns.budget.reservation();
+    reservation.grow(BUDGET - KB).unwrap();
+    for length in [60 * KB, BUDGET] {
+        let only = at_once(&turns, body(length));
+        assert!(only.is_some());
+        assert!(at_once(&turns, body(60 * KB)).is_none());
+        assert!(at_once(&turns, body(BUDGET)).is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waits_in_vain_is_refused_unless_the_room_is_not_used() {
     let turns = turns();
     let _unused: Vec<_> = (0..16).map(|_| at_once(&turns, body(60 * KB))).collect();
     let began = Instant::now();
     assert!(take(&turns, body(60 * KB)).await.is_none());
     assert_eq!(began.elapsed(), PATIENCE);
+    let many = (0..=MIN_WAITING).map(|_| take_unless_refused(&turns, body(60 * KB)));
+    let refused = join_all(many).await.into_iter().filter(|taken| !taken);
+    assert_eq!(refused.count(), 1, "no more than that may wait");
     let mut used = turns.budget.reservation();
     used.grow(BUDGET - 239 * KB).unwrap();
     assert!(turns.take(body(60 * KB)).await.is_err());
