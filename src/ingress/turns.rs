@@ -51,16 +51,6 @@ const LARGE: usize = 16;
 /// So many large bodies have their turn at once: half of the budget.
 const LARGE_AT_ONCE: usize = 2;
 
-/// What a body holds of the budget while it waits: a piece, and what was read behind it.
-const HELD_WAITING: usize = 32 * 1024;
-
-/// Those who wait may hold this part of the budget, or there would be no room for those whose turn it is. Whoever comes
-/// then would mostly wait in vain.
-const WAITING_SHARE: usize = 8;
-
-/// But so many may wait, however small the budget is.
-const MIN_WAITING: usize = 64;
-
 /// How often the next in turn looks whether there is room. Nobody tells it, for those who give room back are all
 /// requests, and most have nothing to do with turns.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -75,7 +65,6 @@ pub(super) struct Turns {
     next: Mutex<()>,
     large: Arc<Semaphore>,
     waiting: AtomicUsize,
-    most_waiting: usize,
 }
 
 /// What is known of a body that has begun to come.
@@ -111,14 +100,12 @@ struct Promise {
 impl Turns {
     /// The turns to use this budget.
     pub(super) fn new(budget: ByteBudget) -> Self {
-        let may_wait = budget.limit() / WAITING_SHARE / HELD_WAITING;
         Self {
             budget,
             promised: AtomicUsize::new(0),
             next: Mutex::default(),
             large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
             waiting: AtomicUsize::new(0),
-            most_waiting: may_wait.max(MIN_WAITING),
         }
     }
 
@@ -135,14 +122,11 @@ impl Turns {
     /// Waits for the turn of a body. There is none where those who have one make no use of it: then there is room.
     ///
     /// # Errors
-    /// The refusal when there is no room in time, or too many wait for it already.
+    /// The refusal when there is no room in time.
     pub(super) async fn take(self: &Arc<Self>, body: Outlook) -> Result<Option<Turn>, Refusal> {
         let most = body.most().min(self.budget.limit() / SHARE);
         let bytes = most.saturating_sub(body.reserved);
         let _waiting = Waiting::new(&self.waiting);
-        if self.waiting() > self.most_waiting {
-            return Err(overloaded());
-        }
         let turn = async {
             let (promise, large) = if most > self.budget.limit() / LARGE {
                 let (promise, permit) = self.promise_large(bytes).await;
