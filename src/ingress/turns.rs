@@ -51,6 +51,9 @@ const LARGE: usize = 16;
 /// So many large bodies have their turn at once: half of the budget.
 const LARGE_AT_ONCE: usize = 2;
 
+/// This part of the budget is not promised: it is for small bodies, and for envelopes that are larger than was thought.
+const NOT_PROMISED: usize = 4;
+
 /// How often the next in turn looks whether there is room. Nobody tells it, for those who give room back are all
 /// requests, and most have nothing to do with turns.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -172,8 +175,9 @@ impl Turns {
     /// nobody else has a turn they are promised in any case: what is in use may be held by those who wait.
     fn has_room_beside(&self, own: usize, bytes: usize) -> bool {
         let promised = self.promised.load(Ordering::Relaxed);
-        let all = promised.saturating_add(bytes) as u64;
-        promised <= own || self.budget.has_room_for(all)
+        let all = promised.saturating_add(bytes);
+        let with_the_rest = all.saturating_add(self.budget.limit() / NOT_PROMISED);
+        promised <= own || self.budget.has_room_for(with_the_rest as u64)
     }
 }
 
