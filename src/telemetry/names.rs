@@ -252,7 +252,7 @@ pub(super) const BODIES_WAITING: Metric = metric(
     Gauge,
     "headgate_bodies_waiting",
     &[],
-    "Bodies with a declared length above 16 KiB that wait, up to two seconds, until those before them leave room: more would come at once than fits into \
+    "Large bodies that wait, up to two seconds, until those before them leave room: more would come at once than fits into \
      ingest.max_in_flight_bytes.",
 );
 pub(super) const CONFIG_RELOADS: Metric = metric(
