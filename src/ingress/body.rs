@@ -286,6 +286,7 @@ impl RequestBody {
     pub(super) async fn is_taken(&mut self) -> bool {
         // Of a refused body it is in no budget any more, and what follows takes its time.
         self.gathered = Gathered::default();
+        self.turn = None;
         if self.has_ended || self.is_awaited || self.is_broken {
             return self.has_ended;
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::refusal::{Refusal, overloaded};
@@ -29,7 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A body that would take longer than this to come, at its pace so far, has no turn.
 const WHOLE: Duration = Duration::from_secs(30);
 
-/// What a body takes until it is decoded, in times its length: itself, and an envelope nearly twice as large.
+/// What a body takes until it is decoded, in times its length: itself, an envelope nearly twice as large, and what is
+/// there twice while a buffer moves.
 const TIMES_BODY: usize = 4;
 
 /// Logs are packed to a tenth.
@@ -38,18 +39,12 @@ const TIMES_PACKED: usize = 10;
 /// How many times as long as what has come a body whose length is not declared is thought to become.
 const TIMES_UNDECLARED: usize = 32;
 
-/// So many times what has come is promised at most.
+/// So many times what has come is promised at most: to a large body a part of what it needs, for all others would wait
+/// until there is room for the whole.
 const TRUST: usize = 256;
 
 /// And no more than this part of the budget.
 const SHARE: usize = 4;
-
-/// A body that needs more than this part of the budget is large, and waits beside the others: they would all wait for
-/// the room that it needs.
-const LARGE: usize = 16;
-
-/// So many large bodies have their turn at once: half of the budget.
-const LARGE_AT_ONCE: usize = 2;
 
 /// This part of the budget is not promised: it is for small bodies, and for envelopes that are larger than was thought.
 const NOT_PROMISED: usize = 4;
@@ -66,7 +61,6 @@ pub(super) struct Turns {
     promised: AtomicUsize,
     /// Locked by who is next, for as long as it waits for room. The others wait for it, in the order in which they came.
     next: Mutex<()>,
-    large: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
@@ -90,7 +84,6 @@ pub(super) struct Turn {
     /// All that was promised to the body.
     most: usize,
     promise: Promise,
-    _large: Option<OwnedSemaphorePermit>,
 }
 
 /// Bytes that are promised to somebody, as long as it lives.
@@ -107,7 +100,6 @@ impl Turns {
             budget,
             promised: AtomicUsize::new(0),
             next: Mutex::default(),
-            large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
             waiting: AtomicUsize::new(0),
         }
     }
@@ -130,22 +122,12 @@ impl Turns {
         let most = body.most().min(self.budget.limit() / SHARE);
         let bytes = most.saturating_sub(body.reserved);
         let _waiting = Waiting::new(&self.waiting);
-        let turn = async {
-            let (promise, large) = if most > self.budget.limit() / LARGE {
-                let (promise, permit) = self.promise_large(bytes).await;
-                (promise, Some(permit))
-            } else {
-                (self.promise(bytes).await, None)
-            };
-            Turn {
+        match timeout(PATIENCE, self.promise(bytes)).await {
+            Ok(promise) => Ok(Some(Turn {
                 began: Instant::now(),
                 most,
                 promise,
-                _large: large,
-            }
-        };
-        match timeout(PATIENCE, turn).await {
-            Ok(turn) => Ok(Some(turn)),
+            })),
             Err(_) if self.budget.has_room_for(bytes as u64) => Ok(None),
             Err(_) => Err(overloaded()),
         }
@@ -154,30 +136,19 @@ impl Turns {
     /// Promises so many bytes once there are as many beside what is in use and what others were promised.
     async fn promise(self: &Arc<Self>, bytes: usize) -> Promise {
         let _next = self.next.lock().await;
-        while !self.has_room_beside(0, bytes) {
+        while !self.has_room_for(bytes) {
             sleep(LOOK_EVERY).await;
         }
         Promise::new(self, bytes)
     }
 
-    /// The same for a large body. What it needs is promised to nobody else meanwhile: they would always take it first.
-    async fn promise_large(self: &Arc<Self>, bytes: usize) -> (Promise, OwnedSemaphorePermit) {
-        let permit = Arc::clone(&self.large).acquire_owned().await;
-        let permit = permit.expect("nobody closes the semaphore");
-        let promise = Promise::new(self, bytes);
-        while !self.has_room_beside(bytes, 0) {
-            sleep(LOOK_EVERY).await;
-        }
-        (promise, permit)
-    }
-
-    /// Whether so many bytes can be promised beside what is in use and promised, of which some are `own` already. Where
-    /// nobody else has a turn they are promised in any case: what is in use may be held by those who wait.
-    fn has_room_beside(&self, own: usize, bytes: usize) -> bool {
+    /// Whether so many bytes can be promised beside what is in use and promised. Where nobody has a turn they are promised
+    /// in any case: what is in use may be held by those who wait.
+    fn has_room_for(&self, bytes: usize) -> bool {
         let promised = self.promised.load(Ordering::Relaxed);
         let all = promised.saturating_add(bytes);
         let with_the_rest = all.saturating_add(self.budget.limit() / NOT_PROMISED);
-        promised <= own || self.budget.has_room_for(with_the_rest as u64)
+        promised == 0 || self.budget.has_room_for(with_the_rest as u64)
     }
 }
 

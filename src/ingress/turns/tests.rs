@@ -133,26 +133,6 @@ async fn who_came_first_is_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_body_waits_beside_the_others_and_gets_its_room() {
-    let turns = turns();
-    let large = BUDGET;
-    let first = at_once(&turns, body(large)).unwrap();
-    let _second = at_once(&turns, body(large)).unwrap();
-    assert!(at_once(&turns, body(large)).is_none(), "two at once");
-    let other = at_once(&turns, body(60 * KB)).unwrap();
-    drop(first);
-    let mut reservation = turns.budget.reservation();
-    reservation.grow(900 * KB).unwrap();
-    // It lacks 140 kB. The 240 of another would be there, and are not given away before it has its own.
-    let leave = async {
-        assert!(at_once(&turns, body(60 * KB)).is_none());
-        drop((other, reservation));
-    };
-    let (third, ()) = tokio::join!(take(&turns, body(large)), leave);
-    assert!(third.is_some());
-}
-
-#[tokio::test(start_paused = true)]
 async fn one_goes_on_though_others_use_all_that_there_is() {
     let turns = turns();
     let mut reservation = turns.budget.reservation();
