@@ -29,7 +29,7 @@ async fn running_out_of_files_pauses_accepting_and_nothing_else() {
     let mut kept = program.connect().await;
     let mut post = async || kept.request("POST", "/", &[JSON], "{}").await.status;
     assert_eq!(post().await, 200);
-    broker.until_requests(1).await;
+    broker.until_delivered(1).await;
     let mut fillers = Vec::new();
     for _ in 0..OPEN_FILES {
         fillers.push(program.connect().await);
@@ -38,11 +38,11 @@ async fn running_out_of_files_pauses_accepting_and_nothing_else() {
     for _ in 0..3 {
         assert_eq!(post().await, 200);
     }
-    broker.until_requests(4).await;
+    broker.until_delivered(4).await;
     // The first of them were accepted.
     fillers.drain(..OPEN_FILES / 2);
     assert_eq!(program.post("{}").await.status, 200);
-    broker.until_requests(5).await;
+    broker.until_delivered(5).await;
     drop(fillers);
     program.signal("TERM");
     let (status, _, log) = program.end();

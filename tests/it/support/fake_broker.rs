@@ -244,6 +244,14 @@ impl FakeBroker {
         .await
     }
 
+    /// Waits for this many events, in however many requests: who is quick finds several in one.
+    pub(crate) async fn until_delivered(&self, events: usize) {
+        eventually("events at the Broker", async || {
+            (self.delivered().len() >= events).then_some(())
+        })
+        .await;
+    }
+
     /// Connections that were ever opened.
     pub(crate) fn connections(&self) -> usize {
         lock(&self.state).connections.len()
