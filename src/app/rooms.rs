@@ -15,9 +15,8 @@ use crate::spool::{Acknowledge, Inspection, OpenedSpool, Spool, SpoolOptions};
 use crate::telemetry::events::SpoolUnused;
 use crate::telemetry::{Limits, Telemetry};
 
-/// Connections that may wait to be accepted; Linux takes the smaller of this and `net.core.somaxconn`, which is the
-/// same. When thousands of clients are refused and come again at once, a health check is not to wait behind them until it
-/// sends its SYN a second time.
+/// Connections that may wait to be accepted: as many as Linux allows by default (`net.core.somaxconn`). When thousands
+/// of clients are refused and come again at once, a health check whose SYN finds no room sends it again a second later.
 const BACKLOG: u32 = 4096;
 
 pub(super) fn telemetry(config: &Config) -> Telemetry {

@@ -50,7 +50,8 @@ pub(super) struct RequestBody {
     /// The most that is read of it at once.
     read_limit: usize,
     gathered: Gathered,
-    is_packed: bool,
+    /// Whether it has a content coding.
+    pub(super) is_packed: bool,
     has_asked_for_turn: bool,
     turn: Option<Turn>,
 }
@@ -80,7 +81,7 @@ impl RequestBody {
             incoming,
             bytes: 0,
             gathered: Gathered::default(),
-            is_packed: head.headers.contains_key(header::CONTENT_ENCODING),
+            is_packed: false,
             has_asked_for_turn: false,
             turn: None,
         }
@@ -91,7 +92,7 @@ impl RequestBody {
         self.read_limit
     }
 
-    /// The least that the body has, by its declared length.
+    /// The least that is still to come, by its declared length.
     pub(super) fn rest_at_least(&self) -> u64 {
         self.incoming.size_hint().lower()
     }
@@ -99,6 +100,11 @@ impl RequestBody {
     /// How much of its declared length is still to come, if it has one.
     pub(super) fn rest(&self) -> Option<u64> {
         self.incoming.size_hint().exact()
+    }
+
+    /// Its declared length, if it has one.
+    fn length(&self) -> Option<u64> {
+        self.rest().map(|rest| self.bytes as u64 + rest)
     }
 
     /// Refuses by the declared length what cannot be taken, now or when those who have a turn are done, before a byte
@@ -119,8 +125,8 @@ impl RequestBody {
         }
     }
 
-    /// Its turn, to be kept until it is decoded.
-    pub(super) fn turn(&mut self) -> Option<Turn> {
+    /// Its turn, which is over when it is decoded.
+    pub(super) fn take_turn(&mut self) -> Option<Turn> {
         self.turn.take()
     }
 
@@ -156,9 +162,8 @@ impl RequestBody {
         limits: &BodyLimits,
         reservation: &mut Reservation,
     ) -> Result<(), Refusal> {
-        let whole = self.rest().map(|rest| self.bytes as u64 + rest);
-        let most = whole.map_or(limits.max_bytes, |whole| {
-            usize::try_from(whole).unwrap_or(limits.max_bytes)
+        let most = self.length().map_or(limits.max_bytes, |length| {
+            usize::try_from(length).unwrap_or(limits.max_bytes)
         });
         let pushed = self.gathered.push(pieces, most, reservation);
         pushed.map_err(exhausted)
@@ -243,7 +248,7 @@ impl RequestBody {
     fn outlook(&self, reservation: &Reservation) -> Outlook {
         Outlook {
             came: self.bytes,
-            length: self.rest().map(|rest| self.bytes as u64 + rest),
+            length: self.length(),
             is_packed: self.is_packed,
             reserved: reservation.bytes(),
         }

@@ -177,7 +177,7 @@ impl Gate {
         head: Box<Head>,
         body: &mut RequestBody,
     ) -> Result<IngestRequest, Refusal> {
-        let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
+        body.is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
         let mut reservation = self.budget.reservation();
         let waiting_bytes = waiting_bytes(&head.parts);
         if waiting_bytes > SMALL_HEAD {
@@ -187,10 +187,10 @@ impl Gate {
         Ok(IngestRequest {
             head,
             key: sender.key,
-            is_packed,
+            is_packed: body.is_packed,
             bytes,
             reservation,
-            turn: body.turn(),
+            turn: body.take_turn(),
         })
     }
 

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-/// The first so many connections have large buffers: 16 MiB, all together.
+/// A connection that comes when so many are open is read in small pieces whatever it sends: large buffers take 16 MiB, all
+/// together.
 const MAX_LARGE_BUFFERS: usize = 250;
 
 /// All open connections.
@@ -49,7 +50,7 @@ impl Standing {
         }
     }
 
-    /// Whether short bodies are read from it in one piece.
+    /// Whether a short body may be read from it in one piece.
     pub(super) fn has_large_buffers(&self) -> bool {
         self.has_large_buffers
     }

@@ -18,8 +18,7 @@ const PIECE_BYTES: usize = 16 * 1024;
 
 /// The most that is read at once from a client that sends bodies of this length, if it is declared. hyper
 /// doubles its buffer when a read has filled it, and a busy connection keeps it: this fills none.
-/// docs/PERFORMANCE.md says what that saves. What comes when there are many
-/// connections has no large buffer.
+/// docs/PERFORMANCE.md says what that saves.
 pub(super) fn read_limit(body_length: Option<u64>, has_large_buffers: bool) -> usize {
     if has_large_buffers && body_length.is_some_and(|length| length <= SHORT_BODY_BYTES as u64) {
         SHORT_BODY_BYTES - 1

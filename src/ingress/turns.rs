@@ -1,5 +1,5 @@
 //! Large bodies take turns: as many come at once as the byte budget has room for to their end, with the envelopes
-//! made of them. Without turns a thousand clients all begin, the budget is full when each has sent half, and most
+//! made of them (of the largest, to a part of that). Without turns a thousand clients all begin, the budget is full when each has sent half, and most
 //! are refused with that half in vain: the server is busy with reading what it throws away.
 //!
 //! A turn is a promise of room and not room itself. It is asked for when a body has begun to come, is worth no
@@ -81,7 +81,7 @@ pub(super) struct Outlook {
 #[derive(Debug)]
 pub(super) struct Turn {
     began: Instant,
-    /// All that was promised to the body.
+    /// What it was promised in all, with what it had reserved then.
     most: usize,
     promise: Promise,
 }

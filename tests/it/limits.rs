@@ -223,7 +223,7 @@ async fn large_bodies_take_turns_instead_of_refusing_each_other() {
     let app = Arc::new(TestApp::start_with(&broker, budget).await);
     let event = format!(r#"{{"message":"{}"}}"#, "x".repeat(500));
     let body = format!("[{}]", vec![event; EVENTS].join(","));
-    // Some twenty of them fit at once, if each is taken to its end.
+    // Some ten of them fit at once, if each is taken to its end.
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
         let (app, body) = (Arc::clone(&app), body.clone());
