@@ -108,10 +108,10 @@ impl Delivery {
     fn turned_away(&self, mut shipment: Shipment, failure: &Failure) {
         let taken = self.taken.load(Ordering::Relaxed);
         shipment.asks_for_rest = failure.retry_after.is_some_and(|after| !after.is_zero());
-        let before = *shipment.taken_before.get_or_insert(taken);
-        let is_in_the_way = shipment.turned_away >= FAILURES_OF_A_SUSPECT && taken > before;
+        let is_passed = shipment.is_passed_by_others(taken);
+        let is_in_the_way = shipment.turned_away >= FAILURES_OF_A_SUSPECT && is_passed;
         if is_in_the_way && shipment.batch.events() > 1 && !self.batches.keeps_order() {
-            for half in shipment.halve() {
+            for half in shipment.halve_turned_away(taken) {
                 self.give_back(half, failure);
             }
         } else {

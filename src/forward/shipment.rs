@@ -33,8 +33,8 @@ pub(super) struct Shipment {
     pub(super) rounds: u32,
     /// How often a Broker that was reached did not take it, for whatever reason.
     pub(super) turned_away: u32,
-    /// How many batches had been taken when it was turned away first.
-    pub(super) taken_before: Option<u64>,
+    /// How many batches had been taken when it was turned away first, or when it was made of one that was.
+    taken_before: Option<u64>,
     /// Whether it was last turned away with the wish for a rest.
     pub(super) asks_for_rest: bool,
     /// The Brokers that it failed at in this round.
@@ -74,6 +74,20 @@ impl Shipment {
         })
     }
 
+    /// Takes one apart that is turned away when so many batches were taken. What is taken of one half speaks against the
+    /// other, whichever is tried first.
+    pub(super) fn halve_turned_away(self, taken: u64) -> [Self; 2] {
+        self.halve().map(|half| Self {
+            taken_before: Some(taken),
+            ..half
+        })
+    }
+
+    /// It is turned away when so many batches were taken. Whether others were taken while it was not.
+    pub(super) fn is_passed_by_others(&mut self, taken: u64) -> bool {
+        taken > *self.taken_before.get_or_insert(taken)
+    }
+
     /// Puts it together again with what follows it. The whole is a new batch.
     pub(super) fn join(self, next: Self) -> Self {
         let parts = [self.batch.parts, next.batch.parts].concat();
@@ -98,13 +112,29 @@ mod tests {
     use super::*;
     use crate::event::Lines;
 
-    #[test]
-    fn an_id_stays_and_halves_have_their_own() {
+    fn shipment() -> Shipment {
         let lines = Lines {
             count: 2,
             bytes: "{},\n{},\n".into(),
         };
-        let mut shipment = Shipment::new(vec![Part { first: 7, lines }]);
+        Shipment::new(vec![Part { first: 7, lines }])
+    }
+
+    #[test]
+    fn what_was_taken_of_one_half_speaks_against_the_other() {
+        let mut whole = shipment();
+        assert!(!whole.is_passed_by_others(3));
+        assert!(!whole.is_passed_by_others(3));
+        assert!(whole.is_passed_by_others(4));
+        let [_taken, mut other] = whole.halve_turned_away(4);
+        assert!(other.is_passed_by_others(5));
+        let [mut left, mut right] = shipment().halve_turned_away(5);
+        assert!(!left.is_passed_by_others(5) && !right.is_passed_by_others(5));
+    }
+
+    #[test]
+    fn an_id_stays_and_halves_have_their_own() {
+        let mut shipment = shipment();
         let id = shipment.id;
         assert_eq!(id.to_string().len(), 32);
         shipment.begin_round();

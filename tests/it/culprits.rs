@@ -73,6 +73,25 @@ async fn events_that_a_broker_turns_away_hold_up_no_others() {
     }
 }
 
+/// Nothing else is sent then, but for one event that shows that the Broker works.
+#[tokio::test]
+async fn the_others_of_the_only_batch_that_is_turned_away_arrive() {
+    let broker = FakeBroker::start();
+    broker.poison(Reply::status(503), |event| event["n"] == 11);
+    let toml = "[broker]\nmax_in_flight = 2\nretry_initial = '1ms'\nretry_max = '5ms'";
+    let app = TestApp::start_with(&broker, &format!("{IN_MEMORY}{toml}")).await;
+    assert_eq!(app.post("/", &[NDJSON], numbered(16)).await.status, 200);
+    eventually("the batch to be turned away", async || {
+        (broker.requests().len() > 5).then_some(())
+    })
+    .await;
+    let other = app.post("/", &[JSON], json!({"n": 100}).to_string());
+    assert_eq!(other.await.status, 200);
+    app.until_book("delivered", 16).await;
+    broker.poison(Reply::status(200), |_| false);
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn a_batch_keeps_its_id_and_halves_have_their_own() {
     let broker = FakeBroker::start();
