@@ -34,7 +34,7 @@ pub(super) struct Shipment {
     /// How often a Broker that was reached did not take it, for whatever reason.
     pub(super) turned_away: u32,
     /// How many batches had been taken when it was turned away first, or when it was made of one that was.
-    taken_before: Option<u64>,
+    pub(super) taken_before: Option<u64>,
     /// Whether it was last turned away with the wish for a rest.
     pub(super) asks_for_rest: bool,
     /// The Brokers that it failed at in this round.
