@@ -268,7 +268,7 @@ impl Pipeline {
     }
 
     /// Makes an envelope of a body whose bytes `reservation` already counts; what the envelope takes, and what
-    /// inflating takes, is reserved on top. `sources` are the same for as long as the pipeline lives: their numbers are
+    /// inflating takes, is reserved on top. At the end it counts the envelope alone. `sources` are the same for as long as the pipeline lives: their numbers are
     /// remembered.
     ///
     /// # Errors
@@ -318,6 +318,7 @@ impl Pipeline {
             now: arrival.now,
             body_bytes: text.bytes.len(),
         };
+        let read_bytes = reservation.bytes();
         let mut scratch = self.scratch.get_or_default().borrow_mut();
         let mut builder = EnvelopeBuilder::new(context, &mut scratch, reservation);
         match codec {
@@ -325,6 +326,8 @@ impl Pipeline {
             None => codec::decode_strictly(&text, &mut builder)?,
         }
         let (envelope, rejected) = builder.finish(codec.map_or(Origin::Auto, origin_of));
+        // What was read goes now, while the envelope may wait for a disk or a Broker.
+        reservation.shrink(read_bytes);
         Ok(Decoded { envelope, rejected })
     }
 

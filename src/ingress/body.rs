@@ -51,7 +51,7 @@ pub(super) struct RequestBody {
     read_limit: usize,
     gathered: Gathered,
     /// Whether it has a content coding.
-    pub(super) is_packed: bool,
+    is_packed: bool,
     has_asked_for_turn: bool,
     turn: Option<Turn>,
 }
@@ -118,6 +118,9 @@ impl RequestBody {
         if declared > limits.max_bytes as u64 {
             return Err(too_large(limits));
         }
+        if declared > budget.limit() as u64 {
+            return Err(DecodeError::NeverRoom.into());
+        }
         if budget.has_room_for(declared) || limits.turns.are_under_way() {
             Ok(())
         } else {
@@ -130,12 +133,14 @@ impl RequestBody {
         self.turn.take()
     }
 
-    /// Reads the body whole; `reservation` holds its bytes then.
+    /// Reads the body whole; `reservation` holds its bytes then. `is_packed` tells whether it has a content coding.
     pub(super) async fn read(
         &mut self,
+        is_packed: bool,
         limits: &BodyLimits,
         reservation: &mut Reservation,
     ) -> Result<Bytes, Refusal> {
+        self.is_packed = is_packed;
         let mut whole = None;
         let Some(first) = self.next(limits, &mut whole, reservation).await? else {
             return Ok(Bytes::new());

@@ -2,6 +2,7 @@
 //! instead of layers on top of each other, for the ingest paths pay for every step.
 
 mod endpoint;
+mod passage;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +14,6 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::body::{BodyLimits, RequestBody};
@@ -33,6 +33,7 @@ use crate::spool::Spool;
 use crate::telemetry::events::RequestRefused;
 use crate::telemetry::{Refusals, Route, Telemetry};
 use endpoint::Endpoint;
+use passage::Passage;
 
 /// More headers than any client sends on purpose; HTTP/1 has the same limit in its parser.
 const MAX_HEADERS: usize = 100;
@@ -150,9 +151,9 @@ impl Gate {
         request: Request<Incoming>,
     ) -> Answered {
         let _serving = client.activity.request();
-        let began = Instant::now();
         let (parts, incoming) = request.into_parts();
         let endpoint = Endpoint::of(&parts.method, parts.uri.path());
+        let passage = Passage::new(&self.telemetry, endpoint.counted_as());
         let policy = self.policy();
         let context = AnswerContext {
             id: self.ids.of(&parts.headers),
@@ -172,12 +173,7 @@ impl Gate {
         }
         let outlives_rest = !is_taken && context.version == Version::HTTP_2;
         let response = self.response(client, context, outcome);
-        self.telemetry.request(
-            endpoint.counted_as(),
-            response.status().as_u16(),
-            began.elapsed(),
-            body.bytes as u64,
-        );
+        passage.answered(response.status().as_u16(), body.bytes);
         Answered {
             response,
             rest: outlives_rest.then(|| self.rest_of(body)).flatten(),

@@ -126,8 +126,8 @@ impl Gate {
         })
     }
 
-    /// Charges the sender for what came: also where it was cut short or refused for what it is, for who sends
-    /// nonsense without end is above a limit too. What found no room here is no fault of the client's.
+    /// Charges the sender for what came: its bytes also where it was cut short or refused for what it is, so that a
+    /// limit on bytes holds for nonsense too. What found no room here is no fault of the client's.
     fn charge(
         &self,
         allowance: &Allowance<'_>,
@@ -177,17 +177,18 @@ impl Gate {
         head: Box<Head>,
         body: &mut RequestBody,
     ) -> Result<IngestRequest, Refusal> {
-        body.is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
+        let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
         let mut reservation = self.budget.reservation();
         let waiting_bytes = waiting_bytes(&head.parts);
         if waiting_bytes > SMALL_HEAD {
             reservation.grow(waiting_bytes).map_err(DecodeError::from)?;
         }
-        let bytes = body.read(&self.body_limits, &mut reservation).await?;
+        let reading = body.read(is_packed, &self.body_limits, &mut reservation);
+        let bytes = reading.await?;
         Ok(IngestRequest {
             head,
             key: sender.key,
-            is_packed: body.is_packed,
+            is_packed,
             bytes,
             reservation,
             turn: body.take_turn(),
@@ -334,13 +335,9 @@ fn waiting_bytes(parts: &Parts) -> usize {
     stream + target + headers
 }
 
-/// `Host`, or with HTTP/2 the authority.
+/// The authority of the target, which HTTP/2 always has and HTTP/1 where a client takes us for a proxy; else `Host`
+/// (RFC 9112, 3.2.2).
 fn host(parts: &Parts) -> Option<&str> {
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    let header = || parts.headers.get(header::HOST)?.to_str().ok();
-    if parts.version == Version::HTTP_2 {
-        authority.or_else(header)
-    } else {
-        header()
-    }
+    authority.or_else(|| parts.headers.get(header::HOST)?.to_str().ok())
 }

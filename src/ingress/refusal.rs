@@ -168,6 +168,10 @@ impl Refusal {
         if let More::Allow(allow) = self.more {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
+        if self.code == Code::UnsupportedContentEncoding {
+            let taken = HeaderValue::from_static("gzip, deflate, zstd, br");
+            headers.insert(header::ACCEPT_ENCODING, taken);
+        }
         if let More::Challenge = self.more {
             let basic = HeaderValue::from_static(r#"Basic realm="headgate""#);
             headers.insert(header::WWW_AUTHENTICATE, basic);

@@ -6,7 +6,6 @@ use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get};
 use http::{HeaderValue, Method, StatusCode, header};
-use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::refusal::{Code, Refusal};
 use crate::lifecycle::{Lifecycle, Phase};
@@ -22,16 +21,10 @@ struct Health {
 }
 
 pub(super) fn router(lifecycle: Lifecycle, spool: Spool) -> Router {
-    let no_store = HeaderValue::from_static("no-store");
     Router::new()
         .route("/health", read_only(get(health)))
         .route("/ready", read_only(get(ready)))
         .route("/live", read_only(get(live)))
-        // A balancer that remembers health is worse than one that does not ask.
-        .layer(SetResponseHeaderLayer::overriding(
-            header::CACHE_CONTROL,
-            no_store,
-        ))
         .route(
             "/openapi.yaml",
             get(openapi).head(only_get).fallback(only_get),
@@ -84,6 +77,9 @@ fn status(code: StatusCode, word: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, length);
     headers.insert(header::CONTENT_TYPE, json);
+    // A balancer that remembers health is worse than one that does not ask.
+    let no_store = HeaderValue::from_static("no-store");
+    headers.insert(header::CACHE_CONTROL, no_store);
     if code == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(1));
     }

@@ -126,15 +126,15 @@ impl<C: Serve> Supervised<'_, C> {
                 Poll::Ready(Err(_)) => return Poll::Ready(Some(End::Faulty)),
                 Poll::Pending => {}
             }
-            // Not before what has come was looked at: a request among it gets its answer.
+            // Not before what has come was looked at: a request among it gets its answer, and so does one that has begun.
             let is_to_end = phase >= Phase::Closing || self.activity.is_dismissed();
-            if is_to_end && self.closing_since.is_none() {
+            let doing = self.activity.doing();
+            if is_to_end && doing != Doing::Head && self.closing_since.is_none() {
                 self.close();
                 continue;
             }
             let limits = self.waiting.limits();
             let quiet = self.quiet.filter(|quiet| *quiet < limits.idle());
-            let doing = self.activity.doing();
             if !alarm.is_overdue(self.deadline(doing, quiet, limits), cx) {
                 return Poll::Pending;
             }

@@ -99,13 +99,7 @@ impl Sent<'_> {
         );
         if let Ok(decoded) = &decoded {
             check(decoded, reservation.bytes());
-            if !self
-                .headers
-                .iter()
-                .any(|(name, _)| *name == "content-encoding")
-            {
-                check_is_needed(decoded, arrival.body_bytes, reservation.bytes());
-            }
+            check_is_needed(decoded, reservation.bytes());
         }
         drop(reservation);
         assert_eq!(budget.used(), 0, "all of the budget is given back");
@@ -153,13 +147,11 @@ fn check(decoded: &Decoded, reserved: usize) {
     assert_eq!(by_source, envelope.events() as u64);
 }
 
-/// Of the byte budget no more is held than a body, its text, and what was made of them can take.
-fn check_is_needed(decoded: &Decoded, body_bytes: usize, reserved: usize) {
-    // Each byte that is no UTF-8 becomes three.
-    let text_bytes = 3 * body_bytes;
+/// Of the byte budget no more is held than what was made of a body can take.
+fn check_is_needed(decoded: &Decoded, reserved: usize) {
     let buffers = 5 * decoded.envelope.size() / 4 + 2 * 256;
     let answer: usize = decoded.rejected.iter().map(Rejected::answer_bytes).sum();
-    let needed = body_bytes + text_bytes + buffers + answer;
+    let needed = buffers + answer;
     assert!(reserved <= needed, "{reserved} are held of {needed}");
 }
 

@@ -13,8 +13,8 @@ const BROKER: (&str, &str) = (
 pub(super) const REQUESTS: Metric = metric(
     Counter,
     "headgate_requests_total",
-    &[ROUTE, ("status", "the HTTP status of the answer")],
-    "Requests answered on the public listener.",
+    &[ROUTE, ("status", "the HTTP status of the answer, or 499")],
+    "Requests on the public listener. 499: not answered, for the client of HTTP/2 took it back or the connection was cut.",
 );
 pub(super) const REQUEST_DURATION: Metric = metric(
     Histogram,

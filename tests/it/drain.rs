@@ -90,6 +90,40 @@ async fn what_is_in_flight_is_finished_and_what_idles_is_closed() {
 }
 
 #[tokio::test]
+async fn a_head_that_has_begun_on_a_kept_connection_is_answered() {
+    let broker = FakeBroker::start();
+    broker.hold();
+    let app = TestApp::start_with(&broker, "").await;
+    let address = app.public();
+    let mut waiting = app.connect().await;
+    waiting.send(head("POST", "/", &[JSON], 2) + "{}").await;
+    broker.until_requests(1).await;
+    let mut kept = app.connect().await;
+    assert_eq!(kept.request("GET", "/health", &[], "").await.status, 200);
+    let request = head("POST", "/", &[JSON], 2) + "{}";
+    let (begin, rest) = request.split_at(20);
+    kept.send(begin).await;
+    assert_eq!(
+        app.get("/health").await.status,
+        200,
+        "all that came is read"
+    );
+    let ((), ()) = tokio::join!(app.drain(), async {
+        until_refused(address).await;
+        kept.send(rest).await;
+        let answer = kept.answer().await;
+        assert_eq!(
+            (answer.status, answer.problem_code()),
+            (503, "draining".to_owned())
+        );
+        kept.expect_closed().await;
+        broker.release();
+        assert_eq!(waiting.answer().await.status, 200);
+    });
+    assert_eq!(broker.delivered().len(), 1);
+}
+
+#[tokio::test]
 async fn what_is_sent_behind_the_last_request_does_not_take_its_answer_away() {
     let broker = FakeBroker::start();
     broker.hold();

@@ -110,6 +110,19 @@ async fn over_http2_the_authority_is_the_host() {
     assert_eq!(event["in"]["headers"].get("host"), None);
 }
 
+/// RFC 9112, 3.2.2: as a proxy is asked.
+#[tokio::test]
+async fn the_host_of_a_whole_target_counts_and_not_the_header() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "").await;
+    let target = "http://other.example:99/x?y";
+    assert_eq!(app.post(target, &[JSON], "{}").await.status, 200);
+    app.finish().await;
+    let headers = &broker.only_event()["headers"];
+    assert_eq!(headers["http_host"], "other.example:99");
+    assert_eq!(headers["request_path"], "/x?y");
+}
+
 #[tokio::test]
 async fn target_fields_are_configured_and_headers_can_be_left_out() {
     let toml = "[enrich]\nremote_host_target_field = '[peer][ip]'\nrequest_headers_target_field = 'req'\ndrop_headers = ['X-Secret']";

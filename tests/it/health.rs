@@ -21,6 +21,7 @@ async fn every_way_to_ask_is_answered_with_its_length_and_is_no_event() {
         assert_eq!(head.status, 200);
         assert_eq!(head.header("content-length"), got.header("content-length"));
         for answer in [got, head] {
+            assert_eq!(answer.header("cache-control"), Some("no-store"));
             assert!(answer.header("x-request-id").is_some());
             assert!(answer.header("retry-after").is_none());
         }

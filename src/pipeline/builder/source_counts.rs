@@ -58,6 +58,8 @@ impl SourceCounts {
             }
         }
         self.runs.truncate(counts);
+        // They may wait with their envelope for long.
+        self.runs.shrink_to(MAX_LOOKED_THROUGH);
         self.runs
     }
 }

@@ -183,7 +183,7 @@ struct Cut<'a> {
 
 impl Cut<'_> {
     fn member(&mut self, name: FieldName<'_>, value: &str) {
-        if let Some(room) = self.begin(name) {
+        if let Some(room) = self.begin(name, value.len()) {
             let value = &value[..value.floor_char_boundary(room)];
             self.bytes_left = room - value.len();
             push_string(self.out, value);
@@ -197,7 +197,7 @@ impl Cut<'_> {
         if !is_plain_ascii(bytes) {
             return self.member(name, &text(value));
         }
-        if let Some(room) = self.begin(name) {
+        if let Some(room) = self.begin(name, bytes.len()) {
             let bytes = &bytes[..bytes.len().min(room)];
             self.bytes_left = room - bytes.len();
             self.out.reserve(bytes.len() + 3);
@@ -207,10 +207,10 @@ impl Cut<'_> {
         }
     }
 
-    /// Writes a member's key; gives the room for its value, or none where there is no room for the member.
-    fn begin(&mut self, name: FieldName<'_>) -> Option<usize> {
+    /// Writes a member's key; gives the room for its value, or none where there is no room for any of it.
+    fn begin(&mut self, name: FieldName<'_>, value_len: usize) -> Option<usize> {
         let room = self.bytes_left.checked_sub(name.len());
-        let Some(room) = room.filter(|room| *room > 0) else {
+        let Some(room) = room.filter(|room| *room > 0 || value_len == 0) else {
             self.bytes_left = 0;
             return None;
         };

@@ -337,6 +337,20 @@ fn headers_that_are_cut_are_told_also_where_nothing_of_one_is_left() {
 }
 
 #[test]
+fn a_header_without_a_value_is_cut_with_a_word_too() {
+    let mut seen = [false; 2];
+    for fill in 16_100..16_384 {
+        let filling = "y".repeat(fill);
+        let headers = [("x-fill", filling.as_str()), ("x-zz", "")];
+        let event = Sent::to_logstash("", &headers).event("{}");
+        let is_whole = event["headers"]["x_fill"] == filling && event["headers"]["x_zz"] == "";
+        assert_eq!(event["tags"] == json!(["_headerscut"]), !is_whole, "{fill}");
+        seen[usize::from(is_whole)] = true;
+    }
+    assert_eq!(seen, [true, true]);
+}
+
+#[test]
 fn a_header_is_dropped_however_its_name_is_written_and_the_pieces_of_a_cookie_are_one() {
     let headers = [
         ("x-secret", "1"),

@@ -1,0 +1,49 @@
+//! Counts each request once, however it ends.
+
+use tokio::time::Instant;
+
+use crate::telemetry::{Route, Telemetry};
+
+/// The status under which a request counts that was never answered: with HTTP/2 its client took it back, with HTTP/1 its
+/// connection was cut. No RFC has it; nginx and what reads its logs have made it known.
+const NOT_ANSWERED: u16 = 499;
+
+/// A request on its way to its answer.
+pub(super) struct Passage<'a> {
+    telemetry: &'a Telemetry,
+    route: Route,
+    began: Instant,
+    is_counted: bool,
+}
+
+impl<'a> Passage<'a> {
+    /// Begins now.
+    pub(super) fn new(telemetry: &'a Telemetry, route: Route) -> Self {
+        Self {
+            telemetry,
+            route,
+            began: Instant::now(),
+            is_counted: false,
+        }
+    }
+
+    /// It is answered; so many bytes of its body have come.
+    pub(super) fn answered(mut self, status: u16, body_bytes: usize) {
+        self.is_counted = true;
+        self.count(status, body_bytes);
+    }
+
+    fn count(&self, status: u16, body_bytes: usize) {
+        let took = self.began.elapsed();
+        let body_bytes = body_bytes as u64;
+        self.telemetry.request(self.route, status, took, body_bytes);
+    }
+}
+
+impl Drop for Passage<'_> {
+    fn drop(&mut self) {
+        if !self.is_counted {
+            self.count(NOT_ANSWERED, 0);
+        }
+    }
+}
