@@ -47,6 +47,11 @@ impl Lines {
         }
     }
 
+    /// Gives them a buffer of their own. What was cut out of a larger one keeps all of that in memory.
+    pub fn detach(&mut self) {
+        self.bytes = Bytes::copy_from_slice(&self.bytes);
+    }
+
     /// Each event's text, without its line end.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.bytes

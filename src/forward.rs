@@ -20,6 +20,7 @@ mod outcome;
 mod retry_queue;
 mod shipment;
 mod stdout;
+mod suspects;
 mod suspicion;
 
 use std::convert::Infallible;

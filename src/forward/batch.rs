@@ -28,6 +28,13 @@ impl Batch {
         }
     }
 
+    /// Leaves what its events were cut out of.
+    pub(super) fn detach(&mut self) {
+        for part in &mut self.parts {
+            part.lines.detach();
+        }
+    }
+
     /// Takes a batch of at least two events apart, in order.
     pub(super) fn halve(self) -> (Self, Self) {
         let mut left = Vec::new();

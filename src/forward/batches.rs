@@ -1,6 +1,6 @@
 //! Where batches come from: those that failed and are due again, and new ones from the spool.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::brokers::Admission;
 use super::retry_queue::{Choice, RetryQueue};
 use super::shipment::Shipment;
+use super::suspects::Suspects;
 use crate::spool::{LeaseLimits, Part, Spool};
 
 type Lease = BoxFuture<'static, Vec<Part>>;
@@ -21,16 +22,19 @@ pub(super) struct Batches {
     /// and a linger that began anew each time would never end.
     lease: tokio::sync::Mutex<Option<Lease>>,
     retry_queue: Mutex<RetryQueue>,
+    suspects: Arc<Suspects>,
     came_back: Notify,
 }
 
 impl Batches {
     /// `slots` is how many requests may be under way at all Brokers together.
     pub(super) fn new(spool: Spool, limits: LeaseLimits, slots: usize) -> Self {
+        let retry_queue = RetryQueue::new(slots);
         Self {
             spool,
             limits,
-            retry_queue: Mutex::new(RetryQueue::new(slots)),
+            suspects: retry_queue.suspects(),
+            retry_queue: Mutex::new(retry_queue),
             lease: tokio::sync::Mutex::default(),
             came_back: Notify::new(),
         }
@@ -53,6 +57,7 @@ impl Batches {
             };
             tokio::select! {
                 () = self.came_back.notified() => {}
+                () = self.suspects.ended() => {}
                 () = until(look_again) => has_looked_for_new = admission == Admission::Probe,
                 parts = self.leased(&mut lease), if may_lease => {
                     *lease = None;
@@ -131,7 +136,6 @@ async fn until(moment: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;

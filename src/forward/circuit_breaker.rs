@@ -61,6 +61,8 @@ pub(super) struct Trip {
     pub(super) round: u32,
     /// Whether nothing more needs to be seen to leave it alone.
     pub(super) opens_at_once: bool,
+    /// Whether the batch has failed so often that it says nothing about a Broker that takes others.
+    pub(super) is_suspect: bool,
 }
 
 impl Trip {
@@ -147,6 +149,7 @@ impl CircuitBreaker {
         }
         let asks_for_rest = trip.rest_asked_for().is_some();
         match self.state {
+            State::Closed { .. } if trip.is_suspect && !asks_for_rest => Change::Nothing,
             State::Closed { failures }
                 if failures + 1 < FAILURES_THAT_OPEN && !asks_for_rest && !trip.opens_at_once =>
             {

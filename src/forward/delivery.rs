@@ -39,7 +39,8 @@ struct DeathCause {
 
 impl Delivery {
     /// Sends a batch. If it is due to its events that it is not taken, its halves, and so on down to the culprits.
-    pub(super) async fn run(&self, shipment: Shipment, slot: Slot) {
+    pub(super) async fn run(&self, mut shipment: Shipment, slot: Slot) {
+        let _under_way = shipment.under_way.take();
         let mut slot = slot;
         let mut to_send = vec![shipment];
         while let Some(mut shipment) = to_send.pop() {
@@ -98,6 +99,7 @@ impl Delivery {
             // What is tried for ever must not make the Broker rest longer and longer for what it does take.
             round: (shipment.rounds + 1).min(FAILURES_OF_A_SUSPECT),
             opens_at_once: false,
+            is_suspect: shipment.suspicion.failures() > FAILURES_OF_A_SUSPECT,
         };
         slot.note_broker_failure(trip, &failure.reason);
         self.brokers.take_but(&shipment.failed_at)

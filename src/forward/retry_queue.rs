@@ -4,12 +4,14 @@
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::brokers::Admission;
 use super::shipment::Shipment;
+use super::suspects::Suspects;
 use super::suspicion::FAILURES_OF_A_SUSPECT;
 use crate::event::Position;
 use crate::spool::Part;
@@ -18,9 +20,9 @@ use crate::spool::Part;
 const MAX_PASSED_BYTES: usize = 64 * 1024 * 1024;
 const MAX_PASSED: usize = 1024;
 
-/// Beyond so many times the slots no new batch is taken for a probe: with durability `broker` it could still be
-/// withdrawn.
-const NEW_FOR_PROBES: usize = 8;
+/// Where so many times the slots wait in order, no new batch is taken beside them: with durability `broker` it could
+/// still be withdrawn.
+const MAX_IN_ORDER: usize = 8;
 
 /// New events that are preferred to what waits may be withdrawn, so it is looked again this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -37,6 +39,7 @@ pub(super) struct RetryQueue {
     passed_bytes: usize,
     /// Requests that may be under way at all Brokers together.
     slots: usize,
+    suspects: Arc<Suspects>,
 }
 
 struct Entry {
@@ -51,6 +54,10 @@ impl Entry {
     fn bytes(&self) -> usize {
         let parts = self.shipment.batch.parts.len() * size_of::<Part>();
         self.shipment.bytes() + parts + size_of::<Self>()
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.shipment.suspicion.failures() > 0
     }
 }
 
@@ -71,11 +78,18 @@ impl RetryQueue {
             passed: VecDeque::new(),
             passed_bytes: 0,
             slots,
+            suspects: Arc::new(Suspects::new(slots)),
         }
     }
 
+    /// The suspects that it has sent.
+    pub(super) fn suspects(&self) -> Arc<Suspects> {
+        Arc::clone(&self.suspects)
+    }
+
     /// Takes a batch that is to be tried again when its pause is over.
-    pub(super) fn add(&mut self, shipment: Shipment, due: Instant) {
+    pub(super) fn add(&mut self, mut shipment: Shipment, due: Instant) {
+        shipment.under_way = None;
         let lets_others_pass = self.lets_others_pass(&shipment);
         let entry = Entry {
             shipment,
@@ -91,7 +105,8 @@ impl RetryQueue {
 
     /// Takes a batch that others may pass until its Broker takes something. Those that were recalled and not
     /// tried since go with it: new ones would else wait for a probe with each of them.
-    pub(super) fn put_off(&mut self, shipment: Shipment, due: Instant) {
+    pub(super) fn put_off(&mut self, mut shipment: Shipment, due: Instant) {
+        shipment.under_way = None;
         let recalled: Vec<Position> = self
             .in_order
             .iter()
@@ -109,8 +124,9 @@ impl RetryQueue {
         });
     }
 
-    /// New batches may pass this one.
-    fn let_pass(&mut self, entry: Entry) {
+    /// New batches may pass this one. It may be a line of a large envelope, which need not stay for that.
+    fn let_pass(&mut self, mut entry: Entry) {
+        entry.shipment.batch.detach();
         self.passed_bytes += entry.bytes();
         self.passed.push_back(entry);
     }
@@ -162,23 +178,36 @@ impl RetryQueue {
     }
 
     fn choose_freely(&mut self, now: Instant) -> Choice {
+        let suspects_may_go = self.suspects.have_room();
+        let may_go = |entry: &Entry| suspects_may_go || !entry.is_suspect();
         let candidates = if self.keeps_order() { 1 } else { usize::MAX };
         let in_order = self.in_order.iter().take(candidates);
+        let in_order = in_order.filter(|(_, entry)| may_go(entry));
         let due = in_order.clone().find(|(_, entry)| entry.due <= now);
         if let Some(first) = due.map(|(first, _)| *first) {
             return self.send_in_order(first);
         }
         let next = in_order.map(|(_, entry)| entry.due).min();
-        if let Some(index) = self.passed.iter().position(|entry| entry.due <= now) {
+        let is_due = |entry: &Entry| entry.due <= now && may_go(entry);
+        if let Some(index) = self.passed.iter().position(is_due) {
             return self.send_passed(index);
         }
-        let next_passed = self.passed.iter().map(|entry| entry.due).min();
+        let passed = self.passed.iter().filter(|entry| may_go(entry));
+        let next_passed = passed.map(|entry| entry.due).min();
         let next = next.into_iter().chain(next_passed).min();
-        if self.in_order.len() < self.slots && self.may_be_passed() {
+        if self.may_lease() {
             Choice::Lease(next)
         } else {
             Choice::Wait(next)
         }
+    }
+
+    /// Whether new batches may be leased beside those that wait. Each of those waits for a slot, but for suspects: they
+    /// have theirs, and others are to be taken meanwhile.
+    fn may_lease(&self) -> bool {
+        let in_order = self.in_order.values();
+        let waiting = in_order.filter(|entry| self.keeps_order() || !entry.is_suspect());
+        waiting.count() < self.slots && self.has_room_in_order() && self.may_be_passed()
     }
 
     /// The Broker has had its rest, which stands for the pauses of all batches. Any of them may be what it
@@ -201,14 +230,14 @@ impl RetryQueue {
         let mut waiting = self.in_order.values();
         let is_free = self.in_order.is_empty()
             || !self.keeps_order()
-                && self.in_order.len() < self.slots * NEW_FOR_PROBES
-                && self.in_order_bytes() < MAX_PASSED_BYTES
+                && self.has_room_in_order()
                 && waiting.all(|entry| entry.shipment.turned_away > 0);
         is_free && self.may_be_passed()
     }
 
-    fn in_order_bytes(&self) -> usize {
-        self.in_order.values().map(Entry::bytes).sum()
+    fn has_room_in_order(&self) -> bool {
+        let bytes: usize = self.in_order.values().map(Entry::bytes).sum();
+        self.in_order.len() < self.slots * MAX_IN_ORDER && bytes < MAX_PASSED_BYTES
     }
 
     fn next_for_a_probe(&self) -> Option<Position> {
@@ -225,13 +254,21 @@ impl RetryQueue {
 
     fn send_in_order(&mut self, first: Position) -> Choice {
         let entry = self.in_order.remove(&first).expect("it was found");
-        Choice::Send(entry.shipment)
+        self.send(entry)
     }
 
     fn send_passed(&mut self, index: usize) -> Choice {
         let entry = self.passed.remove(index).expect("it was found");
         self.passed_bytes -= entry.bytes();
-        Choice::Send(entry.shipment)
+        self.send(entry)
+    }
+
+    fn send(&self, entry: Entry) -> Choice {
+        let under_way = entry.is_suspect().then(|| Arc::new(self.suspects.begin()));
+        Choice::Send(Shipment {
+            under_way,
+            ..entry.shipment
+        })
     }
 
     fn add_in_order(&mut self, entry: Entry) {

@@ -1,8 +1,10 @@
 //! A batch on its way, with its id and what came of the tries so far.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::batch::Batch;
+use super::suspects::SuspectUnderWay;
 use super::suspicion::Suspicion;
 use crate::event::Position;
 use crate::spool::Part;
@@ -39,6 +41,8 @@ pub(super) struct Shipment {
     pub(super) asks_for_rest: bool,
     /// The Brokers that it failed at in this round.
     pub(super) failed_at: Vec<usize>,
+    /// Until its sending is over, where it is a suspect.
+    pub(super) under_way: Option<Arc<SuspectUnderWay>>,
 }
 
 impl Shipment {
@@ -57,6 +61,7 @@ impl Shipment {
             taken_before: None,
             asks_for_rest: false,
             failed_at: vec![],
+            under_way: None,
         }
     }
 

@@ -40,6 +40,39 @@ fn five_failures_in_a_row_open_it_and_a_success_between_them_does_not() {
 }
 
 #[test]
+fn a_batch_that_failed_again_and_again_opens_nothing_and_closes_nothing() {
+    let mut now = Instant::now();
+    let mut health = health();
+    let suspect = Trip {
+        is_suspect: true,
+        ..Trip::default()
+    };
+    let fail_as = |health: &mut CircuitBreaker, trip, now| {
+        let ticket = health.begin(now).unwrap();
+        health.note_failure(ticket, trip, now, RANDOM)
+    };
+    for _ in 0..20 {
+        assert_eq!(fail_as(&mut health, suspect, now), Change::Nothing);
+    }
+    go_down(&mut health, now);
+    now += INITIAL;
+    fail_as(&mut health, suspect, now);
+    assert_eq!(health.admits(now), Admits::NotBefore(now + 2 * INITIAL));
+    now += 2 * INITIAL;
+    let ticket = health.begin(now).unwrap();
+    health.note_success(ticket);
+    let asks_for_rest = Trip {
+        retry_after: Some(MAX),
+        ..suspect
+    };
+    assert_eq!(
+        fail_as(&mut health, asks_for_rest, now),
+        Change::WentDown,
+        "it says itself that it wants none"
+    );
+}
+
+#[test]
 fn after_the_rest_one_probe_decides() {
     let mut now = Instant::now();
     let mut health = health();

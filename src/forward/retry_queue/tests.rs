@@ -127,7 +127,7 @@ fn where_order_is_kept_a_probe_is_made_with_the_oldest_batch() {
 fn new_batches_for_probes_are_bounded() {
     let now = Instant::now();
     let mut waiting = RetryQueue::new(2);
-    for first in 0..2 * NEW_FOR_PROBES as Position {
+    for first in 0..2 * MAX_IN_ORDER as Position {
         let choice = waiting.choose(Admission::Probe, true, now);
         assert!(matches!(choice, Choice::Lease(_)), "{first}");
         waiting.add(tried(first, 1), now + PAUSE);
@@ -170,6 +170,44 @@ fn a_batch_that_may_be_to_blame_lets_others_pass() {
     assert_eq!(sent(waiting.choose(Admission::Probe, false, now)), Some(1));
     waiting.add(suspect(1, 10), now);
     assert_eq!(sent(waiting.choose(Admission::Free, true, now)), Some(1));
+}
+
+#[test]
+fn suspects_hold_half_of_the_slots_and_keep_no_new_batches_waiting() {
+    let now = Instant::now();
+    let mut waiting = RetryQueue::new(4);
+    for first in 0..4 {
+        waiting.add(suspect(first, 1), now);
+    }
+    waiting.add(suspect(4, FAILURES_OF_A_SUSPECT), now);
+    let mut choose = || waiting.choose(Admission::Free, true, now);
+    let (Choice::Send(under_way), Choice::Send(other)) = (choose(), choose()) else {
+        panic!("two of four slots are for suspects");
+    };
+    assert_eq!((under_way.first(), other.first()), (0, 1));
+    assert!(matches!(choose(), Choice::Lease(None)));
+    drop(under_way);
+    assert_eq!(sent(choose()), Some(2));
+    waiting.add(shipment(9), now);
+    let choice = waiting.choose(Admission::Free, true, now);
+    assert_eq!(sent(choice), Some(3), "the one before is over");
+    drop(other);
+}
+
+#[test]
+fn what_lets_others_pass_keeps_nothing_else_in_memory() {
+    let now = Instant::now();
+    let mut waiting = RetryQueue::new(8);
+    let mut large = shipment_of(0, 1_000_000);
+    let event = large.batch.parts[0].lines.bytes.split_off(999_900);
+    let lines = Lines {
+        count: 1,
+        bytes: event,
+    };
+    waiting.put_off(Shipment::new(vec![Part { first: 1, lines }]), now);
+    let kept = &waiting.passed[0].shipment.batch.parts[0].lines.bytes;
+    assert_eq!(kept.len(), 100);
+    assert!(kept.is_unique(), "the rest of its envelope is not held");
 }
 
 #[test]
