@@ -26,10 +26,10 @@ use reload::InForce;
 /// Histograms are tidied this often.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Longest wait for tasks that were told to end.
+/// Longest wait for tasks that were told to end, and after that for the spool's.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The same for all of them together when the end is to be at once: a write to a pipe that nobody reads takes for ever.
+/// The same when the end is to be at once: a write to a pipe that nobody reads takes for ever.
 const AT_ONCE: Duration = Duration::from_millis(300);
 
 /// A running server.
@@ -199,7 +199,7 @@ impl App {
     /// The end for somebody who asks twice.
     pub async fn stop_at_once(&self) {
         let connections = self.server.ingress.connections();
-        let _stopped_or_stuck = tokio::time::timeout(AT_ONCE, self.stop()).await;
+        self.stop_within(AT_ONCE).await;
         self.tell_end(connections);
     }
 
@@ -244,15 +244,19 @@ impl App {
 
     /// The end at once: what is in flight is cut.
     pub async fn stop(&self) {
+        self.stop_within(PATIENCE).await;
+    }
+
+    async fn stop_within(&self, patience: Duration) {
         self.server.lifecycle.enter(Phase::Stopped);
         let ended = async {
             self.serving.ended().await;
             self.background.ended().await;
         };
         // Every task looks for the end; should one be stuck, the process ends without it.
-        let _all_or_out_of_patience = tokio::time::timeout(PATIENCE, ended).await;
+        let _all_or_out_of_patience = tokio::time::timeout(patience, ended).await;
         let closed = self.server.spool.close();
-        let _closed_or_out_of_patience = tokio::time::timeout(PATIENCE, closed).await;
+        let _closed_or_out_of_patience = tokio::time::timeout(patience, closed).await;
     }
 }
 

@@ -5,7 +5,6 @@
 //! Everything here blocks on the file system; callers are on a thread where that is allowed.
 
 mod files;
-mod folder_lock;
 mod letter;
 mod reader;
 mod recalled;

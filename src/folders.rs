@@ -1,9 +1,13 @@
 //! Folders: that they can be written, that they outlast a loss of power (a name is durable when the folder
-//! that it stands in is synced, fsync(2)), and that others remove files in them.
+//! that it stands in is synced, fsync(2)), and that others remove files in them or write there too.
+
+mod lock;
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+
+pub use lock::FolderLock;
 
 /// Makes what was created, renamed or removed in a folder durable.
 ///

@@ -113,6 +113,14 @@ pub enum StartError {
         /// The I/O error.
         source: std::io::Error,
     },
+    /// Another server writes to it: of two, one that fails would cut off what the other has written.
+    #[error(
+        "output.file.dir {folder} is locked: another server is writing there; each needs a folder of its own"
+    )]
+    FolderLocked {
+        /// The folder.
+        folder: String,
+    },
 }
 
 impl Forward {
@@ -179,11 +187,8 @@ impl Outputs<'_> {
     }
 
     fn start_file(&self) -> Result<(), StartError> {
-        let output = FileOutput::new(&self.config.output.file, Arc::clone(&self.shared.telemetry));
-        output.check().map_err(|source| StartError::Folder {
-            folder: output.target(),
-            source,
-        })?;
+        let config = &self.config.output.file;
+        let output = FileOutput::open(config, Arc::clone(&self.shared.telemetry))?;
         self.run_local(LocalOutput::File(output));
         Ok(())
     }

@@ -28,7 +28,7 @@ mod violations;
 use std::cell::RefCell;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, header};
+use http::HeaderName;
 use thiserror::Error;
 use thread_local::ThreadLocal;
 
@@ -38,8 +38,8 @@ use crate::event::{Envelope, Origin, Violation};
 use crate::telemetry::Sources;
 pub use arrival::Arrival;
 use builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid, Scratch};
-pub(crate) use coding::Coding;
-use coding::InflationLimits;
+pub(crate) use coding::content_codings;
+use coding::{Coding, InflationLimits};
 use enrich::event_id::EventIds;
 use enrich::source::Request;
 use enrich::template::Template;
@@ -374,15 +374,6 @@ fn drop_headers(config: &Config) -> Vec<HeaderName> {
     names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     names.dedup();
     names
-}
-
-/// The content codings of a request, in the order in which they were applied.
-///
-/// # Errors
-/// [`DecodeError::UnsupportedCoding`].
-pub(crate) fn content_codings(headers: &HeaderMap) -> Result<Vec<Coding>, DecodeError> {
-    let values = headers.get_all(header::CONTENT_ENCODING);
-    coding::parse(values.iter().map(http::HeaderValue::as_bytes))
 }
 
 /// Bytes of a text with U+FFFD for each sequence that is no UTF-8.

@@ -140,8 +140,7 @@ impl Telemetry {
         let words = |words: &[&'static str]| words.to_vec();
         let received = words(&Origin::ALL.map(Origin::as_str));
         let rejected = words(&ViolationCode::ALL.map(ViolationCode::as_str));
-        let others = DeathReason::OTHERS.map(DeathReason::as_str);
-        let dead = [&rejected[..], &others].concat();
+        let dead: Vec<_> = DeathReason::all().map(DeathReason::as_str).collect();
         gauge(
             &recorder,
             &names::BUILD_INFO,
@@ -242,13 +241,7 @@ impl Telemetry {
 
     /// An event was kept as a dead letter.
     pub fn dead_lettered(&self, reason: DeathReason) {
-        let index = match reason {
-            DeathReason::Violation(code) => code as usize,
-            DeathReason::RejectedByBroker => ViolationCode::ALL.len(),
-            DeathReason::Poison => ViolationCode::ALL.len() + 1,
-            DeathReason::Unknown => ViolationCode::ALL.len() + 2,
-        };
-        self.dead_lettered.add(index, 1);
+        self.dead_lettered.add(reason.index(), 1);
     }
 
     /// Whether dead letters cannot be written.

@@ -19,7 +19,6 @@ const OPTIONS: Options = Options {
     segment_bytes: 2000,
     max_bytes: 1 << 20,
     first_position: 1,
-    now: 0,
 };
 
 /// Names that mean something to the log.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::SHELVES;
 use super::files::{at, for_each_line, list, path};
-use super::{SHELVES, folder_lock};
+use super::shelves::LOCK_FILE;
 use crate::event::Position;
 
 /// What a letter says of itself, and its whole text.
@@ -49,7 +50,7 @@ impl KeptLetter {
 
 /// Whether a folder is one of dead letters, with or without a letter in it.
 pub fn is_folder_of_letters(folder: &Path) -> bool {
-    let mut names = SHELVES.iter().chain([&folder_lock::FILE]);
+    let mut names = SHELVES.iter().chain([&LOCK_FILE]);
     names.any(|name| folder.join(name).exists())
 }
 

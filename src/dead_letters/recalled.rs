@@ -28,8 +28,9 @@ impl Recalled {
 
     /// They have come; they do not come a third time.
     pub(super) fn forget(&self, come: &HashSet<Position>) {
-        if !come.is_empty() {
-            self.lock().retain(|id| !come.contains(id));
+        let mut known = self.lock();
+        for id in come {
+            known.remove(id);
         }
     }
 

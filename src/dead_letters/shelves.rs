@@ -8,12 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::value::RawValue;
 
 use super::files::{self, LetterRanges, Line, at, for_each_line, list, tidy};
-use super::folder_lock::FolderLock;
 use super::reader::KeptLetter;
 use super::requests::{self, QueuedRequest, Request};
 use super::shelf::Shelf;
 use super::{OpenError, SHELVES};
-use crate::folders::{check_writable, make_folder, unless_gone};
+use crate::folders::{FolderLock, check_writable, make_folder, unless_gone};
 
 /// The shelves as long as we hold them.
 pub(super) struct Shelves {
@@ -40,6 +39,9 @@ pub struct ReadLimits {
     pub max_bytes: usize,
 }
 
+/// What is locked in the folder.
+pub(super) const LOCK_FILE: &str = "lock";
+
 /// Letters of one file.
 #[derive(Debug, Default)]
 pub struct LetterBatch {
@@ -59,7 +61,11 @@ impl Shelves {
             source,
         };
         make_folder(folder).map_err(failed)?;
-        let lock = FolderLock::take(folder)?;
+        let Some(lock) = FolderLock::take(folder, LOCK_FILE).map_err(failed)? else {
+            return Err(OpenError::Locked {
+                folder: folder.to_owned(),
+            });
+        };
         make_ready(folder).map_err(failed)?;
         Ok(Self {
             folder: folder.to_owned(),

@@ -62,8 +62,9 @@ impl Delivery {
                         self.divide(shipment, &cause, &slot, &mut to_send).await;
                     }
                     Blame::Broker => {
-                        let Some(other) = self.failed(&mut shipment, &slot, &failure) else {
-                            self.turned_away(shipment, &failure);
+                        note_broker_failure(&mut shipment, &slot, &failure);
+                        let Some(other) = self.brokers.take_but(&shipment.failed_at) else {
+                            self.end_round(shipment, &failure);
                             return self.interrupt(to_send, &slot);
                         };
                         slot = other;
@@ -91,23 +92,9 @@ impl Delivery {
         self.shared.spool.ack(&shipment.batch.parts);
     }
 
-    /// The Broker has failed; a slot at another one that the batch has not failed at, if there is one.
-    fn failed(&self, shipment: &mut Shipment, slot: &Slot, failure: &Failure) -> Option<Slot> {
-        shipment.failed_at.push(slot.broker().index);
-        let trip = Trip {
-            retry_after: failure.retry_after,
-            // What is tried for ever must not make the Broker rest longer and longer for what it does take.
-            round: (shipment.rounds + 1).min(FAILURES_OF_A_SUSPECT),
-            opens_at_once: false,
-            is_suspect: shipment.suspicion.failures() > FAILURES_OF_A_SUSPECT,
-        };
-        slot.note_broker_failure(trip, &failure.reason);
-        self.brokers.take_but(&shipment.failed_at)
-    }
-
     /// It failed at every Broker that had room. Where others are taken all the while, its halves are tried: the
     /// Broker may say of itself what is due to one event, and the others would wait with that one.
-    fn turned_away(&self, mut shipment: Shipment, failure: &Failure) {
+    fn end_round(&self, mut shipment: Shipment, failure: &Failure) {
         let taken = self.taken.load(Ordering::Relaxed);
         shipment.asks_for_rest = failure.retry_after.is_some_and(|after| !after.is_zero());
         let is_passed = shipment.is_passed_by_others(taken);
@@ -196,6 +183,19 @@ impl Delivery {
         };
         self.shared.letter_writes.until_kept(write).await;
     }
+}
+
+/// The Broker of this slot has failed with this batch.
+fn note_broker_failure(shipment: &mut Shipment, slot: &Slot, failure: &Failure) {
+    shipment.failed_at.push(slot.broker().index);
+    let trip = Trip {
+        retry_after: failure.retry_after,
+        // What is tried for ever must not make the Broker rest longer and longer for what it does take.
+        round: (shipment.rounds + 1).min(FAILURES_OF_A_SUSPECT),
+        opens_at_once: false,
+        is_suspect: shipment.suspicion.failures() > FAILURES_OF_A_SUSPECT,
+    };
+    slot.note_broker_failure(trip, &failure.reason);
 }
 
 impl DeathCause {

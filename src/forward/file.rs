@@ -5,13 +5,14 @@ mod bound;
 mod current;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::StartError;
 use crate::config;
-use crate::folders::{check_writable, make_folder, sync_folder};
+use crate::folders::{FolderLock, check_writable, make_folder, sync_folder};
 use crate::telemetry::Telemetry;
 use bound::Bound;
 use current::Current;
@@ -21,27 +22,36 @@ pub(super) struct FileOutput {
     folder: PathBuf,
     bound: Option<Bound>,
     current: Option<Current>,
+    _lock: FolderLock,
 }
 
+/// What is locked in the folder.
+const LOCK_FILE: &str = ".headgate-lock";
+
 impl FileOutput {
-    pub(super) fn new(config: &config::FileOutput, telemetry: Arc<Telemetry>) -> Self {
+    /// Takes the folder, which is made if it is not there.
+    pub(super) fn open(
+        config: &config::FileOutput,
+        telemetry: Arc<Telemetry>,
+    ) -> Result<Self, StartError> {
+        let folder = config.dir.display().to_string();
+        let lock = match lock(&config.dir) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return Err(StartError::FolderLocked { folder }),
+            Err(source) => return Err(StartError::Folder { folder, source }),
+        };
         let bound = |size: crate::units::ByteSize| Bound::new(size.bytes(), telemetry);
-        Self {
+        Ok(Self {
             folder: config.dir.clone(),
             bound: config.max_bytes.map(bound),
             current: None,
-        }
+            _lock: lock,
+        })
     }
 
     /// Where it writes.
     pub(super) fn target(&self) -> String {
         self.folder.display().to_string()
-    }
-
-    /// Whether the folder can be written; made to be asked at start.
-    pub(super) fn check(&self) -> io::Result<()> {
-        make_folder(&self.folder)?;
-        check_writable(&self.folder)
     }
 
     /// Appends whole lines, all or none, and syncs them: what is acked after this may be purged from the spool.
@@ -74,14 +84,18 @@ impl FileOutput {
     }
 }
 
+fn lock(folder: &Path) -> io::Result<Option<FolderLock>> {
+    make_folder(folder)?;
+    check_writable(folder)?;
+    FolderLock::take(folder, LOCK_FILE)
+}
+
 fn file_name(time: Timestamp) -> String {
     format!("{}.ndjson", time.strftime("%Y-%m-%dT%H"))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use std::fs::{self, OpenOptions};
     use std::io::Write;
 
@@ -91,19 +105,32 @@ mod tests {
     use crate::units::ByteSize;
 
     fn output(folder: &Path, max_bytes: Option<u64>) -> (FileOutput, Arc<Telemetry>) {
+        try_output(folder, max_bytes).unwrap()
+    }
+
+    fn try_output(
+        folder: &Path,
+        max_bytes: Option<u64>,
+    ) -> Result<(FileOutput, Arc<Telemetry>), StartError> {
         let telemetry = Arc::new(Telemetry::new(vec![], 1, OutputType::File));
         let config = config::FileOutput {
             dir: folder.into(),
             max_bytes: max_bytes.map(|bytes| format!("{bytes}B").parse::<ByteSize>().unwrap()),
         };
-        (FileOutput::new(&config, Arc::clone(&telemetry)), telemetry)
+        let output = FileOutput::open(&config, Arc::clone(&telemetry));
+        output.map(|output| (output, telemetry))
     }
 
     fn only_file(folder: &Path) -> PathBuf {
-        let mut files = fs::read_dir(folder).unwrap();
-        let path = files.next().unwrap().unwrap().path();
-        assert!(files.next().is_none());
-        path
+        let mut files = event_files(folder);
+        assert_eq!(files.len(), 1);
+        files.remove(0)
+    }
+
+    fn event_files(folder: &Path) -> Vec<PathBuf> {
+        let files = fs::read_dir(folder).unwrap();
+        let paths = files.map(|file| file.unwrap().path());
+        paths.filter(|path| !path.ends_with(LOCK_FILE)).collect()
     }
 
     #[test]
@@ -152,8 +179,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("plain-file");
         fs::write(&file, "x").unwrap();
-        assert!(output(&file.join("events"), None).0.check().is_err());
-        assert!(output(&folder.path().join("a/b"), None).0.check().is_ok());
+        assert!(try_output(&file.join("events"), None).is_err());
+        assert!(try_output(&folder.path().join("a/b"), None).is_ok());
+    }
+
+    #[test]
+    fn a_folder_has_one_writer_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = output(folder.path(), None);
+        let second = try_output(folder.path(), None).map(drop).unwrap_err();
+        assert!(matches!(second, StartError::FolderLocked { .. }));
+        drop(first);
+        assert!(try_output(folder.path(), None).is_ok());
     }
 
     #[test]
@@ -180,10 +217,9 @@ mod tests {
         assert_eq!(is_there(), [false, false, false]);
         output.write(&b"{\"a\":5}\n".repeat(20)).unwrap();
         assert!(place("notes.ndjson").exists(), "no file of the output's");
-        let written: usize = fs::read_dir(folder.path())
-            .unwrap()
-            .map(|file| file.unwrap().path())
-            .filter(|path| *path != place("notes.ndjson"))
+        let written: usize = event_files(folder.path())
+            .iter()
+            .filter(|path| **path != place("notes.ndjson"))
             .map(|path| fs::read_to_string(path).unwrap().lines().count())
             .sum();
         assert_eq!(written, 25, "the current file stays");

@@ -1,8 +1,7 @@
 //! Files the letters of events that died on arrival, and keeps trying when the disk does not take them.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Shared;
@@ -38,14 +37,15 @@ pub(super) async fn file_letters(shared: Shared) {
 
 /// Who writes letters, and how many of them cannot.
 pub(super) struct LetterWrites {
-    failing: AtomicUsize,
+    /// Locked until what changes is told, or it could be told in another order than it happened.
+    failing: Mutex<usize>,
     telemetry: Arc<Telemetry>,
 }
 
 impl LetterWrites {
     pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
         Self {
-            failing: AtomicUsize::new(0),
+            failing: Mutex::new(0),
             telemetry,
         }
     }
@@ -73,23 +73,31 @@ impl LetterWrites {
     }
 
     fn note_failure(&self, error: &io::Error) {
-        if self.failing.fetch_add(1, Ordering::Relaxed) == 0 {
+        let mut failing = self.failing();
+        *failing += 1;
+        if *failing == 1 {
             self.telemetry.letters_failing(true);
             DeadLettersFailed { reason: error }.emit();
         }
     }
 
     fn note_success(&self) {
-        if self.failing.fetch_sub(1, Ordering::Relaxed) == 1 {
+        let mut failing = self.failing();
+        *failing -= 1;
+        if *failing == 0 {
             self.telemetry.letters_failing(false);
             DeadLettersWrittenAgain.emit();
         }
+    }
+
+    fn failing(&self) -> MutexGuard<'_, usize> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::config::OutputType;

@@ -140,8 +140,7 @@ mod tests {
         config.dead_letters.dir = folder.path().join("letters");
         config.output.file.dir = folder.path().join("events");
         let telemetry = Arc::new(Telemetry::new(vec![], 1, OutputType::File));
-        let output = FileOutput::new(&config.output.file, Arc::clone(&telemetry));
-        output.check().unwrap();
+        let output = FileOutput::open(&config.output.file, Arc::clone(&telemetry)).unwrap();
         let spool = Spool::in_memory(1 << 30, Acknowledge::Queued, Arc::clone(&telemetry));
         let (envelopes, events) = (40, 10_000);
         for _ in 0..envelopes {

@@ -7,6 +7,7 @@ mod limit;
 use std::io::Read;
 
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use http::{HeaderMap, header};
 
 use super::DecodeError;
 use crate::budget::Reservation;
@@ -32,15 +33,14 @@ pub(crate) enum Coding {
     Brotli,
 }
 
-/// The codings of a `Content-Encoding` value, in the order in which they were applied.
+/// The content codings of a request, in the order in which they were applied.
 ///
 /// # Errors
 /// [`DecodeError::UnsupportedCoding`] for one that is not known.
-pub(crate) fn parse<'a>(
-    values: impl Iterator<Item = &'a [u8]>,
-) -> Result<Vec<Coding>, DecodeError> {
+pub(crate) fn content_codings(headers: &HeaderMap) -> Result<Vec<Coding>, DecodeError> {
+    let values = headers.get_all(header::CONTENT_ENCODING).iter();
     let mut codings = Vec::new();
-    for name in values.flat_map(|value| value.split(|byte| *byte == b',')) {
+    for name in values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
         let coding = match name.trim_ascii().to_ascii_lowercase().as_slice() {
             b"gzip" | b"x-gzip" => Coding::Gzip,
             b"deflate" => Coding::Deflate,
@@ -304,7 +304,10 @@ mod tests {
 
     #[test]
     fn names_are_read_in_any_case_and_number() {
-        let parse = |value: &'static str| parse(std::iter::once(value.as_bytes()));
+        let parse = |value: &'static str| {
+            let value = http::HeaderValue::from_static(value);
+            content_codings(&HeaderMap::from_iter([(header::CONTENT_ENCODING, value)]))
+        };
         assert_eq!(parse("GZip, br").unwrap(), [Coding::Gzip, Coding::Brotli]);
         assert_eq!(parse("identity").unwrap(), []);
         assert_eq!(parse("x-gzip,zstd , deflate").unwrap().len(), 3);

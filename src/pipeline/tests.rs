@@ -14,7 +14,7 @@ mod violations;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use http::{HeaderName, Method, Version};
+use http::{HeaderMap, HeaderName, Method, Version};
 use serde_json::Value;
 use toml::Table;
 

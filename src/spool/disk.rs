@@ -131,7 +131,7 @@ impl DiskSpool {
         }
     }
 
-    /// Fills a lane from the disk while it holds less than a lease may take.
+    /// Fills a lane from the disk while it holds less than a lease may take, or as far as the disk can be read.
     async fn read_from_disk(&self, outlet: &Outlet, reading: &mut Reading, limits: LeaseLimits) {
         loop {
             let next = self.shared.backlog().next_read(outlet.side, limits);
@@ -140,6 +140,9 @@ impl DiskSpool {
             };
             let make_reader = || self.shared.lane_reader(outlet.side, behind);
             let Some(piece) = reading.next_piece(behind, extent, make_reader).await else {
+                if self.shared.backlog().feed(outlet.side).has_in_memory() {
+                    return;
+                }
                 continue;
             };
             for damage in piece.damages {
@@ -148,6 +151,9 @@ impl DiskSpool {
             let mut backlog = self.shared.backlog();
             let behind = reading.behind(backlog.committed());
             backlog.feed(outlet.side).refill(piece.parts, behind);
+            if behind.is_none() {
+                reading.close();
+            }
         }
     }
 

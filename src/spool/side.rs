@@ -73,6 +73,10 @@ impl SideLines {
                 break;
             }
         }
+        // What was read of a long line behind it would wait with it.
+        if text.capacity() > 2 * text.len() {
+            text.shrink_to_fit();
+        }
         let count = memchr::memchr_iter(b'\n', &text).count();
         self.rest.start += text.len() as u64;
         let first = self.positions.start;
@@ -87,17 +91,23 @@ impl SideLines {
     }
 }
 
-/// The parts of a part that lie in these ranges, which are in order.
+/// The parts of a part that lie in these ranges, which are in order. Where they are less than half of it they leave it.
 pub(super) fn cut(part: Part, ranges: impl Iterator<Item = Range<Position>>) -> Vec<Part> {
+    let whole = part.lines.bytes.len();
     let mut rest = part;
     let mut parts = Vec::new();
+    let mut kept = 0;
     for range in ranges {
         let _left_out = take(&mut rest, range.start);
         let lines = take(&mut rest, range.end);
+        kept += lines.bytes.len();
         parts.push(Part {
             first: range.start,
             lines,
         });
+    }
+    if kept < whole / 2 {
+        parts.iter_mut().for_each(|part| part.lines.detach());
     }
     parts
 }
@@ -140,5 +150,32 @@ mod tests {
         assert_eq!(seen, expected.map(|part| (part.first, part.lines)));
         let whole_again = cut(whole.clone(), std::iter::once(10..15));
         assert_eq!(whole_again[0].lines, whole.lines);
+    }
+
+    #[test]
+    fn a_few_lines_of_a_long_part_keep_nothing_else_in_memory() {
+        let whole = part(10, &["a", &"b".repeat(1_000), "c"]);
+        let own = cut(whole.clone(), [10..11, 12..13].into_iter());
+        assert!(own.iter().all(|part| part.lines.bytes.is_unique()));
+        let shared = cut(whole.clone(), std::iter::once(10..12));
+        assert!(!shared[0].lines.bytes.is_unique(), "most of it is kept");
+    }
+
+    #[test]
+    fn what_follows_a_line_is_let_go() {
+        let text = format!("a,\n{}", "b".repeat(100_000));
+        let mut lines = SideLines {
+            rest: 0..text.len() as u64 + 2,
+            positions: 0..2,
+        };
+        let read = |range: Range<u64>, out: &mut Vec<u8>| {
+            let range = range.start as usize..(range.end as usize).min(text.len());
+            out.extend_from_slice(&text.as_bytes()[range]);
+            Ok(())
+        };
+        let first = lines.next(read).unwrap();
+        assert_eq!(first.lines.bytes, "a,\n");
+        let kept = first.lines.bytes.try_into_mut().unwrap();
+        assert!(kept.capacity() < 100, "{}", kept.capacity());
     }
 }

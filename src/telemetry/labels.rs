@@ -43,7 +43,24 @@ pub enum DeathReason {
 
 impl DeathReason {
     /// The reasons that are no violation of a rule of this version.
-    pub(super) const OTHERS: [Self; 3] = [Self::RejectedByBroker, Self::Poison, Self::Unknown];
+    const OTHERS: [Self; 3] = [Self::RejectedByBroker, Self::Poison, Self::Unknown];
+
+    /// All reasons, in the order of their numbers.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let violations = ViolationCode::ALL.into_iter().map(Self::Violation);
+        violations.chain(Self::OTHERS)
+    }
+
+    /// Its number.
+    pub(super) fn index(self) -> usize {
+        match self {
+            Self::Violation(code) => code as usize,
+            other => {
+                let at = Self::OTHERS.iter().position(|reason| *reason == other);
+                ViolationCode::ALL.len() + at.expect("every other reason is listed")
+            }
+        }
+    }
 
     /// The word in dead letters and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -57,9 +74,7 @@ impl DeathReason {
 
     /// The reason that has this word.
     pub fn from_word(word: &[u8]) -> Self {
-        let violations = ViolationCode::ALL.into_iter().map(Self::Violation);
-        violations
-            .chain(Self::OTHERS)
+        Self::all()
             .find(|reason| reason.as_str().as_bytes() == word)
             .unwrap_or(Self::Unknown)
     }

@@ -39,9 +39,9 @@ fn books_and_samples_agree() {
 
 #[test]
 fn every_reason_is_known_by_its_word() {
-    let violations = ViolationCode::ALL.into_iter().map(DeathReason::Violation);
-    for reason in violations.chain(DeathReason::OTHERS) {
+    for (number, reason) in DeathReason::all().enumerate() {
         assert_eq!(DeathReason::from_word(reason.as_str().as_bytes()), reason);
+        assert_eq!(reason.index(), number);
     }
     assert_eq!(DeathReason::from_word(b"newer"), DeathReason::Unknown);
 }

@@ -12,8 +12,10 @@ use crate::support::test_app::TestApp;
 
 /// What lies in the folder: the events of each file.
 fn files(app: &TestApp) -> BTreeMap<String, Vec<Value>> {
-    let files = fs::read_dir(app.events_folder()).unwrap().map(|file| {
-        let file = file.unwrap();
+    let files = fs::read_dir(app.events_folder()).unwrap();
+    let files = files.map(|file| file.unwrap());
+    let files = files.filter(|file| file.file_name() != ".headgate-lock");
+    let files = files.map(|file| {
         let text = fs::read_to_string(file.path()).unwrap();
         assert!(text.is_empty() || text.ends_with('\n'));
         let events = text.lines().map(|line| serde_json::from_str(line).unwrap());

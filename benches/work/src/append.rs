@@ -9,7 +9,6 @@ const OPTIONS: Options = Options {
     segment_bytes: 64 * 1024 * 1024,
     max_bytes: 1024 * 1024 * 1024,
     first_position: 0,
-    now: 0,
 };
 
 /// A log, and records that are appended to it as one group.

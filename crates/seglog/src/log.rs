@@ -30,8 +30,6 @@ pub struct Options {
     pub max_bytes: u64,
     /// Position of the first event of a log that is new.
     pub first_position: Position,
-    /// Now: milliseconds since the Unix epoch.
-    pub now: u64,
 }
 
 /// Where a record was put.

@@ -66,6 +66,11 @@ impl Feed {
             .filter(|_| !self.lane.has(limits.max_events, limits.max_bytes))
     }
 
+    /// Whether a lease would find something without reading.
+    pub(super) fn has_in_memory(&self) -> bool {
+        !self.lane.is_empty()
+    }
+
     /// Whether a lease would find something, here or on the disk.
     pub(super) fn has_something(&self) -> bool {
         !self.lane.is_empty() || self.behind.is_some()

@@ -8,7 +8,7 @@ use seglog::{Acked, Folder, Log, OpenError, Opened, Options, Reader};
 
 use super::backlog::Backlog;
 use super::feed::{Behind, Feed};
-use super::shared::{Shared, now_millis};
+use super::shared::Shared;
 use super::writer::{Writer, capacity};
 use super::{DiskSpool, Outlet};
 use crate::config::{self, SpoolSync};
@@ -85,7 +85,6 @@ impl DiskSpool {
                 segment_bytes: options.segment_bytes,
                 max_bytes: options.max_bytes,
                 first_position: first_position(),
-                now: now_millis(),
             },
         )?;
         report(folder.path(), &opened, &telemetry);

@@ -80,6 +80,11 @@ impl Reading {
         self.reader.as_ref()?.behind(end)
     }
 
+    /// Lets go of the reader: the segment that it holds open would keep its room on the disk when it is removed.
+    pub(super) fn close(&mut self) {
+        self.reader = None;
+    }
+
     fn note_failure(&mut self, error: &io::Error) {
         let now = Instant::now();
         self.again_at = Some(now + READ_AGAIN);

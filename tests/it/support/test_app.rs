@@ -280,11 +280,11 @@ impl Drop for TestApp {
 }
 
 fn is_locked(error: &anyhow::Error) -> bool {
-    let cause = error.downcast_ref::<headgate::dead_letters::OpenError>();
-    matches!(
-        cause,
-        Some(headgate::dead_letters::OpenError::Locked { .. })
-    )
+    use headgate::{dead_letters::OpenError, forward::StartError};
+    let letters = error.downcast_ref();
+    let output = error.downcast_ref();
+    matches!(letters, Some(OpenError::Locked { .. }))
+        || matches!(output, Some(StartError::FolderLocked { .. }))
 }
 
 /// The configuration that tests begin with, and `toml` laid over it.

@@ -14,7 +14,6 @@ const OPTIONS: Options = Options {
     segment_bytes: 4000,
     max_bytes: 10_000_000,
     first_position: 0,
-    now: 0,
 };
 /// How many events are not done at the most, so that segments are purged all the time.
 const BACKLOG: u64 = 60;

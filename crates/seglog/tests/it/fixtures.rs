@@ -14,11 +14,13 @@ use seglog::{
 
 use crate::support::{Read, payload, read_open, shared};
 
+/// Milliseconds since the Unix epoch.
+const BEGUN_AT: u64 = 1_700_000_000_000;
+
 const OPTIONS: Options = Options {
     segment_bytes: 500,
     max_bytes: 10_000,
     first_position: 1_000_000,
-    now: 1_700_000_000_000,
 };
 
 fn path(version: u32) -> PathBuf {
@@ -49,7 +51,7 @@ fn append(log: &mut Log, numbers: std::ops::Range<u64>) -> Vec<Read> {
     for number in numbers {
         let read = expected(number, log.next());
         let (one, other) = read.payload.split_at(number as usize % 20);
-        let now = OPTIONS.now + number;
+        let now = BEGUN_AT + number;
         let record = Record {
             events: read.events,
             made_at: now,
@@ -83,7 +85,7 @@ fn make(folder: &MemoryFolder) -> (Vec<Read>, Acked) {
             acked: acked.clone(),
             settled: opened.log.synced(),
             bookmark: acked.high(),
-            written_at: OPTIONS.now + number,
+            written_at: BEGUN_AT + number,
         };
         opened.checkpoints.write(&checkpoint).unwrap();
     }
@@ -165,7 +167,7 @@ fn is_read_as_it_was_written(
     assert!(walked >= expected.len());
     let opened = Log::open(&shared(folder), OPTIONS).unwrap();
     assert_eq!((&opened.acked, opened.bookmark), (acked, bookmark));
-    assert_eq!(opened.checkpoint_written_at, Some(OPTIONS.now + 2));
+    assert_eq!(opened.checkpoint_written_at, Some(BEGUN_AT + 2));
     assert_eq!((opened.torn_bytes, opened.unreadable.len()), (0, 0));
     assert_eq!(read_open(folder, &opened), (expected.to_vec(), vec![]));
 }

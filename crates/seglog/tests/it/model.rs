@@ -11,7 +11,6 @@ const OPTIONS: Options = Options {
     segment_bytes: 600,
     max_bytes: 6000,
     first_position: 100,
-    now: 0,
 };
 
 #[derive(Clone, Debug)]

@@ -14,7 +14,6 @@ pub(crate) const OPTIONS: Options = Options {
     segment_bytes: 1000,
     max_bytes: 20_000,
     first_position: 100,
-    now: 0,
 };
 
 pub(crate) fn shared(folder: &MemoryFolder) -> Arc<dyn Folder> {
