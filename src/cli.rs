@@ -94,7 +94,7 @@ fn load(file: &ConfigFile) -> Result<Loaded, ExitCode> {
     Config::load(file.config.as_deref()).map_err(|errors| told(&errors))
 }
 
-/// Like [`load`], for commands that need none of the files that the configuration names.
+/// Like [`load`], for commands that use few of the keys: what is wrong between others does not stop them.
 fn load_alone(file: &ConfigFile) -> Result<Loaded, ExitCode> {
     Config::load_alone(file.config.as_deref()).map_err(|errors| told(&errors))
 }

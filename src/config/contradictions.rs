@@ -13,11 +13,15 @@ use crate::config::{Broker, ClientAuth, Compression, Config, Durability, OutputT
 use crate::units::FieldReference;
 use crate::units::secret::MASK;
 
-/// Notes every value out of its range and every contradiction.
-pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
+/// Notes every value out of its range.
+pub(super) fn check_ranges(config: &Config, merge: &mut Merge<'_>) {
     for (key, allowed) in all_out_of_range(config) {
         merge.refuse(&key, allowed);
     }
+}
+
+/// Notes every contradiction.
+pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
     check_listeners(config, merge);
     check_server_tls(config, merge);
     check_folders(config, merge);
@@ -216,7 +220,13 @@ fn check_broker(config: &Config, merge: &mut Merge<'_>) {
         merge.contradiction(&["output.type", "broker.urls"], rule);
     }
     if broker.user.is_empty() != broker.password.is_empty() {
-        merge.contradiction(&["broker.user", "broker.password"], BOTH);
+        let rule = if broker.password.is_empty() {
+            "both must be set, or neither; where the server has the password from its environment \
+             (HEADGATE_BROKER__PASSWORD), this command needs it too"
+        } else {
+            BOTH
+        };
+        merge.contradiction(&["broker.user", "broker.password"], rule);
     }
     if !broker.user.is_empty() && broker.headers.contains_key(http::header::AUTHORIZATION) {
         let rule = "both say what the Authorization header is: keep one of them";
@@ -256,7 +266,13 @@ const NO_COLON: &str = "a name without a colon, which HTTP Basic cannot tell fro
 fn check_auth(config: &Config, merge: &mut Merge<'_>) {
     let auth = &config.auth;
     if auth.user.is_empty() != auth.password.is_empty() {
-        merge.contradiction(&["auth.user", "auth.password"], BOTH);
+        let rule = if auth.password.is_empty() {
+            "both must be set, or neither; where the server has the password from its environment \
+             (HEADGATE_AUTH__PASSWORD), this command needs it too"
+        } else {
+            BOTH
+        };
+        merge.contradiction(&["auth.user", "auth.password"], rule);
     }
     if auth.user.contains(':') {
         merge.refuse("auth.user", NO_COLON.to_owned());

@@ -124,11 +124,13 @@ impl fmt::Display for Warning {
     }
 }
 
-/// What is done about the files that a configuration names.
+/// How far a configuration is judged.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum NamedFiles {
-    Checked,
-    Unseen,
+enum Judged {
+    /// As a server needs it: with the files that it names, and with its keys against each other.
+    Whole,
+    /// Each key by itself.
+    KeyByKey,
 }
 
 impl Config {
@@ -151,11 +153,7 @@ impl Config {
     pub fn load_again(source: &Source) -> Result<Loaded, ConfigErrors> {
         match source {
             Source::Defaults => Self::load(None),
-            Source::File(path) => merge(
-                read_file_again(path),
-                std::env::vars_os(),
-                NamedFiles::Checked,
-            ),
+            Source::File(path) => merge(read_file_again(path), std::env::vars_os(), Judged::Whole),
         }
     }
 
@@ -174,18 +172,19 @@ impl Config {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Loaded, ConfigErrors> {
         let read = read_file(file, Path::new(USUAL_FILE));
-        merge(read, variables, NamedFiles::Checked)
+        merge(read, variables, Judged::Whole)
     }
 
-    /// Like [`Config::load`], but looks at none of the files that the configuration names: for commands that need none
-    /// of them, and may be run while one of them is renewed, or by a user who may not read a key.
+    /// Like [`Config::load`], but judges each key by itself and looks at none of the files that the configuration names:
+    /// for commands that use few of the keys, and may be run without the secrets that only the server's environment
+    /// has, while a file is renewed, or by a user who may not read a private key.
     ///
     /// # Errors
     ///
     /// All that is wrong, at once.
     pub fn load_alone(file: Option<&Path>) -> Result<Loaded, ConfigErrors> {
         let read = read_file(file, Path::new(USUAL_FILE));
-        merge(read, std::env::vars_os(), NamedFiles::Unseen)
+        merge(read, std::env::vars_os(), Judged::KeyByKey)
     }
 }
 
@@ -229,7 +228,7 @@ fn read_file_again(path: &Path) -> Result<(Table, Source), Problem> {
 fn merge(
     read: Result<(Table, Source), Problem>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
-    named_files: NamedFiles,
+    judged: Judged,
 ) -> Result<Loaded, ConfigErrors> {
     let known = Known::new();
     let mut merge = Merge::new(&known);
@@ -249,13 +248,12 @@ fn merge(
     let environment = environment::read(variables, &known);
     let unknown = overlay_environment(environment, &mut merge);
     let mut config = merge.decode();
+    contradictions::check_ranges(&config, &mut merge);
     // Without the file that was meant, what is left may contradict itself for want of it.
-    if source.is_some() {
-        if named_files == NamedFiles::Checked {
-            tls_files::check(&config, &mut merge);
-            if let Some(Err(problem)) = config.validate.schema.as_mut().map(SchemaFile::read) {
-                merge.refuse("validate.schema", problem.to_string());
-            }
+    if source.is_some() && judged == Judged::Whole {
+        tls_files::check(&config, &mut merge);
+        if let Some(Err(problem)) = config.validate.schema.as_mut().map(SchemaFile::read) {
+            merge.refuse("validate.schema", problem.to_string());
         }
         contradictions::check(&config, &mut merge);
     }

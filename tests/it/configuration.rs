@@ -71,6 +71,39 @@ fn every_problem_is_told_at_once_and_serve_does_not_start() {
 }
 
 #[test]
+fn commands_beside_the_server_do_without_its_secrets() {
+    let toml = "[server]\nlisten = '127.0.0.1:1'\n[auth]\nuser = 'u'\n[broker]\nuser = 'b'\n\
+                [spool]\ndir = 'own-spool'\n[dead_letters]\ndir = 'own-letters'";
+    let (folder, file) = folder_with(toml);
+    let told_by = |command: &str| {
+        let config = ["--config", file.to_str().unwrap()];
+        let arguments = [&command.split(' ').collect::<Vec<_>>()[..], &config].concat();
+        let output = run(&arguments, folder.path());
+        let told = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), told)
+    };
+    for (command, used) in [
+        ("spool inspect", "own-spool"),
+        ("spool verify", "own-spool"),
+        ("dead-letters list", "own-letters"),
+        ("dead-letters replay", "own-letters"),
+        ("dead-letters purge --all", "own-letters"),
+        ("health", "127.0.0.1:1/"),
+    ] {
+        let (status, told) = told_by(command);
+        assert_eq!(status, Some(1), "{command}: {told}");
+        assert!(told.contains(used), "{command}: {told}");
+    }
+    for command in ["check", "serve"] {
+        let (status, told) = told_by(command);
+        assert_eq!(status, Some(2), "{command}: {told}");
+        for variable in ["HEADGATE_AUTH__PASSWORD", "HEADGATE_BROKER__PASSWORD"] {
+            assert!(told.contains(variable), "{command}: {told}");
+        }
+    }
+}
+
+#[test]
 fn the_environment_beats_the_file_and_the_file_the_defaults() {
     let (folder, file) =
         folder_with("[ingest]\ndurability = 'memory'\nmax_depth = 7\n[log]\nlevel = 'warn'");

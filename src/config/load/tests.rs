@@ -9,20 +9,20 @@ use crate::config::{Codec, EcsCompatibility, OutputType};
 
 /// Loads a file with this text and these variables.
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigErrors> {
-    load_with(text, variables, NamedFiles::Checked)
+    load_with(text, variables, Judged::Whole)
 }
 
 fn load_with(
     text: &str,
     variables: &[(&str, &str)],
-    named_files: NamedFiles,
+    judged: Judged,
 ) -> Result<Loaded, ConfigErrors> {
     let path = Path::new("c.toml");
     let read = parse(text, path).map(|parsed| (parsed, Source::File(path.to_owned())));
     let variables = variables
         .iter()
         .map(|(name, text)| (OsString::from(name), OsString::from(text)));
-    merge(read, variables, named_files)
+    merge(read, variables, judged)
 }
 
 fn right(text: &str) -> Config {
@@ -47,7 +47,45 @@ fn commands_that_need_no_named_file_look_at_none() {
     ] {
         assert!(told.contains(key), "no {key} in {told}");
     }
-    load_with(&text, &[], NamedFiles::Unseen).unwrap();
+    load_with(&text, &[], Judged::KeyByKey).unwrap();
+}
+
+#[test]
+fn commands_that_use_few_keys_are_not_stopped_by_what_is_wrong_between_others() {
+    for text in [
+        "[auth]\nuser = 'u'",
+        "[broker]\nuser = 'u'",
+        "[output]\ntype = 'http'",
+        "[server.tls]\ncertificate = '/a.pem'",
+    ] {
+        assert!(load(text, &[]).is_err(), "{text}");
+        let loaded = load_with(text, &[], Judged::KeyByKey);
+        loaded.unwrap_or_else(|errors| panic!("{text}: {errors}"));
+    }
+    for text in [
+        "[spool",
+        "[spool]\ndri = 'a'",
+        "[spool]\ndir = ''",
+        "[broker]\nmax_in_flight = 0",
+    ] {
+        let loaded = load_with(text, &[], Judged::KeyByKey);
+        assert!(loaded.is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_missing_password_is_told_with_the_variable_that_may_hold_it() {
+    for (text, variable) in [
+        ("[auth]\nuser = 'u'", "HEADGATE_AUTH__PASSWORD"),
+        ("[broker]\nuser = 'u'", "HEADGATE_BROKER__PASSWORD"),
+    ] {
+        let told = load(text, &[]).unwrap_err().to_string();
+        assert!(told.contains(variable), "no {variable} in {told}");
+        let pair = [(variable, "p")];
+        load(text, &pair).unwrap();
+    }
+    let told = load("[auth]\npassword = 'p'", &[]).unwrap_err();
+    assert!(!told.to_string().contains("HEADGATE"), "{told}");
 }
 
 const HASH: &str = "sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f";
