@@ -19,6 +19,7 @@ mod enrich;
 mod environment;
 mod headers;
 mod ingest;
+mod items;
 mod known;
 mod limits;
 mod load;

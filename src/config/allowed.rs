@@ -45,11 +45,7 @@ impl Attempt<'_> {
                 _ => "a whole number, not negative".to_owned(),
             },
             "a boolean" => "true or false".to_owned(),
-            "a string" => match self.right {
-                Value::Array(_) => "a list of texts in quotes".to_owned(),
-                Value::Table(_) => "a table with a text in quotes for each name".to_owned(),
-                _ => "a text in quotes".to_owned(),
-            },
+            "a string" => "a text in quotes".to_owned(),
             "path string" => "a path in quotes".to_owned(),
             "a sequence" => self.list(decode),
             "a map" => self.table(),
@@ -82,7 +78,7 @@ impl Attempt<'_> {
             ..*self
         };
         match (one.read(decode), self.right) {
-            (Err(allowed), _) if allowed.starts_with("a list") => allowed,
+            (Err(allowed), _) => format!("a list in brackets, each item {allowed}"),
             // A text with quotes in it may be a list that could not be read as one.
             (Ok(()), _) if self.given.as_str().is_some_and(is_plain) => {
                 format!("a list, such as {}", shown::value(self.key, &given))

@@ -12,7 +12,7 @@ pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Url
         let refused = |form: &str| de::Error::invalid_value(de::Unexpected::Str(&text), &form);
         let url = parse(&text).map_err(refused)?;
         if urls.contains(&url) {
-            return Err(refused("different URLs, each one once"));
+            return Err(refused("a URL of its own: one before it is the same"));
         }
         urls.push(url);
     }
@@ -21,7 +21,8 @@ pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Url
 
 /// Reads one URL, or says what is allowed.
 fn parse(text: &str) -> Result<Url, &'static str> {
-    const FORM: &str = r#"a list of URLs with the scheme http or https and a host, such as ["http://logstash:8080/"]"#;
+    const FORM: &str =
+        r#"a URL with the scheme http or https and a host, such as "http://logstash:8080/""#;
     let url = Url::parse(text).map_err(|_| FORM)?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(FORM);

@@ -15,7 +15,7 @@ pub struct Cors {
 const ANY: &str = "*";
 
 /// What an origin looks like; told to whoever wrote something else.
-const FORM: &str = r#"a list of origins as browsers send them, or "*" for every one: scheme://host, with :port unless it is the scheme's own, in lower case and without a path, such as ["https://app.example.com", "http://localhost:3000"]"#;
+const FORM: &str = r#"an origin as browsers send it, or "*" for every one: scheme://host, with :port unless it is the scheme's own, in lower case and without a path, such as "https://app.example.com" or "http://localhost:3000""#;
 
 /// Origins of web pages, each as the `Origin` header spells it (RFC 6454, section 6.2).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

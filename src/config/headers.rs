@@ -42,22 +42,22 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     for (name, text) in BTreeMap::<String, String>::deserialize(deserializer)? {
         let refused = |form: &str| de::Error::invalid_value(de::Unexpected::Str(&name), &form);
         let header = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| refused("names of HTTP headers, such as X-Environment"))?;
+            .map_err(|_| refused("named like an HTTP header, such as X-Environment"))?;
         if OF_THE_CONNECTION.contains(&header) {
             return Err(refused(
-                "headers other than Connection, Content-Length and Transfer-Encoding, which belong to each message",
+                "another header than Connection, Content-Length and Transfer-Encoding, which belong to each message",
             ));
         }
         let mut value = HeaderValue::from_str(&text)
             .ok()
             .filter(|value| value.to_str().is_ok())
             .ok_or_else(|| {
-                refused("values of HTTP headers: visible ASCII characters and spaces")
+                refused("the value of an HTTP header: visible ASCII characters and spaces")
             })?;
         value.set_sensitive(shown::names_a_secret(header.as_str()));
         if headers.insert(header, value).is_some() {
             return Err(refused(
-                "different headers, each one once, whatever the case of its name",
+                "a header of its own: one before it is the same, whatever the case of its name",
             ));
         }
     }

@@ -98,13 +98,19 @@ pub enum Codec {
 fn media_types<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, Codec>, D::Error> {
-    const FORM: &str =
-        r#"media types without parameters, each one once, such as "application/json""#;
     let mut codecs = BTreeMap::new();
     for (name, codec) in BTreeMap::<String, Codec>::deserialize(deserializer)? {
+        let refused = |form: &str| de::Error::invalid_value(de::Unexpected::Str(&name), &form);
         let media_type = name.to_ascii_lowercase();
-        if !is_media_type(&media_type) || codecs.insert(media_type, codec).is_some() {
-            return Err(de::Error::invalid_value(de::Unexpected::Str(&name), &FORM));
+        if !is_media_type(&media_type) {
+            return Err(refused(
+                r#"named by a media type without parameters, such as "application/json""#,
+            ));
+        }
+        if codecs.insert(media_type, codec).is_some() {
+            return Err(refused(
+                "named by a media type of its own: one before it is the same, whatever the case",
+            ));
         }
     }
     Ok(codecs)

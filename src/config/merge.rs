@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::config::allowed::Attempt;
+use crate::config::items::{self, Fault};
 use crate::config::known::{Entry, Known};
 use crate::config::problem::{Origin, Problem};
 use crate::config::{ApiKey, Config, contradictions, shown};
@@ -163,26 +164,26 @@ impl<'a> Merge<'a> {
             self.faulty.push(key);
             return;
         }
-        match self.try_alone(path, &value) {
-            Ok(()) => {
-                put(&mut self.effective, path, value);
-                self.origins.insert(key, origin.clone());
-            }
-            Err(allowed) => {
-                // Where a table belongs, a text has no names that tell whether it is a secret.
-                let is_nameless = self.value(&key).is_table() && !value.is_table();
-                let given = if is_nameless {
-                    shown::without_texts(&key, &value)
-                } else {
-                    shown::value(&key, &value)
-                };
-                self.refuse_given(key, given, allowed, origin.clone());
-            }
+        let faults = self.faults(path, &value);
+        if faults.is_empty() {
+            put(&mut self.effective, path, value);
+            self.origins.insert(key, origin.clone());
+        } else {
+            self.refuse_all(&key, faults, origin);
+            self.faulty.push(key);
         }
     }
 
-    /// Decodes the defaults with this value alone in its place; the error says what is allowed.
-    fn try_alone(&self, path: &[String], value: &Value) -> Result<(), String> {
+    /// Notes all that is wrong with the value of a key.
+    fn refuse_all(&mut self, key: &str, faults: Vec<Fault>, origin: &Origin) {
+        for fault in faults {
+            let place = format!("{key}{}", fault.place);
+            self.refuse_given(place, fault.given, fault.allowed, origin.clone());
+        }
+    }
+
+    /// What is wrong with a value: decodes the defaults with it alone in its place.
+    fn faults(&self, path: &[String], value: &Value) -> Vec<Fault> {
         let Some(Entry::Key(right)) = self.known.find(path) else {
             unreachable!("only keys are set");
         };
@@ -192,7 +193,7 @@ impl<'a> Merge<'a> {
             given: value,
             right,
         };
-        attempt.read(|value| {
+        items::faults(&attempt, |value| {
             let mut probe = self.known.defaults().clone();
             put(&mut probe, path, value);
             let config = Config::deserialize(Value::Table(probe))?;
@@ -242,15 +243,12 @@ impl<'a> Merge<'a> {
                 given: value,
                 right: &template[name],
             };
-            let read = attempt.read(|value| {
+            let faults = items::faults(&attempt, |value| {
                 let mut probe = template.clone();
                 probe.insert(name.clone(), value);
                 ApiKey::deserialize(Value::Table(probe)).map(|_| None)
             });
-            if let Err(allowed) = read {
-                let given = shown::value(name, value);
-                self.refuse_given(key, given, allowed, origin.clone());
-            }
+            self.refuse_all(&key, faults, origin);
         }
         for (name, allowed) in [
             ("name", "the name of the key"),

@@ -8,21 +8,19 @@ use serde::{Deserialize, Deserializer, de};
 /// Above this many bits an IPv6 network in `::ffff:0:0/96` is one of IPv4.
 const MAPPED_BITS: u8 = 96;
 
+/// What an item looks like; told to whoever wrote something else.
+const FORM: &str =
+    r#"a network or an address, such as "10.0.0.0/8", "2001:db8::/32" or "192.0.2.1""#;
+
 /// Reads a list of networks and single addresses.
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<IpNet>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
+    let refused = |text| de::Error::invalid_value(de::Unexpected::Str(text), &FORM);
     texts
         .iter()
-        .map(|text| {
-            network(text).ok_or_else(|| {
-                de::Error::custom(format_args!(
-                    r#"a list of networks or addresses, such as ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"]; "{}" is neither"#,
-                    text.escape_debug()
-                ))
-            })
-        })
+        .map(|text| network(text).ok_or_else(|| refused(text)))
         .collect()
 }
 

@@ -43,6 +43,25 @@ pub(super) fn value(key: &str, value: &Value) -> String {
     one_line(&masked(key, value))
 }
 
+/// An item of the list that is the key's value, or of the table, where it has a name: as TOML, secrets as `"***"`.
+pub(super) fn item(key: &str, name: Option<&str>, item: &Value) -> String {
+    match name {
+        None => value(key, item),
+        Some(name) if key == SECRET_THROUGHOUT => without_texts(name, item),
+        Some(name) => value(name, item),
+    }
+}
+
+/// The step of a path that leads to this name in a table, in quotes where TOML needs them.
+pub(super) fn step(name: &str) -> String {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if !name.is_empty() && name.bytes().all(is_bare) {
+        format!(".{name}")
+    } else {
+        format!(".{}", one_line(&Value::from(name)))
+    }
+}
+
 /// The value of the key as TOML; secrets, and every text in it, as `"***"`.
 pub(super) fn without_texts(key: &str, value: &Value) -> String {
     fn hidden(value: &Value) -> Value {

@@ -14,13 +14,13 @@ pub struct StaticFields(Vec<(FieldReference, serde_json::Value)>);
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StaticFieldsError {
     /// A key of the table is no field reference.
-    #[error("fields named `name` or \"[outer][inner]\"; `{0}` is neither")]
+    #[error("named by a field, `name` or \"[outer][inner]\", which `{0}` is not")]
     Name(String),
     /// JSON has no such value.
-    #[error("values that JSON has too; that of `{0}` is not a finite number")]
+    #[error("a value that JSON has too; in `{0}` is a number that is not finite")]
     NotFinite(String),
     /// Two keys speak of the same field, or one of a part of the other.
-    #[error("different fields, none inside another; `{0}` is there already")]
+    #[error("a field of its own, not inside another; `{0}` is there already")]
     Twice(String),
 }
 

@@ -21,7 +21,7 @@ pub(super) fn overload_status<'de, D: Deserializer<'de>>(deserializer: D) -> Res
 pub(super) fn rejected_codes<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<u16>, D::Error> {
-    const FORM: &str = "a list of status codes from 100 to 599, none of them 2xx";
+    const FORM: &str = "a status code from 100 to 599 that is not 2xx";
     Vec::<Value>::deserialize(deserializer)?
         .iter()
         .map(|value| code(value, |code| matches!(code, 100..=199 | 300..=599), FORM))
