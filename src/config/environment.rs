@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use toml::Value;
 
 use crate::config::known::{Entry, Known, nearest};
+use crate::config::parse::parse_value;
 
 /// What the name of every variable of the program begins with.
 const PREFIX: &str = "HEADGATE_";
@@ -23,6 +24,19 @@ pub(super) struct Setting {
     pub(super) value: Value,
 }
 
+/// One variable that was meant as TOML and is none.
+#[derive(Debug, PartialEq)]
+pub(super) struct NotToml {
+    /// The name of the variable.
+    pub(super) name: String,
+    /// The path of its key.
+    pub(super) path: Vec<String>,
+    /// Its value.
+    pub(super) text: String,
+    /// What the parser found.
+    pub(super) found: String,
+}
+
 /// The variables of the program, told apart.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Environment {
@@ -33,6 +47,8 @@ pub(super) struct Environment {
     pub(super) unknown: Vec<(String, Option<String>)>,
     /// The paths and names of those whose values are not UTF-8.
     pub(super) not_text: Vec<(String, String)>,
+    /// Those that were meant as TOML and are none.
+    pub(super) not_toml: Vec<NotToml>,
 }
 
 /// Picks the variables of the program; others are not looked at.
@@ -53,8 +69,15 @@ pub(super) fn read(
             let meant = meant(&name, known);
             environment.unknown.push((name, meant));
         } else if let Ok(text) = text.into_string() {
-            let value = value(known.find(&path), text);
-            environment.settings.push(Setting { name, path, value });
+            match value(known.find(&path), &text) {
+                Ok(value) => environment.settings.push(Setting { name, path, value }),
+                Err(found) => environment.not_toml.push(NotToml {
+                    name,
+                    path,
+                    text,
+                    found,
+                }),
+            }
         } else {
             environment.not_text.push((path.join("."), name));
         }
@@ -81,17 +104,24 @@ fn meant(variable: &str, known: &Known) -> Option<String> {
 }
 
 /// Reads the text as what the default of the key is. A text that does not read so stays a text, to be refused
-/// as a value of the wrong type, like one in a file.
-fn value(entry: Option<Entry<'_>>, text: String) -> Value {
+/// as a value of the wrong type, like one in a file. The error says what the parser found in one that was meant as TOML.
+fn value(entry: Option<Entry<'_>>, text: &str) -> Result<Value, String> {
     let read = match entry {
         Some(Entry::Key(Value::Integer(_))) => text.parse().ok().map(Value::Integer),
         Some(Entry::Key(Value::Boolean(_))) => text.parse().ok().map(Value::Boolean),
         Some(Entry::Key(Value::Array(_) | Value::Table(_)) | Entry::Section(_)) => {
-            text.parse::<Value>().ok()
+            // YAML and files of variables leave blanks and newlines around it.
+            let text = text.trim();
+            match parse_value(text) {
+                Err(found) if text.starts_with(['[', '{', '"', '\'']) => {
+                    return Err(found);
+                }
+                read => read.ok(),
+            }
         }
         Some(Entry::Key(_)) | None => None,
     };
-    read.unwrap_or(Value::String(text))
+    Ok(read.unwrap_or_else(|| Value::from(text)))
 }
 
 #[cfg(test)]
@@ -128,6 +158,7 @@ mod tests {
                 "{ Env = 'x', n = 1 }",
                 "{ Env = 'x', n = 1 }",
             ),
+            ("BROKER__URLS", " ['x']\n", "['x']"),
             ("AUTH__KEYS", "[{ name = 'web' }]", "[{ name = 'web' }]"),
             ("OUTPUT__FILE", "{ dir = 'x' }", "{ dir = 'x' }"),
             ("SERVER__LISSTEN", "x", "'x'"),
@@ -166,6 +197,43 @@ mod tests {
                 unknown("HEADGATE_SEVER__LISTEN", Some("HEADGATE_SERVER__LISTEN")),
             ]
         );
+    }
+
+    #[test]
+    fn what_begins_like_toml_and_is_none_is_set_apart() {
+        for (path, text, found) in [
+            (
+                "BROKER__URLS",
+                "['http://a/'",
+                "at character 13: unclosed array",
+            ),
+            ("BROKER__URLS", "\"http://a/", "at character "),
+            ("BROKER__URLS", "['ü' 'a']", "at character 6: "),
+            (
+                "BROKER__REJECTED_CODES",
+                " [99999999999999999999]",
+                "at character 2: a whole number",
+            ),
+            ("BROKER__HEADERS", "{ 'a': 'b' }", "at character 6: "),
+            ("AUTH__KEYS", "[{ name = 'web' ]", "at character "),
+            ("OUTPUT__FILE", "{ dir = x }", "at character 9: "),
+        ] {
+            let name = format!("{PREFIX}{path}");
+            let environment = read_pairs(&[(&name, text)]);
+            assert_eq!(environment.settings, []);
+            let [not_toml] = environment.not_toml.as_slice() else {
+                panic!("{name}={text}: {environment:?}");
+            };
+            assert!(not_toml.found.starts_with(found), "{text}: {not_toml:?}");
+        }
+        for (path, text) in [
+            ("AUTH__PASSWORD", "[x"),
+            ("BROKER__URLS", "http://a/"),
+            ("SERVER__MAX_CONNECTIONS", "{"),
+        ] {
+            let environment = read_pairs(&[(&format!("{PREFIX}{path}"), text)]);
+            assert_eq!(environment.not_toml, [], "{text}");
+        }
     }
 
     #[cfg(unix)]

@@ -32,15 +32,9 @@ pub(super) fn faults(
     let items = items(attempt.given, attempt.right);
     let wrong = wrong_items(attempt, items.len(), decode);
     if wrong.is_empty() {
-        let given = if attempt.right.is_table() && !attempt.given.is_table() {
-            // Where a table belongs, a text has no names that tell whether it is a secret.
-            shown::without_texts(attempt.key, attempt.given)
-        } else {
-            shown::value(attempt.key, attempt.given)
-        };
         return vec![Fault {
             place: String::new(),
-            given,
+            given: shown::for_want_of(attempt.right, attempt.key, attempt.given),
             allowed,
         }];
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
-use crate::config::environment::{self, Environment, Setting};
+use crate::config::environment::{self, Environment, NotToml, Setting};
 use crate::config::known::Known;
 use crate::config::merge::Merge;
 use crate::config::parse::parse;
@@ -277,6 +277,16 @@ fn overlay_environment(
     for (key, name) in environment.not_text {
         let (given, allowed) = ("(bytes)".to_owned(), "UTF-8".to_owned());
         merge.refuse_given(key, given, allowed, Origin::Variable(name));
+    }
+    for not_toml in environment.not_toml {
+        let NotToml {
+            name,
+            path,
+            text,
+            found,
+        } = not_toml;
+        let allowed = format!("TOML, and is none: {found}");
+        merge.refuse_text(&path, text, allowed, Origin::Variable(name));
     }
     environment.unknown
 }

@@ -97,6 +97,22 @@ impl<'a> Merge<'a> {
         });
     }
 
+    /// Notes that a text was no value for a key or a section.
+    pub(super) fn refuse_text(
+        &mut self,
+        path: &[String],
+        text: String,
+        allowed: String,
+        origin: Origin,
+    ) {
+        let (key, text) = (path.join("."), Value::String(text));
+        let given = match self.known.find(path) {
+            Some(Entry::Key(right)) => shown::for_want_of(right, &key, &text),
+            _ => self.shown_in_doubt(path, &text),
+        };
+        self.refuse_given(key, given, allowed, origin);
+    }
+
     /// Notes that an entry of `[[auth.keys]]` may not have the value that it has.
     pub(super) fn refuse_of_api_key(
         &mut self,

@@ -1,10 +1,10 @@
-//! A configuration file as a tree. Pure.
+//! A configuration file as a tree, and the text of a variable as a value. Pure.
 
 use std::path::Path;
 
 use serde::Deserialize;
-use toml::Table;
-use toml::de::{DeTable, Deserializer, Error};
+use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
+use toml::{Table, Value};
 
 use crate::config::problem::Problem;
 
@@ -23,7 +23,20 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Table, Problem> {
         }
     };
     let document = DeTable::parse(text).map_err(|error| problem(&error, error.message()))?;
-    // Nothing else is left that could be wrong, and the message would speak of the decoder's types.
-    Table::deserialize(Deserializer::from(document))
-        .map_err(|error| problem(&error, "a whole number that does not fit in 64 bits"))
+    Table::deserialize(Deserializer::from(document)).map_err(|error| problem(&error, TOO_LARGE))
+}
+
+/// What is wrong where a document is TOML and does not read as a tree. Nothing else is left that could be, and the
+/// decoder's own message would speak of its types.
+const TOO_LARGE: &str = "a whole number that does not fit in 64 bits";
+
+/// Parses a value; the error says what was found, and where, without quoting it.
+pub(super) fn parse_value(text: &str) -> Result<Value, String> {
+    let problem = |error: &Error, message: &str| {
+        let offset = error.span().map_or(0, |span| span.start);
+        let before = text.get(..offset).unwrap_or(text);
+        format!("at character {}: {message}", before.chars().count() + 1)
+    };
+    let value = DeValue::parse(text).map_err(|error| problem(&error, error.message()))?;
+    Value::deserialize(ValueDeserializer::from(value)).map_err(|error| problem(&error, TOO_LARGE))
 }

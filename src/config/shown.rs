@@ -43,6 +43,16 @@ pub(super) fn value(key: &str, value: &Value) -> String {
     one_line(&masked(key, value))
 }
 
+/// The value of the key where one like `right` belongs. In the place of a table a text has no names that tell whether it
+/// is a secret.
+pub(super) fn for_want_of(right: &Value, key: &str, given: &Value) -> String {
+    if right.is_table() && !given.is_table() {
+        without_texts(key, given)
+    } else {
+        value(key, given)
+    }
+}
+
 /// An item of the list that is the key's value, or of the table, where it has a name: as TOML, secrets as `"***"`.
 pub(super) fn item(key: &str, name: Option<&str>, item: &Value) -> String {
     match name {

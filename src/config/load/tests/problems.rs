@@ -257,6 +257,20 @@ fn no_message_shows_a_secret() {
             &[("HEADGATE_BROKER__HEADERS", "Authorization: Bearer 12345678")],
         ),
         ("", &[("HEADGATE_AUTH", "password = '12345678'")]),
+        ("", &[("HEADGATE_AUTH", "{ password = '12345678'")]),
+        ("", &[("HEADGATE_AUTH__KEYS", "[{ hash = '12345678'")]),
+        ("", &[("HEADGATE_BROKER__URLS", "['http://u:12345678@h/'")]),
+        (
+            "",
+            &[(
+                "HEADGATE_BROKER__URLS",
+                "['http://h/?key=12345678', 'http://h:12345678",
+            )],
+        ),
+        (
+            "",
+            &[("HEADGATE_INGEST__RESPONSE_HEADERS", "{ a: '12345678' }")],
+        ),
         (
             &format!("[[auth.keys]]\nname = '12345678'\nhash = '{hash}'")
                 .replace("12345678", "web"),
@@ -268,6 +282,34 @@ fn no_message_shows_a_secret() {
             !told.contains("12345678") && !told.contains("0g0g"),
             "{told}"
         );
+    }
+}
+
+#[test]
+fn a_variable_that_was_meant_as_toml_is_told_what_the_parser_found() {
+    for (variable, text, start) in [
+        (
+            "BROKER__URLS",
+            r#"["http://x"#,
+            r#"broker.urls = '["http://x': must be TOML, and is none: at character "#,
+        ),
+        (
+            "BROKER__HEADERS",
+            "{ Authorization = 'x'",
+            r#"broker.headers = "***": must be TOML, and is none: at character "#,
+        ),
+        (
+            "OUTPUT__FILE",
+            "{ dir: 'x' }",
+            r#"output.file = "{ dir: 'x' }": must be TOML, and is none: at character "#,
+        ),
+    ] {
+        let name = format!("HEADGATE_{variable}");
+        let lines = wrong("", &[(&name, text)]);
+        let [line] = lines.as_slice() else {
+            panic!("{text}: {lines:#?}");
+        };
+        assert!(line.starts_with(&format!("{name}: {start}")), "{line}");
     }
 }
 
