@@ -41,6 +41,7 @@ mod status;
 mod tls_files;
 mod unset;
 mod validate;
+mod warnings;
 
 pub use admin::Admin;
 pub use auth::{ApiKey, Auth, KeyHash, KeyHashError, KeyNameError};
@@ -51,7 +52,7 @@ pub use dead_letters::DeadLetters;
 pub use enrich::{EcsCompatibility, Enrich, OnConflict};
 pub use ingest::{Codec, Durability, Ingest};
 pub use limits::Limits;
-pub use load::{Loaded, Source, Warning};
+pub use load::{Loaded, Source};
 pub use log::{Log, LogFormat, LogLevel};
 pub use metrics::Metrics;
 pub use output::{FileOutput, Output, OutputType};
@@ -64,6 +65,7 @@ pub use spool::{Spool, SpoolSync};
 pub use static_fields::{StaticFields, StaticFieldsError};
 pub use tls_files::{FileFault, TlsFileProblem};
 pub use validate::{OnInvalid, Validate};
+pub use warnings::Warning;
 
 use serde::{Deserialize, Serialize};
 use validator::Validate as _;

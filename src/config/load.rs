@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use toml::Table;
@@ -13,8 +12,8 @@ use crate::config::known::Known;
 use crate::config::merge::Merge;
 use crate::config::parse::parse;
 use crate::config::problem::{ConfigErrors, Origin, Problem};
-use crate::config::{Config, ProxyProtocol, SchemaFile, contradictions, tls_files};
-use crate::units::ByteSize;
+use crate::config::warnings::{self, Warning};
+use crate::config::{Config, SchemaFile, contradictions, tls_files};
 
 /// The file that is read when none is named, seen from the current folder.
 const USUAL_FILE: &str = "config/headgate.toml";
@@ -60,67 +59,6 @@ impl Loaded {
         std::iter::once(own)
             .chain(schema.map(|schema| schema.path().to_owned()))
             .collect()
-    }
-}
-
-/// Something that looks wrong and is no error.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Warning {
-    /// An environment variable with the program's prefix sets nothing.
-    UnknownVariable {
-        /// Its name.
-        name: String,
-        /// The variable that may have been meant.
-        meant: Option<String>,
-    },
-    /// Everybody who reaches the public listener may send.
-    OpenToAll {
-        /// The address of the listener.
-        listen: SocketAddr,
-    },
-    /// Everybody who reaches the public listener may say who its client is.
-    ProxyHeadersOfAll {
-        /// The address of the listener.
-        listen: SocketAddr,
-        /// Whether connections begin with a PROXY header.
-        mode: ProxyProtocol,
-    },
-    /// Some of the bodies that are allowed can never be taken.
-    BodiesBeyondBudget {
-        /// `ingest.max_content_length`.
-        allowed: ByteSize,
-        /// `ingest.max_in_flight_bytes`.
-        budget: ByteSize,
-    },
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownVariable { name, meant } => {
-                write!(
-                    f,
-                    "the environment variable {name} names no section of the configuration and is ignored"
-                )?;
-                match meant {
-                    Some(meant) => write!(f, "; did you mean {meant}?"),
-                    None => Ok(()),
-                }
-            }
-            Self::OpenToAll { listen } => write!(
-                f,
-                "server.listen = \"{listen}\" is open to all: set auth.user and auth.password, or [[auth.keys]]"
-            ),
-            Self::ProxyHeadersOfAll { listen, mode } => write!(
-                f,
-                "server.proxy_protocol = \"{}\" believes the PROXY header of everybody who reaches server.listen = \"{listen}\": set server.trusted_proxies to the addresses of the load balancers",
-                mode.as_str()
-            ),
-            Self::BodiesBeyondBudget { allowed, budget } => write!(
-                f,
-                "ingest.max_content_length = \"{allowed}\" is above ingest.max_in_flight_bytes = \"{budget}\": bodies between the two are never taken"
-            ),
-        }
     }
 }
 
@@ -257,7 +195,9 @@ fn merge(
         }
         contradictions::check(&config, &mut merge);
     }
-    let warnings = warnings(&config, unknown);
+    let unknown = unknown.into_iter();
+    let unknown = unknown.map(|(name, meant)| Warning::UnknownVariable { name, meant });
+    let warnings = unknown.chain(warnings::of(&config)).collect();
     let loaded = Loaded {
         config,
         warnings,
@@ -289,27 +229,6 @@ fn overlay_environment(
         merge.refuse_text(&path, text, allowed, Origin::Variable(name));
     }
     environment.unknown
-}
-
-fn warnings(config: &Config, unknown: Vec<(String, Option<String>)>) -> Vec<Warning> {
-    let listen = config.server.listen;
-    let mode = config.server.proxy_protocol;
-    let is_reachable = !listen.ip().is_loopback();
-    let is_open = is_reachable && config.auth.is_open();
-    let believes_all =
-        is_reachable && mode != ProxyProtocol::Off && config.server.trusted_proxies.is_empty();
-    let (allowed, budget) = (
-        config.ingest.max_content_length,
-        config.ingest.max_in_flight_bytes,
-    );
-    let beyond = (allowed > budget).then_some(Warning::BodiesBeyondBudget { allowed, budget });
-    unknown
-        .into_iter()
-        .map(|(name, meant)| Warning::UnknownVariable { name, meant })
-        .chain(is_open.then_some(Warning::OpenToAll { listen }))
-        .chain(believes_all.then_some(Warning::ProxyHeadersOfAll { listen, mode }))
-        .chain(beyond)
-        .collect()
 }
 
 #[cfg(test)]

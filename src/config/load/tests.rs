@@ -5,7 +5,7 @@ mod schema;
 mod values;
 
 use super::*;
-use crate::config::{Codec, EcsCompatibility, OutputType};
+use crate::config::{Codec, EcsCompatibility, OutputType, ProxyProtocol};
 
 /// Loads a file with this text and these variables.
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigErrors> {
