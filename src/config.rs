@@ -22,6 +22,7 @@ mod ingest;
 mod items;
 mod known;
 mod limits;
+mod listeners;
 mod load;
 mod log;
 mod merge;

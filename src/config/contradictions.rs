@@ -1,7 +1,6 @@
 //! Checks of values against their ranges and against each other. Pure.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
@@ -9,7 +8,9 @@ use url::Url;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 use crate::config::merge::Merge;
-use crate::config::{Broker, ClientAuth, Compression, Config, Durability, OutputType, SchemaFile};
+use crate::config::{
+    Broker, ClientAuth, Compression, Config, Durability, OutputType, SchemaFile, listeners,
+};
 use crate::units::FieldReference;
 use crate::units::secret::MASK;
 
@@ -22,7 +23,7 @@ pub(super) fn check_ranges(config: &Config, merge: &mut Merge<'_>) {
 
 /// Notes every contradiction.
 pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
-    check_listeners(config, merge);
+    listeners::check(config, merge);
     check_server_tls(config, merge);
     check_folders(config, merge);
     check_limits(config, merge);
@@ -78,27 +79,6 @@ fn allowed(error: &ValidationError) -> String {
             .map_or_else(String::new, Value::to_string)
     };
     format!("a whole number from {} to {}", bound("min"), bound("max"))
-}
-
-fn check_listeners(config: &Config, merge: &mut Merge<'_>) {
-    if config
-        .admin
-        .listen
-        .is_some_and(|admin| overlap(config.server.listen, admin))
-    {
-        let rule = "two listeners cannot share an address: choose another port for one of them";
-        merge.contradiction(&["server.listen", "admin.listen"], rule);
-    }
-}
-
-/// Whether only one of two listeners could be bound: the same port, and one address that includes the other.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    let includes = |outer: IpAddr, inner: IpAddr| match outer {
-        IpAddr::V4(address) => address.is_unspecified() && inner.is_ipv4(),
-        IpAddr::V6(address) => address.is_unspecified(),
-    };
-    let (a, b) = (one.ip(), other.ip());
-    one.port() == other.port() && one.port() != 0 && (a == b || includes(a, b) || includes(b, a))
 }
 
 fn check_server_tls(config: &Config, merge: &mut Merge<'_>) {
@@ -320,24 +300,6 @@ mod tests {
         ] {
             let (one, other) = (Path::new(one), Path::new(other));
             assert_eq!(is_same_folder(one, other), expected, "{one:?} {other:?}");
-        }
-    }
-
-    #[test]
-    fn listeners_overlap_where_only_one_could_be_bound() {
-        for (one, other, expected) in [
-            ("127.0.0.1:80", "127.0.0.1:80", true),
-            ("0.0.0.0:80", "127.0.0.1:80", true),
-            ("[::]:80", "127.0.0.1:80", true),
-            ("[::]:80", "[::1]:80", true),
-            ("0.0.0.0:80", "[::1]:80", false),
-            ("127.0.0.1:80", "127.0.0.2:80", false),
-            ("127.0.0.1:80", "127.0.0.1:81", false),
-            ("127.0.0.1:0", "127.0.0.1:0", false),
-        ] {
-            let (one, other) = (one.parse().unwrap(), other.parse().unwrap());
-            assert_eq!(overlap(one, other), expected, "{one} {other}");
-            assert_eq!(overlap(other, one), expected, "{other} {one}");
         }
     }
 }

@@ -97,6 +97,14 @@ impl<'a> Merge<'a> {
         });
     }
 
+    /// Notes that an item of a list may not be what it is.
+    pub(super) fn refuse_item(&mut self, key: &str, index: usize, allowed: String) {
+        let list = self.value(key);
+        let given = list.get(index).map(|item| shown::item(key, None, item));
+        let (place, origin) = (format!("{key}[{index}]"), self.origin(key));
+        self.refuse_given(place, given.unwrap_or_default(), allowed, origin);
+    }
+
     /// Notes that a text was no value for a key or a section.
     pub(super) fn refuse_text(
         &mut self,
@@ -128,10 +136,7 @@ impl<'a> Merge<'a> {
 
     /// Notes that keys may not have the values that they have together; silent where one of them is wrong by itself.
     pub(super) fn contradiction(&mut self, keys: &[&str], rule: &'static str) {
-        if keys
-            .iter()
-            .any(|key| self.faulty.iter().any(|faulty| faulty == key))
-        {
+        if keys.iter().any(|key| self.is_faulty(key)) {
             return;
         }
         let mut origins: Vec<String> = Vec::new();
@@ -148,6 +153,11 @@ impl<'a> Merge<'a> {
             settings: settings.join(" and "),
             rule,
         });
+    }
+
+    /// Whether a key was given a value that is wrong by itself.
+    pub(super) fn is_faulty(&self, key: &str) -> bool {
+        self.faulty.iter().any(|faulty| faulty == key)
     }
 
     /// All that was noted.

@@ -103,6 +103,10 @@ fn values_that_contradict_each_other_are_told_together() {
             "output.type|broker.urls|at least one URL",
         ),
         (
+            "[broker]\nurls = ['http://a:8080', 'http://127.0.0.1:8080/?key=x']",
+            "c.toml: broker.urls[1] = \"http://127.0.0.1:8080/?***\": must be|another server|server.listen = \"0.0.0.0:8080\"",
+        ),
+        (
             "[admin]\nlisten = '127.0.0.1:8080'",
             "server.listen|admin.listen|another port",
         ),
@@ -193,12 +197,22 @@ fn a_folder_that_is_not_used_may_be_that_of_another() {
 }
 
 #[test]
+fn a_broker_that_nothing_is_sent_to_may_be_this_server() {
+    right("[output]\ntype = 'file'\n[broker]\nurls = ['http://127.0.0.1:8080/']");
+}
+
+#[test]
 fn a_key_that_is_wrong_by_itself_is_told_once() {
     assert_eq!(wrong("[auth]\nuser = 'u'\npassword = 5", &[]).len(), 1);
     assert_eq!(
         wrong("[output]\ntype = 'http'\n[broker]\nurls = ['x']", &[]).len(),
         1
     );
+    let to_default = "[broker]\nurls = ['http://127.0.0.1:8080/']\n";
+    for wrong_by_itself in ["[server]\nlisten = 'x'", "[output]\ntype = 'x'"] {
+        let text = format!("{to_default}{wrong_by_itself}");
+        assert_eq!(wrong(&text, &[]).len(), 1, "{text}");
+    }
 }
 
 #[test]
