@@ -30,6 +30,7 @@ mod metrics;
 mod networks;
 mod output;
 mod parse;
+mod password;
 mod problem;
 mod reload;
 mod schema_file;

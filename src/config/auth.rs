@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::config::{AllowedOrigins, StaticFields, limits};
+use crate::config::{AllowedOrigins, StaticFields, limits, password};
 use crate::units::secret::MASK;
 use crate::units::{Secret, text};
 
@@ -14,6 +14,7 @@ pub struct Auth {
     /// The user name for HTTP Basic; empty: none.
     pub user: String,
     /// The password for HTTP Basic.
+    #[serde(deserialize_with = "password::deserialize")]
     pub password: Secret,
     /// `[[auth.keys]]`.
     #[serde(default)]
@@ -62,7 +63,7 @@ pub struct KeyHash([u8; 32]);
 pub struct KeyHashError;
 
 /// What a hash looks like; told to whoever wrote something else.
-const HASH_FORM: &str = "`sha256:` and 64 hexadecimal digits, as `headgate keys new` prints them";
+const HASH_FORM: &str = "`sha256:` and 64 hexadecimal digits, as `headgate keys new` prints them (`headgate check` prints a mask)";
 
 impl KeyHash {
     /// The 32 bytes of the hash.

@@ -6,7 +6,7 @@ use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::config::{BrokerTls, broker_url, checks, headers, status};
+use crate::config::{BrokerTls, broker_url, checks, headers, password, status};
 use crate::units::{self, ByteSize, Secret};
 
 /// The Brokers and how they are sent to.
@@ -23,12 +23,13 @@ pub struct Broker {
     /// Headers of every request.
     #[serde(
         serialize_with = "headers::serialize",
-        deserialize_with = "headers::deserialize_sensitive"
+        deserialize_with = "headers::of_requests"
     )]
     pub headers: HeaderMap,
     /// The user name for HTTP Basic; empty: none.
     pub user: String,
     /// The password for HTTP Basic.
+    #[serde(deserialize_with = "password::deserialize")]
     pub password: Secret,
     /// Events in one batch.
     #[validate(range(min = 1, max = 1_000_000))]

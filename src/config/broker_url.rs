@@ -32,6 +32,11 @@ fn parse(text: &str) -> Result<Url, &'static str> {
             "a URL without user information: use the keys `user` and `password` of [broker]",
         );
     }
+    if url.query() == Some(MASK) {
+        return Err(
+            r#"a URL with its own query: "***" is the mask that `headgate check` prints in its place"#,
+        );
+    }
     if url.fragment().is_some() {
         return Err("a URL without a fragment, which is never sent");
     }
@@ -76,6 +81,8 @@ mod tests {
             ("http://u:p@logstash/", Some("`user` and `password`")),
             ("http://u@logstash/", Some("`user` and `password`")),
             ("http://logstash/#a", Some("fragment")),
+            ("http://logstash/?***", Some("the mask")),
+            ("http://logstash/?x=***", None),
         ] {
             match (parse(text), said) {
                 (Ok(_), None) => {}

@@ -23,7 +23,10 @@ pub struct Ingest {
     #[serde(deserialize_with = "status::response_code")]
     pub response_code: u16,
     /// Headers of every success on the Logstash paths.
-    #[serde(with = "headers")]
+    #[serde(
+        serialize_with = "headers::serialize",
+        deserialize_with = "headers::of_answers"
+    )]
     pub response_headers: HeaderMap,
     /// The longest body, compressed and inflated alike.
     #[validate(custom(function = checks::size_limit))]

@@ -1,7 +1,7 @@
 //! Values that a key may not have, and what is told to be allowed.
 
-use super::HASH;
 use super::problems::wrong;
+use super::{HASH, right};
 
 /// A wrong setting a line, and the words that its message must hold besides the key.
 const WRONG_VALUES: &str = r#"
@@ -42,6 +42,8 @@ ingest.response_headers = { a = 5 } => .a = 5: must be a text in quotes
 ingest.response_headers = 5 => must be a table, such as { name = "value" }
 ingest.response_headers = { a = 'ü' } => .a = "ü": | the value of | visible ASCII
 ingest.response_headers = { Content-Length = '1' } => .Content-Length = "1": must be another header than
+ingest.response_headers = { x-request-ID = 'a' } => .x-request-ID = "a": must be another header than | X-Request-Id
+ingest.response_headers = { X-Token = '***' } => .X-Token = "***": must be the secret itself | headgate check
 ingest.response_headers = { a = '1', A = '2' } => .A = "2": must be a header of its own
 ingest.overload_status = 70000 => 70000 | 503 or 429
 ingest.max_event_bytes = 'lots' => lots | a size | KiB
@@ -69,6 +71,11 @@ limits.bytes_per_second_per_client = 1.5 => = 1.5: | 64KiB | number of bytes | 0
 limits.bytes_per_second_per_client = '2TiB' => 2TiB | up to 1TiB
 cors.allowed_origins = ['https://app.example.com/'] => [0] = "https://app.example.com/": | as browsers send it | without a path
 cors.allowed_origins = 'https://app.example.com' => a list
+auth.password = '***' => = "***": | not "***", the mask that `headgate check` prints
+broker.password = '***' => = "***": | not "***", the mask that `headgate check` prints
+broker.password = 5 => = "***": must be a text in quotes
+broker.headers = { X-Env = '***', X-Request-Id = '1' } => .X-Env = "***": must be the secret itself | headgate check
+broker.urls = ['http://a/?***'] => [0] = "http://a/?***": | the mask that `headgate check` prints
 validate.timestamp_max_age = 'long' => long | a duration | or ""
 validate.timestamp_max_age = 5 => = 5: | a duration | or ""
 validate.timestamp_max_future = '0s' => 0s | 1ms to 8760h
@@ -172,6 +179,38 @@ fn every_wrong_item_of_lists_and_tables_is_told_by_its_place() {
         "validate.required[2]",
     ];
     assert_eq!(places, expected);
+}
+
+#[test]
+fn what_check_prints_is_taken_again_but_for_the_secrets() {
+    let text = format!(
+        "[auth]\nuser = 'u'\npassword = 'p'\n[[auth.keys]]\nname = 'web'\nhash = '{HASH}'\n\
+         [cors]\nallowed_origins = ['*']\n[ingest]\nresponse_headers = {{ X-A = 'a', X-Token = 't' }}\n\
+         [broker]\nurls = ['http://a/', 'http://b/?token=x']\nuser = 'u'\npassword = 'p'\nheaders = {{ X-A = 'a' }}\n"
+    );
+    let printed = right(&text).effective_toml();
+    let told = wrong(&printed, &[]);
+    let mut refused: Vec<&str> = told
+        .iter()
+        .map(|line| {
+            line.split(": ")
+                .nth(1)
+                .unwrap()
+                .split(" = ")
+                .next()
+                .unwrap()
+        })
+        .collect();
+    refused.sort_unstable();
+    let secrets = [
+        "auth.keys[0].hash",
+        "auth.password",
+        "broker.headers.x-a",
+        "broker.password",
+        "broker.urls[1]",
+        "ingest.response_headers.x-token",
+    ];
+    assert_eq!(refused, secrets, "{told:#?}");
 }
 
 #[test]

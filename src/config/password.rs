@@ -1,0 +1,19 @@
+//! Passwords as values of keys: `#[serde(deserialize_with = "password::deserialize")]` on a `Secret`. Pure.
+
+use serde::Deserializer;
+
+use crate::units::secret::MASK;
+use crate::units::{Secret, text};
+
+/// What is wrong with a secret that is nothing but the mask; told to whoever put it there.
+pub(super) const IS_MASK: &str =
+    r#"the secret itself: "***" is the mask that `headgate check` prints"#;
+
+/// Reads a password; the mask of one is none.
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    const FORM: &str = r#"a text in quotes, and not "***", the mask that `headgate check` prints: put the secret itself"#;
+    text::deserialize(deserializer, FORM, |text| match text {
+        MASK => Err(()),
+        _ => Ok(Secret::new(text)),
+    })
+}
