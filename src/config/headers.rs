@@ -15,7 +15,7 @@ use crate::units::secret::MASK;
 /// Headers that say where a message ends or how its connection goes on; a fixed value would break the framing.
 const OF_THE_CONNECTION: [HeaderName; 3] = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
 
-/// In an answer it names the request, which the client and the log know by it; a fixed value would name none.
+/// Each answer has its own, which would take the place of this one.
 const OF_THE_REQUEST: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Writes the headers in the order of their names, credentials masked.
