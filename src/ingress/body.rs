@@ -118,9 +118,6 @@ impl RequestBody {
         if declared > limits.max_bytes as u64 {
             return Err(too_large(limits));
         }
-        if declared > budget.limit() as u64 {
-            return Err(DecodeError::NeverRoom.into());
-        }
         if budget.has_room_for(declared) || limits.turns.are_under_way() {
             Ok(())
         } else {

@@ -3,7 +3,7 @@
 
 use tokio::task::JoinSet;
 
-use crate::support::client::{Connection, JSON, NDJSON, head};
+use crate::support::client::{Connection, JSON, NDJSON};
 use crate::support::compress;
 use crate::support::fake_broker::FakeBroker;
 use crate::support::test_app::TestApp;
@@ -121,24 +121,6 @@ async fn many_bombs_at_once_are_refused_and_health_is_answered() {
     assert_eq!(app.post("/", &[JSON], "{}").await.status, 200);
     app.finish().await;
     assert_eq!(broker.delivered().len(), 1);
-}
-
-/// To come again later would be of no use.
-#[tokio::test]
-async fn what_is_longer_than_the_whole_budget_is_refused_for_good() {
-    let broker = FakeBroker::start();
-    let toml = "[ingest]\nmax_content_length = '64MiB'\nmax_in_flight_bytes = '16MiB'";
-    let app = TestApp::start_with(&broker, toml).await;
-    let mut connection = app.connect().await;
-    let length = 17 * MIB;
-    connection.send(head("POST", "/", &[JSON], length)).await;
-    let answer = connection.answer().await;
-    assert_eq!(
-        (answer.status, answer.problem_code().as_str()),
-        (413, "body_too_large")
-    );
-    assert_eq!(answer.header("retry-after"), None);
-    app.finish().await;
 }
 
 #[tokio::test]
