@@ -86,6 +86,8 @@ pub struct Decoded {
     pub envelope: Envelope,
     /// Those that the client is told are not kept; only with [`Api::Events`].
     pub rejected: Vec<Rejected>,
+    /// So much of what is reserved they take; the rest was for the body.
+    pub held_bytes: usize,
 }
 
 /// An event that is not kept.
@@ -268,7 +270,7 @@ impl Pipeline {
     }
 
     /// Makes an envelope of a body whose bytes `reservation` already counts; what the envelope takes, and what
-    /// inflating takes, is reserved on top. At the end it counts the envelope alone. `sources` are the same for as long as the pipeline lives: their numbers are
+    /// inflating takes, is reserved on top. `sources` are the same for as long as the pipeline lives: their numbers are
     /// remembered.
     ///
     /// # Errors
@@ -326,9 +328,11 @@ impl Pipeline {
             None => codec::decode_strictly(&text, &mut builder)?,
         }
         let (envelope, rejected) = builder.finish(codec.map_or(Origin::Auto, origin_of));
-        // What was read goes now, while the envelope may wait for a disk or a Broker.
-        reservation.shrink(read_bytes);
-        Ok(Decoded { envelope, rejected })
+        Ok(Decoded {
+            envelope,
+            rejected,
+            held_bytes: reservation.bytes() - read_bytes,
+        })
     }
 
     /// Undoes the codings, the last one first. What a body takes that is no longer needed is given back.

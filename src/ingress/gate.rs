@@ -27,7 +27,7 @@ use super::request_id::{RequestIds, X_REQUEST_ID, is_loggable};
 use super::routes;
 use super::turns::Turns;
 use crate::budget::ByteBudget;
-use crate::config::Config;
+use crate::config::{Config, Durability};
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::spool::Spool;
 use crate::telemetry::events::RequestRefused;
@@ -56,6 +56,8 @@ pub(super) struct Gate {
     pub(super) budget: ByteBudget,
     pub(super) body_limits: BodyLimits,
     pub(super) request_timeout: std::time::Duration,
+    /// Whether an answer waits until a Broker has the events.
+    pub(super) waits_for_brokers: bool,
     /// Large bodies are decoded beside the runtime, as many at once as there are cores.
     pub(super) decoders: Arc<Semaphore>,
     rests: Arc<Semaphore>,
@@ -124,6 +126,7 @@ impl Gate {
             },
             budget,
             request_timeout: config.server.request_timeout,
+            waits_for_brokers: config.ingest.durability == Durability::Broker,
             decoders: Arc::new(Semaphore::new(cores)),
             rests: Arc::new(Semaphore::new(MAX_RESTS)),
             ids: RequestIds::new(),

@@ -101,7 +101,11 @@ impl Gate {
             Err(refusal) => Err(refusal),
         };
         let cost = self.charge(&allowance, &decoded, body)?;
-        let (Decoded { envelope, rejected }, reservation) = decoded?;
+        let (decoded, mut reservation) = decoded?;
+        self.give_back_body(&decoded, &mut reservation);
+        let Decoded {
+            envelope, rejected, ..
+        } = decoded;
         let accepted = envelope.events();
         let reservation = Arc::new(reservation);
         if accepted == 0 && !rejected.is_empty() {
@@ -124,6 +128,14 @@ impl Gate {
                 policy.answers.partly(accepted, &rejected, held)
             }
         })
+    }
+
+    /// Where the envelope waits for a Broker its body counts no longer. A disk takes it before the allocator has given the
+    /// body's memory back: there it counts until then.
+    fn give_back_body(&self, decoded: &Decoded, reservation: &mut Reservation) {
+        if self.waits_for_brokers {
+            reservation.shrink(reservation.bytes() - decoded.held_bytes);
+        }
     }
 
     /// Charges the sender for what came: its bytes also where it was cut short or refused for what it is, so that a

@@ -98,8 +98,9 @@ impl Sent<'_> {
             &mut reservation,
         );
         if let Ok(decoded) = &decoded {
-            check(decoded, reservation.bytes());
-            check_is_needed(decoded, reservation.bytes());
+            assert!(decoded.held_bytes <= reservation.bytes());
+            check(decoded);
+            check_is_needed(decoded);
         }
         drop(reservation);
         assert_eq!(budget.used(), 0, "all of the budget is given back");
@@ -134,9 +135,9 @@ impl Sent<'_> {
 }
 
 /// What holds for every envelope.
-fn check(decoded: &Decoded, reserved: usize) {
+fn check(decoded: &Decoded) {
     let envelope = &decoded.envelope;
-    assert!(reserved >= envelope.size(), "what is held is counted");
+    assert!(decoded.held_bytes >= envelope.size(), "it is counted");
     for lines in [&envelope.live, &envelope.dead] {
         assert_eq!(lines.count, texts(lines).len());
         for text in texts(lines) {
@@ -148,7 +149,8 @@ fn check(decoded: &Decoded, reserved: usize) {
 }
 
 /// Of the byte budget no more is held than what was made of a body can take.
-fn check_is_needed(decoded: &Decoded, reserved: usize) {
+fn check_is_needed(decoded: &Decoded) {
+    let reserved = decoded.held_bytes;
     let buffers = 5 * decoded.envelope.size() / 4 + 2 * 256;
     let answer: usize = decoded.rejected.iter().map(Rejected::answer_bytes).sum();
     let needed = buffers + answer;

@@ -167,6 +167,25 @@ async fn a_body_that_inflates_beyond_what_is_free_is_shed() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_broker_counts_without_its_body() {
+    let broker = FakeBroker::start();
+    broker.hold();
+    let app = TestApp::start_with(&broker, "[ingest]\ndurability = 'broker'").await;
+    let event = format!("{{\"a\":\"{}\"}}", "x".repeat(100 * KIB));
+    let mut waiting = app.connect().await;
+    waiting.send(head("POST", "/", &[JSON], event.len())).await;
+    waiting.send(&event).await;
+    broker.until_requests(1).await;
+    let samples = app.samples().await;
+    let held = samples.value("headgate_in_flight_bytes", &[]).unwrap() as usize;
+    let envelope = event.len()..event.len() + 4 * KIB;
+    assert!(envelope.contains(&held), "{held} are held");
+    broker.release();
+    assert_eq!(waiting.answer().await.status, 200);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn what_is_small_on_the_wire_and_large_once_enriched_is_refused() {
     let broker = FakeBroker::start();
     let toml = "[ingest]\nmax_envelope_bytes = '1MiB'";
