@@ -91,6 +91,16 @@ impl Reservation {
         self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    /// Takes `bytes` of it apart, at most what is held.
+    pub fn split_off(&mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Self {
+            budget: self.budget.clone(),
+            bytes,
+        }
+    }
+
     /// Takes `more` bytes for a buffer, which `enlarge` moves to a larger block: until the `held` bytes in it
     /// are copied they are there twice, and count twice. Where only that is more than the whole budget they
     /// count once.
@@ -145,6 +155,11 @@ mod tests {
         first.shrink(10);
         assert_eq!(budget.used(), 90);
         assert!(budget.has_room_for(10));
+        let part = first.split_off(20);
+        assert_eq!((first.bytes(), part.bytes(), budget.used()), (30, 20, 90));
+        drop(part);
+        assert_eq!(budget.used(), 70);
+        assert_eq!(first.split_off(31).bytes(), 30);
         drop((first, second));
         assert_eq!(budget.used(), 0);
     }

@@ -1,13 +1,15 @@
 //! The ingest paths: a request with events, from its head to its answer.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::response::Response;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Version, header};
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::api_key::ApiKey;
 use super::auth::Sender;
@@ -37,6 +39,9 @@ const HEADER_BYTES: usize = 200;
 /// What a request of HTTP/2 takes in memory while its body is waited for, about: one connection can have 250
 /// of them, each for 14 bytes on the wire.
 const STREAM_BYTES: usize = 8 * 1024;
+
+/// Within this time the allocator has given back what a body took.
+const BODY_LINGERS: Duration = Duration::from_secs(1);
 
 /// What is known of a request before its body. In a box while it waits: it goes through many hands.
 pub(super) struct Head {
@@ -102,7 +107,7 @@ impl Gate {
         };
         let cost = self.charge(&allowance, &decoded, body)?;
         let (decoded, mut reservation) = decoded?;
-        self.give_back_body(&decoded, &mut reservation);
+        let of_body = self.split_off_body(&decoded, &mut reservation);
         let Decoded {
             envelope, rejected, ..
         } = decoded;
@@ -114,7 +119,8 @@ impl Gate {
             return Err(Refusal::invalid_events(rejected, held));
         }
         let held = Some(Arc::clone(&reservation));
-        let appended = self.spool.append_held(envelope, held, deadline).await;
+        let appending = self.spool.append_held(envelope, held, deadline);
+        let appended = counting_body(of_body, appending).await;
         appended.inspect_err(|_| allowance.give_back(cost))?;
         if let Some(key) = key {
             key.took(accepted as u64);
@@ -130,12 +136,14 @@ impl Gate {
         })
     }
 
-    /// Where the envelope waits for a Broker its body counts no longer. A disk takes it before the allocator has given the
-    /// body's memory back: there it counts until then.
-    fn give_back_body(&self, decoded: &Decoded, reservation: &mut Reservation) {
-        if self.waits_for_brokers {
-            reservation.shrink(reservation.bytes() - decoded.held_bytes);
-        }
+    /// What is reserved for the body, where its envelope may wait for long.
+    fn split_off_body(
+        &self,
+        decoded: &Decoded,
+        reservation: &mut Reservation,
+    ) -> Option<Reservation> {
+        let bytes = reservation.bytes() - decoded.held_bytes;
+        self.waits_for_brokers.then(|| reservation.split_off(bytes))
     }
 
     /// Charges the sender for what came: its bytes also where it was cut short or refused for what it is, so that a
@@ -282,7 +290,7 @@ impl Gate {
         request: IngestRequest,
         deadline: Instant,
     ) -> Result<(Decoded, Reservation), Refusal> {
-        let turn = tokio::time::timeout_at(deadline, Arc::clone(&self.decoders).acquire_owned())
+        let turn = timeout_at(deadline, Arc::clone(&self.decoders).acquire_owned())
             .await
             .map_err(|_| {
                 Refusal::new(
@@ -317,6 +325,18 @@ struct IngestRequest {
     bytes: Bytes,
     reservation: Reservation,
     turn: Option<Turn>,
+}
+
+/// Waits for an append. What the body took counts as long as the allocator may still have it.
+async fn counting_body<T>(of_body: Option<Reservation>, appending: impl Future<Output = T>) -> T {
+    let mut appending = pin!(appending);
+    if let Some(of_body) = of_body {
+        if let Ok(appended) = timeout(BODY_LINGERS, appending.as_mut()).await {
+            return appended;
+        }
+        drop(of_body);
+    }
+    appending.await
 }
 
 /// What a request still holds of the budget while its answer tells of rejected events; the rest is given back.
