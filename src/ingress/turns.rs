@@ -1,6 +1,7 @@
 //! Large bodies take turns: as many come at once as the byte budget has room for to their end, with the envelopes
-//! made of them (of the largest, to a part of that). Without turns a thousand clients all begin, the budget is full when each has sent half, and most
-//! are refused with that half in vain: the server is busy with reading what it throws away.
+//! made of them (of the largest, to a part of that). Without turns a thousand clients all begin, the budget is full
+//! when each has sent half, and most are refused with that half in vain: the server is busy with reading what it
+//! throws away.
 //!
 //! A turn is a promise of room and not room itself. It is asked for when a body has begun to come, is worth no
 //! more than so many times what has come, and is over when nothing comes for a second or it comes too slowly. So

@@ -152,7 +152,7 @@ impl Inspection {
                     verdict.events += u64::from(record.events);
                 }
                 Found::Damage(damage) => {
-                    let open = self.open_events_in(damage.positions.clone());
+                    let open = self.acked.open_count(damage.positions.clone());
                     verdict.damages.push((damage, open));
                 }
                 Found::End => return Ok(verdict),
@@ -173,7 +173,7 @@ impl Inspection {
                 Found::Record(record) => {
                     self.export_record(&mut walk, &record, out, &mut exported)?;
                 }
-                Found::Damage(damage) => exported.lost += self.open_events_in(damage.positions),
+                Found::Damage(damage) => exported.lost += self.acked.open_count(damage.positions),
                 Found::End => return out.flush().map(|()| exported),
             }
             report(&walk, progress);
@@ -191,7 +191,7 @@ impl Inspection {
             return Ok(());
         };
         let letters = SideLines::new(record, &head, Side::Dead).positions();
-        exported.letters += self.open_events_in(letters);
+        exported.letters += self.acked.open_count(letters);
         let mut lines = SideLines::new(record, &head, Side::Live);
         while !lines.is_over() {
             let mut is_gone = false;
@@ -235,18 +235,13 @@ impl Inspection {
 
     /// Events that are not done, dead letters on their way included.
     pub fn open_events(&self) -> u64 {
-        self.open_events_in(self.positions())
+        self.acked.open_count(self.positions())
     }
 
     /// From the oldest event that is not done to the end.
     fn positions(&self) -> Range<Position> {
         let low = self.acked.low();
         low..self.survey.end.unwrap_or_default().max(low)
-    }
-
-    fn open_events_in(&self, positions: Range<Position>) -> u64 {
-        let open = self.acked.open_in(positions);
-        open.map(|range| range.end - range.start).sum()
     }
 }
 

@@ -45,7 +45,7 @@ impl Acked {
         if start >= positions.end {
             return 0;
         }
-        let newly = (positions.end - start) - self.count_in(start..positions.end);
+        let newly = self.open_count(start..positions.end);
         let (start, end) = self.take_touching(start, positions.end);
         if start == self.low {
             self.low = end;
@@ -75,14 +75,10 @@ impl Acked {
         position < self.low || before.is_some_and(|(_, end)| position < *end)
     }
 
-    /// How many of these are done.
-    pub fn count_in(&self, positions: Range<Position>) -> u64 {
-        let all = positions.end.saturating_sub(positions.start);
-        let open: u64 = self
-            .open_in(positions)
-            .map(|open| open.end - open.start)
-            .sum();
-        all - open
+    /// How many of these are not done.
+    pub fn open_count(&self, positions: Range<Position>) -> u64 {
+        let open = self.open_in(positions);
+        open.map(|range| range.end - range.start).sum()
     }
 
     /// The ranges of these that are not done, in order.

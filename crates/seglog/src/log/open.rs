@@ -183,8 +183,6 @@ fn mend(folder: &dyn Folder, survey: &Survey) -> io::Result<Vec<String>> {
 impl Opened {
     /// How many events are not done.
     pub fn open_events(&self) -> u64 {
-        let positions: std::ops::Range<Position> =
-            self.acked.low()..self.log.next().max(self.acked.low());
-        (positions.end - positions.start) - self.acked.count_in(positions)
+        self.acked.open_count(self.acked.low()..self.log.next())
     }
 }

@@ -55,6 +55,18 @@ async fn a_disk_that_is_away_for_a_moment_costs_no_event() {
 }
 
 #[tokio::test]
+async fn what_was_read_before_does_not_wait_for_what_cannot_be_read() {
+    let folder = MemoryFolder::default();
+    let (opened, second) = open_with_three_segments(&folder).await;
+    folder.fail_reads_of(&second, seglog::HEADER_BYTES..usize::MAX);
+    tokio::time::pause();
+    let moment = Duration::from_secs(5);
+    let leased = tokio::time::timeout(moment, opened.spool.lease(ALL)).await;
+    assert_eq!(texts(&leased.unwrap()).len(), 2);
+    opened.spool.close().await;
+}
+
+#[tokio::test]
 async fn a_bad_sector_costs_what_was_on_its_page_and_nothing_else() {
     let folder = MemoryFolder::default();
     let (opened, second) = open_with_three_segments(&folder).await;
