@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::config::{AllowedOrigins, StaticFields, cors, limits, password};
+use crate::config::{AllowedOrigins, StaticFields, limits, password};
 use crate::units::secret::MASK;
 use crate::units::{Secret, text};
 
@@ -47,7 +47,7 @@ pub struct ApiKey {
     #[serde(default, deserialize_with = "limits::bytes_per_second")]
     pub bytes_per_second: u64,
     /// The origins of the web pages that send with it. A key that has any is taken from these pages only.
-    #[serde(default, deserialize_with = "cors::of_key")]
+    #[serde(default)]
     pub allowed_origins: AllowedOrigins,
 }
 

@@ -15,7 +15,7 @@ pub struct Cors {
 const ANY: &str = "*";
 
 /// What an origin looks like; told to whoever wrote something else.
-const FORM: &str = r#"an origin as browsers send it: scheme://host, with :port unless it is the scheme's own, in lower case and without a path, such as "https://app.example.com" or "http://localhost:3000""#;
+const FORM: &str = r#"an origin as browsers send it, or "*" for every one: scheme://host, with :port unless it is the scheme's own, in lower case and without a path, such as "https://app.example.com" or "http://localhost:3000""#;
 
 /// Origins of web pages, each as the `Origin` header spells it (RFC 6454, section 6.2).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -42,43 +42,19 @@ impl AllowedOrigins {
 
 impl<'de> Deserialize<'de> for AllowedOrigins {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read(deserializer, |text| match text {
-            ANY => Ok(()),
-            _ if is_origin(text) => Ok(()),
-            _ => Err(format!(r#"{FORM}; or "{ANY}" for every one"#)),
-        })
+        let origins = Vec::<String>::deserialize(deserializer)?;
+        match origins.iter().find(|text| !is_origin(text)) {
+            Some(wrong) => Err(de::Error::invalid_value(de::Unexpected::Str(wrong), &FORM)),
+            None => Ok(Self(origins)),
+        }
     }
-}
-
-/// Reads the origins of a key. A key with origins is taken from the query too, because it is taken from their pages only:
-/// one for every page would be taken from everybody, and stand in the logs of proxies.
-pub(super) fn of_key<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<AllowedOrigins, D::Error> {
-    const NOT_ANY: &str = r#"the origin of a page that sends with the key: "*" would let everybody use it, also without a page; a key that is for no page has no allowed_origins"#;
-    read(deserializer, |text| match text {
-        ANY => Err(NOT_ANY.to_owned()),
-        _ if is_origin(text) => Ok(()),
-        _ => Err(FORM.to_owned()),
-    })
-}
-
-/// Reads a list of origins; `check` says what is allowed in the place of one that is not.
-fn read<'de, D: Deserializer<'de>>(
-    deserializer: D,
-    check: fn(&str) -> Result<(), String>,
-) -> Result<AllowedOrigins, D::Error> {
-    let origins = Vec::<String>::deserialize(deserializer)?;
-    for text in &origins {
-        check(text).map_err(|allowed| {
-            de::Error::invalid_value(de::Unexpected::Str(text), &allowed.as_str())
-        })?;
-    }
-    Ok(AllowedOrigins(origins))
 }
 
 /// Whether a browser would send this text as an origin. One that it never sends would be a key that fits no lock.
 fn is_origin(text: &str) -> bool {
+    if text == ANY {
+        return true;
+    }
     let Some((scheme, host)) = text.split_once("://") else {
         return false;
     };
@@ -110,7 +86,7 @@ mod tests {
     #[test]
     fn origins_are_what_browsers_send() {
         for (text, is) in [
-            ("*", false),
+            ("*", true),
             ("https://app.example.com", true),
             ("https://app.example.com:8443", true),
             ("http://localhost:3000", true),

@@ -331,7 +331,9 @@ struct IngestRequest {
 async fn counting_body<T>(of_body: Option<Reservation>, appending: impl Future<Output = T>) -> T {
     let mut appending = pin!(appending);
     if let Some(of_body) = of_body {
-        if let Ok(appended) = timeout(BODY_LINGERS, appending.as_mut()).await {
+        // In a box, for most requests have no use for it.
+        let in_time = Box::pin(timeout(BODY_LINGERS, appending.as_mut()));
+        if let Ok(appended) = in_time.await {
             return appended;
         }
         drop(of_body);
