@@ -187,13 +187,14 @@ impl Delivery {
 
 /// The Broker of this slot has failed with this batch.
 fn note_broker_failure(shipment: &mut Shipment, slot: &Slot, failure: &Failure) {
-    shipment.failed_at.push(slot.broker().index);
+    let broker = slot.broker().index;
+    shipment.failed_at.push(broker);
     let trip = Trip {
         retry_after: failure.retry_after,
         // What is tried for ever must not make the Broker rest longer and longer for what it does take.
         round: (shipment.rounds + 1).min(FAILURES_OF_A_SUSPECT),
         opens_at_once: false,
-        is_suspect: shipment.suspicion.failures() > FAILURES_OF_A_SUSPECT,
+        is_suspect: shipment.suspicion.failures_at(broker) > FAILURES_OF_A_SUSPECT,
     };
     slot.note_broker_failure(trip, &failure.reason);
 }

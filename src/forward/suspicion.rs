@@ -91,6 +91,12 @@ impl Suspicion {
         blame
     }
 
+    /// How often it failed so at one Broker.
+    pub(super) fn failures_at(&self, broker: usize) -> u32 {
+        let trial = self.trials.iter().find(|trial| trial.broker == broker);
+        trial.map_or(0, |trial| trial.failures)
+    }
+
     /// How often it failed in a way that may be due to its events.
     pub(super) fn failures(&self) -> u32 {
         self.trials.iter().map(|trial| trial.failures).sum()
@@ -197,6 +203,10 @@ mod tests {
             );
         }
         assert_eq!(suspicion.failures(), 8);
+        assert_eq!(
+            [0, 1, 2].map(|broker| suspicion.failures_at(broker)),
+            [4, 4, 0]
+        );
         assert_eq!(suspicion.note_failure(1, record(400, 4)), Blame::Events);
     }
 

@@ -206,6 +206,28 @@ async fn while_all_are_down_events_wait_and_health_does_not_care() {
     app.finish().await;
 }
 
+/// Also where there is one event only, so that nothing speaks against it or for them.
+#[tokio::test]
+async fn each_of_two_that_hang_is_seen_down() {
+    let brokers = [FakeBroker::start(), FakeBroker::start()];
+    for broker in &brokers {
+        broker.poison(Reply::Hang, |_| true);
+    }
+    let toml = "[ingest]\ndurability = 'memory'\n[broker]\nrequest_timeout = '20ms'\nretry_initial = '1ms'\nretry_max = '5ms'";
+    let app = TestApp::start_with_all(&[&brokers[0], &brokers[1]], toml).await;
+    assert_eq!(app.post("/", &[JSON], "{}").await.status, 200);
+    eventually("both to be seen down", async || {
+        let status = app.status().await;
+        let is_down = |index: usize| status["brokers"][index]["up"] == false;
+        (is_down(0) && is_down(1)).then_some(())
+    })
+    .await;
+    for broker in &brokers {
+        broker.poison(Reply::Hang, |_| false);
+    }
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn a_failure_now_and_then_does_not_put_it_down() {
     let broker = FakeBroker::start();

@@ -62,7 +62,7 @@ impl Code {
     /// What the problem documents say of it (RFC 9457, 3.1).
     pub(in crate::ingress) const fn describe(self) -> ProblemType {
         let (status, word, title) = match self {
-            Self::MalformedBody => (400, "malformed_body", "The body cannot be read"),
+            Self::MalformedBody => (400, "malformed_body", "The request cannot be read"),
             Self::BadContentEncoding => (400, "bad_content_encoding", "The body does not inflate"),
             Self::Unauthenticated => (401, "unauthenticated", "Credentials are needed"),
             Self::Forbidden => (403, "forbidden", "The key is not for this sender"),

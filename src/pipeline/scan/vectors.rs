@@ -100,6 +100,7 @@ impl WhiteSpace {
         let bytes = u8x16::new(*bytes);
         let is = |byte| bytes.simd_eq(u8x16::splat(byte));
         let newlines = is(b'\n') | is(b'\r');
+        // Above the lanes there are ones: no more bytes are white space than there are lanes.
         let others = !(newlines | is(b' ') | is(b'\t')).to_bitmask();
         // Of the lowest bits as many as there are bytes before the first other one.
         let before = others.wrapping_sub(1) & !others;
