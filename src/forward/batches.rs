@@ -40,6 +40,11 @@ impl Batches {
         }
     }
 
+    /// The batches among them that failed in a way that may be due to their events.
+    pub(super) fn suspects(&self) -> &Suspects {
+        &self.suspects
+    }
+
     /// The next batch, when there is one. To be asked by one task at a time; nothing is lost when it stops
     /// asking, and what it has waited of the linger counts the next time.
     pub(super) async fn next(&self, admission: Admission) -> Shipment {

@@ -105,6 +105,15 @@ impl Broker {
         }
     }
 
+    /// The requests that may be under way to it while it is up.
+    pub(super) fn slots_up(&self) -> usize {
+        if self.lock().circuit_breaker.is_up() {
+            self.slots
+        } else {
+            0
+        }
+    }
+
     /// Takes a slot, if there still is one.
     pub(super) fn take(self: &Arc<Self>, now: Instant) -> Option<Slot> {
         let mut state = self.lock();

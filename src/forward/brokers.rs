@@ -47,6 +47,11 @@ impl Brokers {
         }
     }
 
+    /// How many requests may be under way at those that are up.
+    pub(super) fn slots_up(&self) -> usize {
+        self.all.iter().map(|broker| broker.slots_up()).sum()
+    }
+
     /// Resolves when the Brokers take something else than they did.
     pub(super) async fn change(&self, admission: Admission) {
         while self.admits(Instant::now()) == Ok(admission) {

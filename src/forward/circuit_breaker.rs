@@ -61,8 +61,8 @@ pub(super) struct Trip {
     pub(super) round: u32,
     /// Whether nothing more needs to be seen to leave it alone.
     pub(super) opens_at_once: bool,
-    /// Whether the batch has failed so often that it says nothing about a Broker that takes others.
-    pub(super) is_suspect: bool,
+    /// Whether the batch has failed so often while others were taken that it says nothing about the Broker.
+    pub(super) is_no_news: bool,
 }
 
 impl Trip {
@@ -149,7 +149,7 @@ impl CircuitBreaker {
         }
         let asks_for_rest = trip.rest_asked_for().is_some();
         match self.state {
-            State::Closed { .. } if trip.is_suspect && !asks_for_rest => Change::Nothing,
+            State::Closed { .. } if trip.is_no_news && !asks_for_rest => Change::Nothing,
             State::Closed { failures }
                 if failures + 1 < FAILURES_THAT_OPEN && !asks_for_rest && !trip.opens_at_once =>
             {

@@ -194,7 +194,7 @@ fn note_broker_failure(shipment: &mut Shipment, slot: &Slot, failure: &Failure) 
         // What is tried for ever must not make the Broker rest longer and longer for what it does take.
         round: (shipment.rounds + 1).min(FAILURES_OF_A_SUSPECT),
         opens_at_once: false,
-        is_suspect: shipment.suspicion.failures_at(broker) > FAILURES_OF_A_SUSPECT,
+        is_no_news: failure.may_be_the_events && shipment.suspicion.is_no_news(broker),
     };
     slot.note_broker_failure(trip, &failure.reason);
 }

@@ -12,6 +12,7 @@ pub(super) async fn run(delivery: Arc<Delivery>, lifecycle: Lifecycle, tasks: Ta
     let (batches, brokers) = (&delivery.batches, &delivery.brokers);
     loop {
         let admission = brokers.admission().await;
+        batches.suspects().share(brokers.slots_up());
         let shipment = tokio::select! {
             shipment = batches.next(admission) => shipment,
             () = brokers.change(admission) => continue,

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// Of the slots, suspects hold this part at most.
+/// Of the slots at Brokers that are up, suspects hold this part at most.
 const PART_OF_SLOTS: usize = 2;
 
 /// The suspects that are under way.
 #[derive(Debug)]
 pub(super) struct Suspects {
-    most: usize,
+    slots: AtomicUsize,
     under_way: AtomicUsize,
     ended: Notify,
 }
@@ -26,15 +26,21 @@ impl Suspects {
     /// `slots` is how many requests may be under way at all Brokers together.
     pub(super) fn new(slots: usize) -> Self {
         Self {
-            most: (slots / PART_OF_SLOTS).max(1),
+            slots: AtomicUsize::new(slots),
             under_way: AtomicUsize::new(0),
             ended: Notify::new(),
         }
     }
 
+    /// From now on so many requests may be under way at the Brokers that are up.
+    pub(super) fn share(&self, slots: usize) {
+        self.slots.store(slots, Ordering::Relaxed);
+    }
+
     /// Whether another one may be sent.
     pub(super) fn have_room(&self) -> bool {
-        self.under_way.load(Ordering::Relaxed) < self.most
+        let most = self.slots.load(Ordering::Relaxed) / PART_OF_SLOTS;
+        self.under_way.load(Ordering::Relaxed) < most.max(1)
     }
 
     /// One is sent.

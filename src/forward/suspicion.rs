@@ -70,6 +70,9 @@ struct Trial {
     failures: u32,
     at_first: Record,
     at_last: Record,
+    /// Whether others were taken between its last two failures. A Broker that has taken nothing since may have gone down
+    /// just now.
+    others_taken: bool,
 }
 
 impl Suspicion {
@@ -82,19 +85,20 @@ impl Suspicion {
                 failures: 1,
                 at_first: record,
                 at_last: record,
+                others_taken: false,
             });
             return Blame::Broker;
         };
         trial.failures += 1;
-        let blame = trial.blame(record);
+        trial.others_taken = record.taken > trial.at_last.taken;
         trial.at_last = record;
-        blame
+        trial.blame()
     }
 
-    /// How often it failed so at one Broker.
-    pub(super) fn failures_at(&self, broker: usize) -> u32 {
+    /// Whether its last failure says nothing about the Broker: it was one of many, and others were taken meanwhile.
+    pub(super) fn is_no_news(&self, broker: usize) -> bool {
         let trial = self.trials.iter().find(|trial| trial.broker == broker);
-        trial.map_or(0, |trial| trial.failures)
+        trial.is_some_and(|trial| trial.failures > FAILURES_OF_A_SUSPECT && trial.others_taken)
     }
 
     /// How often it failed in a way that may be due to its events.
@@ -104,15 +108,14 @@ impl Suspicion {
 }
 
 impl Trial {
-    fn blame(&self, now: Record) -> Blame {
+    fn blame(&self) -> Blame {
+        let now = self.at_last;
         let taken = now.taken.saturating_sub(self.at_first.taken);
         let own = u64::from(self.failures) - 1;
         let others_failed = now.failed.saturating_sub(self.at_first.failed + own);
-        // A Broker that has taken nothing since the last failure may have gone down just now.
-        let works = now.taken > self.at_last.taken;
         let is_proven = self.failures >= FAILURES_OF_A_SUSPECT
             && taken >= OTHERS_TAKEN
-            && works
+            && self.others_taken
             && chance(taken, others_failed, self.failures) <= ACCEPTED_CHANCE;
         if is_proven {
             Blame::Events
@@ -203,11 +206,20 @@ mod tests {
             );
         }
         assert_eq!(suspicion.failures(), 8);
-        assert_eq!(
-            [0, 1, 2].map(|broker| suspicion.failures_at(broker)),
-            [4, 4, 0]
-        );
         assert_eq!(suspicion.note_failure(1, record(400, 4)), Blame::Events);
+    }
+
+    #[test]
+    fn a_failure_is_no_news_after_five_others_and_while_others_are_taken() {
+        let mut suspicion = Suspicion::default();
+        for step in 0..6 {
+            assert!(!suspicion.is_no_news(0), "{step}");
+            suspicion.note_failure(0, record(step, step));
+        }
+        assert!(suspicion.is_no_news(0));
+        assert!(!suspicion.is_no_news(1), "another Broker is another matter");
+        suspicion.note_failure(0, record(5, 6));
+        assert!(!suspicion.is_no_news(0), "it may have gone down");
     }
 
     #[test]

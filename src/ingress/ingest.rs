@@ -36,7 +36,7 @@ const SMALL_HEAD: usize = 4 * 1024;
 /// What a header takes in memory beside its text, about, however short it is: a map has places for up to twice as many.
 const HEADER_BYTES: usize = 200;
 
-/// What a request of HTTP/2 takes in memory while its body is waited for, about: one connection can have 250
+/// What a request of HTTP/2 takes in memory until its answer, about: one connection can have 250
 /// of them, each for 14 bytes on the wire.
 const STREAM_BYTES: usize = 8 * 1024;
 
@@ -99,6 +99,7 @@ impl Gate {
         let key = policy.auth.key_of(sender);
         let allowance = policy.limits.allowance(key, head.client_ip.address);
         self.check_unread(key, &allowance, &head, body)?;
+        let stream_bytes = stream_bytes(&head.parts);
         let read = self.read(sender, head, body).await;
         let deadline = Instant::now() + self.request_timeout;
         let decoded = match read {
@@ -107,7 +108,7 @@ impl Gate {
         };
         let cost = self.charge(&allowance, &decoded, body)?;
         let (decoded, mut reservation) = decoded?;
-        let of_body = self.split_off_body(&decoded, &mut reservation);
+        let of_body = self.split_off_body(decoded.held_bytes + stream_bytes, &mut reservation);
         let Decoded {
             envelope, rejected, ..
         } = decoded;
@@ -136,13 +137,13 @@ impl Gate {
         })
     }
 
-    /// What is reserved for the body, where its envelope may wait for long.
+    /// What is reserved beside what stays until the answer, where that may be long: the body, mostly.
     fn split_off_body(
         &self,
-        decoded: &Decoded,
+        stays_bytes: usize,
         reservation: &mut Reservation,
     ) -> Option<Reservation> {
-        let bytes = reservation.bytes() - decoded.held_bytes;
+        let bytes = reservation.bytes().saturating_sub(stays_bytes);
         self.waits_for_brokers.then(|| reservation.split_off(bytes))
     }
 
@@ -361,12 +362,16 @@ fn waiting_bytes(parts: &Parts) -> usize {
     let headers: usize = headers
         .map(|(name, value)| HEADER_BYTES + name.as_str().len() + value.len())
         .sum();
-    let stream = if parts.version == Version::HTTP_2 {
+    stream_bytes(parts) + target + headers
+}
+
+/// Bytes that a stream takes until its answer, about.
+fn stream_bytes(parts: &Parts) -> usize {
+    if parts.version == Version::HTTP_2 {
         STREAM_BYTES
     } else {
         0
-    };
-    stream + target + headers
+    }
 }
 
 /// The authority of the target, which HTTP/2 always has and HTTP/1 where a client takes us for a proxy; else `Host`

@@ -228,6 +228,36 @@ async fn each_of_two_that_hang_is_seen_down() {
     app.finish().await;
 }
 
+/// What that event met before was its own fault, and this is not.
+#[tokio::test]
+async fn one_that_turns_busy_is_seen_down_also_by_an_event_that_it_never_took() {
+    let broker = FakeBroker::start();
+    broker.poison(Reply::status(500), |event| event["n"] == 0);
+    let toml = "[ingest]\ndurability = 'memory'\n[broker]\nmax_in_flight = 2\nretry_initial = '1ms'\nretry_max = '5ms'";
+    let app = TestApp::start_with(&broker, toml).await;
+    assert_eq!(app.post("/", &[JSON], "{\"n\":0}").await.status, 200);
+    let has_failed = || {
+        let requests = broker.requests();
+        let failed = requests.iter().filter(|one| one.status == Some(500));
+        failed.count() > 8
+    };
+    let mut others = 0;
+    while !has_failed() {
+        others += 1;
+        let other = json!({"n": others}).to_string();
+        assert_eq!(app.post("/", &[JSON], other).await.status, 200);
+        broker.until_requests(broker.requests().len() + 1).await;
+    }
+    app.until_book("delivered", others).await;
+    broker.poison(Reply::status(503), |_| true);
+    eventually("it to be seen down", async || {
+        (app.status().await["brokers"][0]["up"] == false).then_some(())
+    })
+    .await;
+    broker.poison(Reply::status(503), |_| false);
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn a_failure_now_and_then_does_not_put_it_down() {
     let broker = FakeBroker::start();

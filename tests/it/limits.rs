@@ -9,6 +9,7 @@ use crate::support::client::{JSON, NDJSON, head};
 use crate::support::compress;
 use crate::support::eventually;
 use crate::support::fake_broker::{DownBroker, FakeBroker};
+use crate::support::http2_client::{self, Http2Client};
 use crate::support::test_app::TestApp;
 
 const KIB: usize = 1024;
@@ -187,6 +188,33 @@ async fn what_waits_for_a_broker_counts_without_its_body() {
     .await;
     broker.release();
     assert_eq!(waiting.answer().await.status, 200);
+    app.finish().await;
+}
+
+/// Each costs its client a few bytes, and there can be 250 of them on one connection.
+#[tokio::test]
+async fn a_stream_that_waits_for_a_broker_counts_until_its_answer() {
+    let broker = FakeBroker::start();
+    broker.hold();
+    let app = TestApp::start_with(&broker, "[ingest]\ndurability = 'broker'").await;
+    let event = format!("{{\"a\":\"{}\"}}", "x".repeat(100 * KIB));
+    let bytes = event.len();
+    let client = Http2Client::open(app.public()).await;
+    let waiting = client.request(http2_client::post("/", "application/json", event));
+    let looking = async {
+        broker.until_requests(1).await;
+        let held = eventually("the body to count no longer", async || {
+            let samples = app.samples().await;
+            let held = samples.value("headgate_in_flight_bytes", &[]).unwrap() as usize;
+            (held < bytes + bytes / 2).then_some(held)
+        })
+        .await;
+        assert!(held >= bytes + 8 * KIB, "{held} are held");
+        broker.release();
+    };
+    let (answer, ()) = tokio::join!(waiting, looking);
+    assert_eq!(answer.status, 200);
+    drop(client);
     app.finish().await;
 }
 

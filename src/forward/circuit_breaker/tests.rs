@@ -44,7 +44,7 @@ fn a_batch_that_failed_again_and_again_opens_nothing_and_closes_nothing() {
     let mut now = Instant::now();
     let mut health = health();
     let suspect = Trip {
-        is_suspect: true,
+        is_no_news: true,
         ..Trip::default()
     };
     let fail_as = |health: &mut CircuitBreaker, trip, now| {
