@@ -11,8 +11,8 @@ use crate::config::merge::Merge;
 use crate::config::{
     Broker, ClientAuth, Compression, Config, Durability, OutputType, SchemaFile, listeners,
 };
-use crate::units::FieldReference;
 use crate::units::secret::MASK;
+use crate::units::{FieldReference, Secret};
 
 /// Notes every value out of its range.
 pub(super) fn check_ranges(config: &Config, merge: &mut Merge<'_>) {
@@ -199,15 +199,14 @@ fn check_broker(config: &Config, merge: &mut Merge<'_>) {
         let rule = "the http output needs at least one URL of a Broker";
         merge.contradiction(&["output.type", "broker.urls"], rule);
     }
-    if broker.user.is_empty() != broker.password.is_empty() {
-        let rule = if broker.password.is_empty() {
-            "both must be set, or neither; where the server has the password from its environment \
-             (HEADGATE_BROKER__PASSWORD), this command needs it too"
-        } else {
-            BOTH
-        };
-        merge.contradiction(&["broker.user", "broker.password"], rule);
-    }
+    let keys = ["broker.user", "broker.password"];
+    check_credentials(
+        &broker.user,
+        &broker.password,
+        keys,
+        BROKER_PASSWORD_MISSING,
+        merge,
+    );
     if !broker.user.is_empty() && broker.headers.contains_key(http::header::AUTHORIZATION) {
         let rule = "both say what the Authorization header is: keep one of them";
         merge.contradiction(&["broker.user", "broker.headers"], rule);
@@ -240,20 +239,42 @@ fn check_broker_tls(broker: &Broker, merge: &mut Merge<'_>) {
 
 const BOTH: &str = "both must be set, or neither";
 
+const AUTH_PASSWORD_MISSING: &str = "both must be set, or neither; where the server has the password from its environment \
+                                     (HEADGATE_AUTH__PASSWORD), this command needs it too";
+
+const BROKER_PASSWORD_MISSING: &str = "both must be set, or neither; where the server has the password from its environment \
+                                       (HEADGATE_BROKER__PASSWORD), this command needs it too";
+
+fn check_credentials(
+    user: &str,
+    password: &Secret,
+    keys: [&str; 2],
+    password_missing: &'static str,
+    merge: &mut Merge<'_>,
+) {
+    if user.is_empty() != password.is_empty() {
+        let rule = if password.is_empty() {
+            password_missing
+        } else {
+            BOTH
+        };
+        merge.contradiction(&keys, rule);
+    }
+}
+
 /// RFC 7617, section 2: the password begins after the first colon.
 const NO_COLON: &str = "a name without a colon, which HTTP Basic cannot tell from the password";
 
 fn check_auth(config: &Config, merge: &mut Merge<'_>) {
     let auth = &config.auth;
-    if auth.user.is_empty() != auth.password.is_empty() {
-        let rule = if auth.password.is_empty() {
-            "both must be set, or neither; where the server has the password from its environment \
-             (HEADGATE_AUTH__PASSWORD), this command needs it too"
-        } else {
-            BOTH
-        };
-        merge.contradiction(&["auth.user", "auth.password"], rule);
-    }
+    let keys = ["auth.user", "auth.password"];
+    check_credentials(
+        &auth.user,
+        &auth.password,
+        keys,
+        AUTH_PASSWORD_MISSING,
+        merge,
+    );
     if auth.user.contains(':') {
         merge.refuse("auth.user", NO_COLON.to_owned());
     }

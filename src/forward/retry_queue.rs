@@ -264,7 +264,7 @@ impl RetryQueue {
     }
 
     fn send(&self, entry: Entry) -> Choice {
-        let under_way = entry.is_suspect().then(|| Arc::new(self.suspects.begin()));
+        let under_way = entry.is_suspect().then(|| self.suspects.begin());
         Choice::Send(Shipment {
             under_way,
             ..entry.shipment

@@ -1,7 +1,6 @@
 //! A batch on its way, with its id and what came of the tries so far.
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::batch::Batch;
 use super::suspects::SuspectUnderWay;
@@ -26,7 +25,7 @@ impl fmt::Display for BatchId {
 }
 
 /// A batch and its history.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Shipment {
     pub(super) id: BatchId,
     pub(super) batch: Batch,
@@ -42,7 +41,7 @@ pub(super) struct Shipment {
     /// The Brokers that it failed at in this round.
     pub(super) failed_at: Vec<usize>,
     /// Until its sending is over, where it is a suspect.
-    pub(super) under_way: Option<Arc<SuspectUnderWay>>,
+    pub(super) under_way: Option<SuspectUnderWay>,
 }
 
 impl Shipment {
