@@ -14,26 +14,27 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::ServiceExt;
 
 use super::body::{BodyLimits, RequestBody};
 use super::client::Client;
 use super::cors::{Permission, is_preflight, preflight};
+use super::health;
 use super::held_body::guarded_body;
 use super::ingest::Head;
 use super::policy::Policy;
 use super::refusal::{Code, Refusal};
 use super::request_id::{RequestIds, X_REQUEST_ID, is_loggable};
-use super::routes;
 use super::turns::Turns;
 use crate::budget::ByteBudget;
 use crate::config::{Config, Durability};
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::spool::Spool;
 use crate::telemetry::events::RequestRefused;
-use crate::telemetry::{Refusals, Route, Telemetry};
+use crate::telemetry::{Refusals, Telemetry};
 use endpoint::Endpoint;
 use passage::Passage;
+
+const OPENAPI: &str = include_str!("../../openapi.yaml");
 
 /// More headers than any client sends on purpose; HTTP/1 has the same limit in its parser.
 const MAX_HEADERS: usize = 100;
@@ -63,7 +64,6 @@ pub(super) struct Gate {
     rests: Arc<Semaphore>,
     ids: RequestIds,
     overload_status: StatusCode,
-    rare_routes: axum::Router,
 }
 
 /// An answer, and what of its request's body is still to come where the connection outlives that.
@@ -112,7 +112,6 @@ impl Gate {
     ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
-            rare_routes: routes::router(lifecycle.clone(), spool.clone()),
             policy: ArcSwap::from_pointee(Policy::new(config, &telemetry, None)),
             spool,
             refusals: telemetry.refusals(&Code::ALL.map(Code::word)),
@@ -168,7 +167,7 @@ impl Gate {
         let mut body = RequestBody::new(incoming, &parts, client.standing.has_large_buffers());
         client.activity.limit_reads(body.read_limit());
 
-        let served = self.serve(client, &policy, &endpoint, &context, parts, &mut body);
+        let served = self.serve(client, &policy, endpoint, &context, parts, &mut body);
         let outcome = served.await;
         let is_taken = !context.ends_connection(&outcome) && body.is_taken().await;
         if !is_taken {
@@ -188,7 +187,7 @@ impl Gate {
         self: &Arc<Self>,
         client: &Client,
         policy: &Arc<Policy>,
-        endpoint: &Endpoint,
+        endpoint: Endpoint,
         context: &AnswerContext,
         parts: Parts,
         body: &mut RequestBody,
@@ -196,17 +195,28 @@ impl Gate {
         self.admit(client, endpoint, &parts)?;
         match endpoint {
             Endpoint::Ingest(api) => {
-                let head = Box::new(Head::new(*api, policy, client, &context.id, parts));
+                let head = Box::new(Head::new(api, policy, client, &context.id, parts));
                 // In a box, for an idle connection keeps the room for its next request: 10,000 of them take
                 // 30 MiB less.
                 Box::pin(self.ingest(policy, head, body)).await
             }
-            Endpoint::IngestOptions
+            Endpoint::IngestOptions(_)
                 if context.permission.is_some() && is_preflight(&parts.headers) =>
             {
                 Ok(preflight())
             }
-            Endpoint::IngestOptions | Endpoint::Rare(_) => Ok(Box::pin(self.rare(parts)).await),
+            Endpoint::Health(question) => {
+                let (phase, spool) = (self.lifecycle.phase(), self.spool.status());
+                Ok(health::answer(question, phase, spool))
+            }
+            Endpoint::OpenApi => Ok(openapi()),
+            Endpoint::NotFound => Err(Refusal::new(
+                Code::NotFound,
+                "Below /v1/ there is only /v1/events.",
+            )),
+            Endpoint::IngestOptions(allow) | Endpoint::NotAllowed(allow) => {
+                Err(Refusal::method_not_allowed(allow))
+            }
         }
     }
 
@@ -240,8 +250,8 @@ impl Gate {
     }
 
     /// Refuses what no route is to see.
-    fn admit(&self, client: &Client, endpoint: &Endpoint, parts: &Parts) -> Result<(), Refusal> {
-        let is_health = matches!(endpoint, Endpoint::Rare(Route::Health));
+    fn admit(&self, client: &Client, endpoint: Endpoint, parts: &Parts) -> Result<(), Refusal> {
+        let is_health = matches!(endpoint, Endpoint::Health(_));
         if !is_health && client.standing.is_reserve() {
             return Err(Refusal::new(
                 Code::Overloaded,
@@ -276,15 +286,7 @@ impl Gate {
         Ok(())
     }
 
-    async fn rare(&self, parts: Parts) -> Response {
-        let request = Request::from_parts(parts, Body::empty());
-        match self.rare_routes.clone().oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        }
-    }
-
-    /// Counts and words a refusal, wherever it came from.
+    /// Counts and words a refusal.
     fn word(
         &self,
         outcome: Result<Response, Refusal>,
@@ -292,11 +294,8 @@ impl Gate {
         id: &HeaderValue,
     ) -> Response {
         let refusal = match outcome {
+            Ok(response) => return response,
             Err(refusal) => refusal,
-            Ok(mut response) => match response.extensions_mut().remove::<Refusal>() {
-                Some(refusal) => refusal,
-                None => return response,
-            },
         };
         self.refusals.count(refusal.code() as usize);
         // An id is visible ASCII, the client's own or ours.
@@ -327,6 +326,14 @@ impl Gate {
             response.headers_mut().insert(header::CONNECTION, close);
         }
     }
+}
+
+/// The description of the public listener's API.
+fn openapi() -> Response {
+    let mut response = Response::new(Body::from(OPENAPI));
+    let yaml = HeaderValue::from_static("application/yaml");
+    response.headers_mut().insert(header::CONTENT_TYPE, yaml);
+    response
 }
 
 /// The answer, watched until the client has taken it where HTTP/2 could hold it for long.

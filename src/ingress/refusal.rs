@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::held_body::held_body;
@@ -176,15 +176,6 @@ impl Refusal {
             let basic = HeaderValue::from_static(r#"Basic realm="headgate""#);
             headers.insert(header::WWW_AUTHENTICATE, basic);
         }
-    }
-}
-
-/// A refusal travels in the answer's extensions until the gate, which knows the request's id, words it.
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let mut response = Response::default();
-        response.extensions_mut().insert(self);
-        response
     }
 }
 
