@@ -3,14 +3,17 @@
 use std::io::IsTerminal;
 
 use tracing::Subscriber;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::config::{self, LogFormat, LogLevel};
 
+/// What the targets of the program's own lines begin with: the names of its crates.
+const OWN: &str = "headgate";
+
 /// The level of the log of this process, which may change while it runs.
-pub struct LogLevelHandle(reload::Handle<LevelFilter, Registry>);
+pub struct LogLevelHandle(reload::Handle<Targets, Registry>);
 
 impl LogLevelHandle {
     /// From now on nothing less severe is written.
@@ -36,12 +39,17 @@ pub fn init(log: &config::Log) -> LogLevelHandle {
     LogLevelHandle(handle)
 }
 
-fn filter(level: LogLevel) -> LevelFilter {
-    match level {
+/// Libraries tell errors alone, at whatever level: what else they write has the bytes of clients in it, and a client can
+/// have the HTTP/2 library warn as often as it likes.
+fn filter(level: LogLevel) -> Targets {
+    let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
-    }
+    };
+    Targets::new()
+        .with_target(OWN, level)
+        .with_default(LevelFilter::ERROR)
 }

@@ -3,6 +3,9 @@
 
 use crate::support::client::{Connection, JSON, head};
 use crate::support::http2_client::{self, Http2Client};
+use crate::support::http2_frames::{
+    ACK, END_HEADERS, END_STREAM, FrameClient, HEADERS, PING, POST, block, frame,
+};
 use crate::support::program::Program;
 
 /// In everything that is sent.
@@ -20,6 +23,7 @@ async fn nothing_of_a_request_is_logged_whatever_the_level() {
     std::fs::write(&config, toml).unwrap();
     let server = Program::serve(&config, folder.path());
     attack(&server).await;
+    attack_with_frames(&server).await;
     server.signal("TERM");
     let (status, output, log) = server.end();
     assert_eq!((status, output.as_str()), (Some(0), ""));
@@ -29,7 +33,7 @@ async fn nothing_of_a_request_is_logged_whatever_the_level() {
         let told: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_ne!(told["level"], "ERROR", "{line}");
     }
-    assert!(log.iter().any(|line| line.contains("TRACE")), "{log:#?}");
+    assert!(log.iter().any(|line| line.contains("DEBUG")), "{log:#?}");
 }
 
 async fn attack(server: &Program) {
@@ -72,5 +76,23 @@ async fn attack(server: &Program) {
         headers.insert("authorization", authorization.parse().unwrap());
         headers.insert("x-mark", MARK.parse().unwrap());
         http2.request(request).await;
+    }
+}
+
+/// Heads that the HTTP/2 library itself refuses, and an answer to a ping that was never sent.
+async fn attack_with_frames(server: &Program) {
+    for name in [":scheme", ":authority", ":path"] {
+        let value = format!("/{MARK} \x1b[2J");
+        let spoilt = POST.map(|pair| match pair.0 == name {
+            true => (name, value.as_str()),
+            false => pair,
+        });
+        let mut client = FrameClient::open(server.public, &[]).await;
+        let flags = END_HEADERS | END_STREAM;
+        client
+            .send(frame(HEADERS, flags, 1, &block(&spoilt)))
+            .await;
+        client.outcome_of(1).await.expect("a refusal");
+        client.send(frame(PING, ACK, 0, b"qX7mark!")).await;
     }
 }
