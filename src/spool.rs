@@ -17,6 +17,7 @@ mod samples;
 mod side;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use seglog::{Folder, OpenError};
@@ -124,6 +125,8 @@ pub struct SpoolStatus {
 #[derive(Clone)]
 pub struct Spool {
     store: Store,
+    /// Whether something found no room since [`Self::tell_when_full`] last looked.
+    has_refused: Arc<AtomicBool>,
 }
 
 /// What envelopes are kept in.
@@ -140,13 +143,8 @@ impl Spool {
         acknowledge: Acknowledge,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        Self {
-            store: Store::Memory(Arc::new(MemorySpool::new(
-                max_bytes,
-                acknowledge,
-                telemetry,
-            ))),
-        }
+        let memory = MemorySpool::new(max_bytes, acknowledge, telemetry);
+        Self::new(Store::Memory(Arc::new(memory)))
     }
 
     /// The spool on disk in a folder, with what an earlier run left in it. An append is answered once its
@@ -160,8 +158,14 @@ impl Spool {
         telemetry: Arc<Telemetry>,
     ) -> Result<(Self, OpenedSpool), OpenError> {
         let (spool, opened) = DiskSpool::open(folder, options, telemetry)?;
-        let store = Store::Disk(Arc::new(spool));
-        Ok((Self { store }, opened))
+        Ok((Self::new(Store::Disk(Arc::new(spool))), opened))
+    }
+
+    fn new(store: Store) -> Self {
+        Self {
+            store,
+            has_refused: Arc::default(),
+        }
     }
 
     /// Appends an envelope and resolves when it is acknowledged, or at `deadline`.
@@ -189,17 +193,25 @@ impl Spool {
         if envelope.events() == 0 {
             return Ok(());
         }
-        match &self.store {
+        let appended = match &self.store {
             Store::Memory(memory) => memory.append(envelope, deadline).await,
             Store::Disk(disk) => disk.append(envelope, held, deadline).await,
-        }
+        };
+        appended.inspect_err(|error| self.note_refusal(error))
     }
 
     /// Why a request with a body of so many bytes would be refused now, as far as that can be told before it is read.
     pub fn refuses(&self, body_bytes: u64) -> Option<AppendError> {
-        match &self.store {
+        let refused = match &self.store {
             Store::Memory(memory) => memory.refuses(body_bytes),
             Store::Disk(disk) => disk.refuses(body_bytes),
+        };
+        refused.inspect(|error| self.note_refusal(error))
+    }
+
+    fn note_refusal(&self, error: &AppendError) {
+        if matches!(error, AppendError::Full { .. }) {
+            self.has_refused.store(true, Ordering::Relaxed);
         }
     }
 
@@ -231,7 +243,9 @@ impl Spool {
         loop {
             interval.tick().await;
             let status = self.status();
-            match fullness.note(status.full, Instant::now()) {
+            // It may be full many times a second, and at no moment at which anybody looks.
+            let is_full = self.has_refused.swap(false, Ordering::Relaxed) || status.full;
+            match fullness.note(is_full, Instant::now()) {
                 Some(News::Full) => full(status).emit(),
                 Some(News::HasRoom) => SpoolHasRoom.emit(),
                 None => {}

@@ -89,9 +89,7 @@ async fn attack_with_frames(server: &Program) {
         });
         let mut client = FrameClient::open(server.public, &[]).await;
         let flags = END_HEADERS | END_STREAM;
-        client
-            .send(frame(HEADERS, flags, 1, &block(&spoilt)))
-            .await;
+        client.send(frame(HEADERS, flags, 1, &block(&spoilt))).await;
         client.outcome_of(1).await.expect("a refusal");
         client.send(frame(PING, ACK, 0, b"qX7mark!")).await;
     }

@@ -251,3 +251,17 @@ async fn the_log_says_what_bounds_a_full_spool() {
         server.signal("KILL");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_says_that_the_spool_was_full_for_a_moment() {
+    let broker = FakeBroker::start();
+    broker.hold();
+    let toml = "[ingest]\ndurability = 'memory'\n[spool]\nmemory_bytes = '8KiB'";
+    let site = Site::new(&with(&[&broker], toml));
+    let mut server = Program::serve(&site.path("headgate.toml"), &site.path(""));
+    assert_eq!(server.post(event(0, 6000)).await.status, 200);
+    expect_full(&server.post(event(1, 6000)).await);
+    broker.release();
+    server.until_logged("the spool is full");
+    server.signal("KILL");
+}
