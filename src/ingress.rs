@@ -11,6 +11,7 @@ mod client;
 mod client_buckets;
 mod connection;
 mod cors;
+mod decoding;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;

@@ -283,6 +283,12 @@ impl Gate {
                 "The request has more than one Host.",
             ));
         }
+        // In a URI that is an error (RFC 9110, 4.2.4), and it would become part of events.
+        if names_user(parts) {
+            return Err(Refusal::doubtful_head(
+                "The request names a user before the host; send credentials in Authorization.",
+            ));
+        }
         Ok(())
     }
 
@@ -354,6 +360,14 @@ fn without_content(response: Response) -> Response {
         length.or_insert(bytes.into());
     }
     Response::from_parts(parts, Body::empty())
+}
+
+/// Whether a user, and mostly a password, stands before the host (RFC 3986, 3.2.1).
+fn names_user(parts: &Parts) -> bool {
+    let authority = parts.uri.authority().map(|it| it.as_str().as_bytes());
+    let host = parts.headers.get(header::HOST).map(HeaderValue::as_bytes);
+    let mut hosts = authority.into_iter().chain(host);
+    hosts.any(|host| host.contains(&b'@'))
 }
 
 /// hyper reads any list of codings that ends in `chunked`, and passes the others on undone.

@@ -5,30 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
-use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Version, header};
-use jiff::Timestamp;
-use tokio::time::{Instant, timeout, timeout_at};
+use http::{HeaderValue, Version};
+use tokio::time::{Instant, timeout};
 
 use super::api_key::ApiKey;
 use super::auth::Sender;
 use super::body::RequestBody;
-use super::buckets::Cost;
 use super::client::{Client, ClientIp};
+use super::decoding::Undecoded;
 use super::gate::Gate;
-use super::limits::{Allowance, RateLimited};
+use super::limits::{Allowance, Charge, RateLimited};
 use super::policy::Policy;
-use super::refusal::{Code, Refusal};
-use super::turns::Turn;
+use super::refusal::Refusal;
 use crate::budget::Reservation;
 use crate::event::Origin;
-use crate::lifecycle::blocking;
-use crate::pipeline::{self, Api, Arrival, DecodeError, Decoded, Rejected};
-use crate::units::timestamp;
-
-/// Bodies above this are decoded beside the runtime: a megabyte takes about as long as a hundred small requests.
-const LARGE_BODY: usize = 256 * 1024;
+use crate::pipeline::{self, Api, DecodeError, Decoded, Rejected};
 
 /// A head that is larger in memory than those of honest clients is counted like a body.
 const SMALL_HEAD: usize = 4 * 1024;
@@ -45,12 +37,12 @@ const BODY_LINGERS: Duration = Duration::from_secs(1);
 
 /// What is known of a request before its body. In a box while it waits: it goes through many hands.
 pub(super) struct Head {
-    api: Api,
+    pub(super) api: Api,
     /// The client's address, through all proxies that are trusted.
-    client_ip: ClientIp,
+    pub(super) client_ip: ClientIp,
     /// What the answer bears as `X-Request-Id`.
-    id: HeaderValue,
-    parts: Parts,
+    pub(super) id: HeaderValue,
+    pub(super) parts: Parts,
 }
 
 impl Head {
@@ -81,33 +73,41 @@ impl Gate {
         body: &mut RequestBody,
     ) -> Result<Response, Refusal> {
         let sender = policy.auth.check(&head.parts)?;
-        let outcome = self.ingest_from(sender, policy, head, body).await;
-        if let (Err(_), Some(key)) = (&outcome, policy.auth.key_of(sender)) {
+        let key = policy.auth.key_of(sender);
+        let ingestion = Ingestion {
+            gate: self,
+            policy,
+            sender,
+            key,
+            allowance: policy.limits.allowance(key, head.client_ip.address),
+        };
+        let outcome = ingestion.run(head, body).await;
+        if let (Err(_), Some(key)) = (&outcome, key) {
             key.refused();
         }
         outcome
     }
+}
 
-    async fn ingest_from(
-        self: &Arc<Self>,
-        sender: Sender,
-        policy: &Arc<Policy>,
-        head: Box<Head>,
-        body: &mut RequestBody,
-    ) -> Result<Response, Refusal> {
+/// One request of a known sender, on its way into the spool.
+struct Ingestion<'a> {
+    gate: &'a Arc<Gate>,
+    policy: &'a Arc<Policy>,
+    sender: Sender,
+    key: Option<&'a ApiKey>,
+    /// What the sender may send.
+    allowance: Allowance<'a>,
+}
+
+impl Ingestion<'_> {
+    async fn run(&self, head: Box<Head>, body: &mut RequestBody) -> Result<Response, Refusal> {
         let api = head.api;
-        let key = policy.auth.key_of(sender);
-        let allowance = policy.limits.allowance(key, head.client_ip.address);
-        self.check_unread(key, &allowance, &head, body)?;
+        self.check_unread(&head, body)?;
         let stream_bytes = stream_bytes(&head.parts);
-        let read = self.read(sender, head, body).await;
-        let deadline = Instant::now() + self.request_timeout;
-        let decoded = match read {
-            Ok(request) => self.decode(policy, request, deadline).await,
-            Err(refusal) => Err(refusal),
-        };
-        let cost = self.charge(&allowance, &decoded, body)?;
-        let (decoded, mut reservation) = decoded?;
+        let read = self.read(head, body).await;
+        let deadline = Instant::now() + self.gate.request_timeout;
+        let charge = self.charge_bytes(&read, body)?;
+        let (decoded, mut reservation, charge) = self.decode(read?, charge, deadline).await?;
         let of_body = self.split_off_body(decoded.held_bytes + stream_bytes, &mut reservation);
         let Decoded {
             envelope, rejected, ..
@@ -120,21 +120,100 @@ impl Gate {
             return Err(Refusal::invalid_events(rejected, held));
         }
         let held = Some(Arc::clone(&reservation));
-        let appending = self.spool.append_held(envelope, held, deadline);
-        let appended = counting_body(of_body, appending).await;
-        appended.inspect_err(|_| allowance.give_back(cost))?;
-        if let Some(key) = key {
+        let appending = self.gate.spool.append_held(envelope, held, deadline);
+        if let Err(refused) = counting_body(of_body, appending).await {
+            charge.give_back();
+            return Err(refused.into());
+        }
+        if let Some(key) = self.key {
             key.took(accepted as u64);
         }
         self.count_rejected(&rejected);
+        let answers = &self.policy.answers;
         Ok(match api {
-            Api::Logstash => policy.answers.logstash(),
-            Api::Events if rejected.is_empty() => policy.answers.accepted(accepted),
-            Api::Events => {
-                let held = for_answer(reservation, &rejected);
-                policy.answers.partly(accepted, &rejected, held)
-            }
+            Api::Logstash => answers.logstash(),
+            Api::Events if rejected.is_empty() => answers.accepted(accepted),
+            Api::Events => answers.partly(accepted, &rejected, for_answer(reservation, &rejected)),
         })
+    }
+
+    /// Refuses what can be refused before a byte of the body is asked for.
+    fn check_unread(&self, head: &Head, body: &RequestBody) -> Result<(), Refusal> {
+        if let Some(key) = self.key {
+            key.check_origin(&head.parts.headers)?;
+        }
+        body.check_length(&self.gate.body_limits, &self.gate.budget)?;
+        let checked = self.allowance.check_unread(body.rest());
+        checked.map_err(|limited| self.count_limited(limited))?;
+        match self.gate.spool.refuses(body.rest_at_least()) {
+            Some(refused) => Err(refused.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the body of a request that nothing has refused yet.
+    async fn read(&self, head: Box<Head>, body: &mut RequestBody) -> Result<Undecoded, Refusal> {
+        let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
+        let mut reservation = self.gate.budget.reservation();
+        let waiting_bytes = waiting_bytes(&head.parts);
+        if waiting_bytes > SMALL_HEAD {
+            reservation.grow(waiting_bytes).map_err(DecodeError::from)?;
+        }
+        let reading = body.read(is_packed, &self.gate.body_limits, &mut reservation);
+        let bytes = reading.await?;
+        Ok(Undecoded {
+            head,
+            key: self.sender.key,
+            is_packed,
+            bytes,
+            reservation,
+            turn: body.take_turn(),
+        })
+    }
+
+    /// Charges the sender for the bytes that came, also where the body was cut short: a limit on bytes holds for nonsense
+    /// too. Before they are decoded, for who goes away meanwhile has made the work. What found no room here is no
+    /// fault of the client's.
+    fn charge_bytes(
+        &self,
+        read: &Result<Undecoded, Refusal>,
+        body: &RequestBody,
+    ) -> Result<Charge<'_>, Refusal> {
+        let is_shed = read
+            .as_ref()
+            .err()
+            .is_some_and(Refusal::is_for_want_of_room);
+        let bytes = if is_shed { 0 } else { body.bytes as u64 };
+        let charged = self.allowance.charge_bytes(bytes);
+        charged.map_err(|limited| self.count_limited(limited))
+    }
+
+    /// Makes an envelope of a request, and charges the sender for its events too.
+    async fn decode<'a>(
+        &self,
+        request: Undecoded,
+        charge: Charge<'a>,
+        deadline: Instant,
+    ) -> Result<(Decoded, Reservation, Charge<'a>), Refusal> {
+        match self.gate.decode(self.policy, request, deadline).await {
+            Ok((decoded, reservation)) => {
+                let charged = charge.add_events(decoded.envelope.events() as u64);
+                let charge = charged.map_err(|limited| self.count_limited(limited))?;
+                Ok((decoded, reservation, charge))
+            }
+            Err(refusal) => {
+                if refusal.is_for_want_of_room() {
+                    charge.give_back();
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The refusal, counted.
+    fn count_limited(&self, limited: RateLimited) -> Refusal {
+        self.gate.telemetry.rate_limited(limited.limit);
+        limited.refusal
     }
 
     /// What is reserved beside what stays until the answer, where that may be long: the body, mostly.
@@ -144,188 +223,16 @@ impl Gate {
         reservation: &mut Reservation,
     ) -> Option<Reservation> {
         let bytes = reservation.bytes().saturating_sub(stays_bytes);
-        self.waits_for_brokers.then(|| reservation.split_off(bytes))
-    }
-
-    /// Charges the sender for what came: its bytes also where it was cut short or refused for what it is, so that a
-    /// limit on bytes holds for nonsense too. What found no room here is no fault of the client's.
-    fn charge(
-        &self,
-        allowance: &Allowance<'_>,
-        decoded: &Result<(Decoded, Reservation), Refusal>,
-        body: &RequestBody,
-    ) -> Result<Cost, Refusal> {
-        let events = match decoded {
-            Ok((decoded, _)) => decoded.envelope.events() as u64,
-            Err(_) => 0,
-        };
-        let cost = Cost {
-            events,
-            bytes: body.bytes as u64,
-        };
-        let is_shed = matches!(decoded, Err(refusal) if refusal.is_for_want_of_room());
-        if !is_shed {
-            let charged = allowance.charge(cost);
-            charged.map_err(|limited| self.count_limited(limited))?;
-        }
-        Ok(cost)
-    }
-
-    /// Refuses what can be refused before a byte of the body is asked for.
-    fn check_unread(
-        &self,
-        key: Option<&ApiKey>,
-        allowance: &Allowance<'_>,
-        head: &Head,
-        body: &RequestBody,
-    ) -> Result<(), Refusal> {
-        if let Some(key) = key {
-            key.check_origin(&head.parts.headers)?;
-        }
-        body.check_length(&self.body_limits, &self.budget)?;
-        let checked = allowance.check_unread(body.rest());
-        checked.map_err(|limited| self.count_limited(limited))?;
-        match self.spool.refuses(body.rest_at_least()) {
-            Some(refused) => Err(refused.into()),
-            None => Ok(()),
-        }
-    }
-
-    /// Reads the body of a request that nothing has refused yet.
-    async fn read(
-        &self,
-        sender: Sender,
-        head: Box<Head>,
-        body: &mut RequestBody,
-    ) -> Result<IngestRequest, Refusal> {
-        let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
-        let mut reservation = self.budget.reservation();
-        let waiting_bytes = waiting_bytes(&head.parts);
-        if waiting_bytes > SMALL_HEAD {
-            reservation.grow(waiting_bytes).map_err(DecodeError::from)?;
-        }
-        let reading = body.read(is_packed, &self.body_limits, &mut reservation);
-        let bytes = reading.await?;
-        Ok(IngestRequest {
-            head,
-            key: sender.key,
-            is_packed,
-            bytes,
-            reservation,
-            turn: body.take_turn(),
-        })
-    }
-
-    /// The refusal, counted.
-    fn count_limited(&self, limited: RateLimited) -> Refusal {
-        self.telemetry.rate_limited(limited.limit);
-        limited.refusal
-    }
-
-    /// Makes an envelope of a request, here or beside the runtime.
-    async fn decode(
-        self: &Arc<Self>,
-        policy: &Arc<Policy>,
-        request: IngestRequest,
-        deadline: Instant,
-    ) -> Result<(Decoded, Reservation), Refusal> {
-        // How large a packed body is inside nobody knows: a hundred bytes can be a hundred megabytes.
-        if request.is_packed || request.bytes.len() > LARGE_BODY {
-            // In a box, for most requests have no use for it.
-            Box::pin(self.decode_beside(policy, request, deadline)).await
-        } else {
-            Ok(self.decode_here(policy, request)?)
-        }
-    }
-
-    fn decode_here(
-        &self,
-        policy: &Policy,
-        request: IngestRequest,
-    ) -> Result<(Decoded, Reservation), DecodeError> {
-        let IngestRequest {
-            head,
-            key,
-            bytes,
-            mut reservation,
-            is_packed: _,
-            turn: _until_decoded,
-        } = request;
-        let Head {
-            api,
-            client_ip,
-            id,
-            parts,
-        } = &*head;
-        let target = parts
-            .uri
-            .path_and_query()
-            .map_or("/", |target| target.as_str());
-        let at = Timestamp::now();
-        let arrival = Arrival {
-            at,
-            now: &timestamp::to_text(at),
-            client_ip: &client_ip.text,
-            method: &parts.method,
-            target: &policy.auth.without_key(target),
-            version: parts.version,
-            host: host(parts),
-            headers: &parts.headers,
-            drop_headers: policy.pipeline.drop_headers(),
-            body_bytes: bytes.len(),
-            // Visible ASCII, the client's own or ours.
-            request_id: id.to_str().unwrap_or_default(),
-            key,
-        };
-        let sources = &self.telemetry.sources;
-        let decoded = policy
-            .pipeline
-            .decode(*api, &arrival, bytes, sources, &mut reservation)?;
-        Ok((decoded, reservation))
-    }
-
-    /// Decodes on a thread of its own, so that a large body does not hold up the small ones.
-    async fn decode_beside(
-        self: &Arc<Self>,
-        policy: &Arc<Policy>,
-        request: IngestRequest,
-        deadline: Instant,
-    ) -> Result<(Decoded, Reservation), Refusal> {
-        let turn = timeout_at(deadline, Arc::clone(&self.decoders).acquire_owned())
-            .await
-            .map_err(|_| {
-                Refusal::new(
-                    Code::Timeout,
-                    "Too many large bodies are being decoded; nothing of this one was kept.",
-                )
-            })?;
-        let (gate, policy) = (Arc::clone(self), Arc::clone(policy));
-        let decoded = blocking(move || {
-            // Held here, so that a client that goes away does not make room for more work than there are cores.
-            let _turn = turn;
-            gate.decode_here(&policy, request)
-        });
-        Ok(decoded.await?)
+        let waits = self.gate.waits_for_brokers;
+        waits.then(|| reservation.split_off(bytes))
     }
 
     fn count_rejected(&self, rejected: &[Rejected]) {
         for event in rejected {
-            self.telemetry
-                .rejected(Origin::Auto, event.violations[0].code);
+            let code = event.violations[0].code;
+            self.gate.telemetry.rejected(Origin::Auto, code);
         }
     }
-}
-
-/// A request whose body has come, ready to be decoded on any thread.
-struct IngestRequest {
-    head: Box<Head>,
-    /// Index of the API key that it bears.
-    key: Option<usize>,
-    /// Whether its body has a content coding.
-    is_packed: bool,
-    bytes: Bytes,
-    reservation: Reservation,
-    turn: Option<Turn>,
 }
 
 /// Waits for an append. What the body took counts as long as the allocator may still have it.
@@ -372,11 +279,4 @@ fn stream_bytes(parts: &Parts) -> usize {
     } else {
         0
     }
-}
-
-/// The authority of the target, which HTTP/2 always has and HTTP/1 where a client takes us for a proxy; else `Host`
-/// (RFC 9112, 3.2.2).
-fn host(parts: &Parts) -> Option<&str> {
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    authority.or_else(|| parts.headers.get(header::HOST)?.to_str().ok())
 }

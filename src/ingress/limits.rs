@@ -1,9 +1,9 @@
 //! How much may be sent: by API key, and by client address.
 //!
-//! A request is looked at twice. Before its body is read, by its declared length, and whether a single event
-//! could be taken: who is above a limit costs no more than that. And when its events are counted, before they
-//! are stored: then it is charged for what it really was, all of it or nothing. What is refused later, for
-//! another reason, is given back.
+//! A request is looked at before its body is read, by its declared length, and whether a single event could be
+//! taken: who is above a limit costs no more than that. It is charged for what it really was: for its bytes
+//! once they have come, whatever becomes of them, and for its events once they are counted, before they are
+//! stored. What is refused for want of room here is given back.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -71,8 +71,18 @@ impl Allowance<'_> {
         self.all(|buckets, now| buckets.check_unread(now, declared_bytes))
     }
 
-    /// Takes what a request costs, or refuses it and takes nothing. Who goes away before the answer has paid too.
-    pub(super) fn charge(&self, cost: Cost) -> Result<(), RateLimited> {
+    /// Charges a request for its body, or refuses it and takes nothing.
+    pub(super) fn charge_bytes(&self, bytes: u64) -> Result<Charge<'_>, RateLimited> {
+        let cost = Cost { events: 0, bytes };
+        self.take(cost)?;
+        Ok(Charge {
+            allowance: self,
+            cost,
+        })
+    }
+
+    /// Takes all of a cost, or nothing.
+    fn take(&self, cost: Cost) -> Result<(), RateLimited> {
         self.all(|buckets, now| buckets.check(now, cost))?;
         // Another request may have come first since the look.
         if let Some((name, buckets)) = self.key {
@@ -90,8 +100,7 @@ impl Allowance<'_> {
         Ok(())
     }
 
-    /// Puts back what a request was charged that was refused after all.
-    pub(super) fn give_back(&self, cost: Cost) {
+    fn give_back(&self, cost: Cost) {
         let of_key = self.key.map(|(_, buckets)| buckets);
         let of_client = self.client.as_ref().map(|(_, buckets)| &**buckets);
         for buckets in of_key.into_iter().chain(of_client) {
@@ -121,6 +130,35 @@ impl Allowance<'_> {
             Some((_, limited)) => Err(limited),
             None => Ok(()),
         }
+    }
+}
+
+/// What a request has been charged. It stays so where nobody says otherwise: who goes away before the answer has paid.
+#[must_use]
+pub(super) struct Charge<'a> {
+    allowance: &'a Allowance<'a>,
+    cost: Cost,
+}
+
+impl Charge<'_> {
+    /// Charges it for its events too, or refuses it and takes nothing at all.
+    pub(super) fn add_events(mut self, events: u64) -> Result<Self, RateLimited> {
+        let more = Cost { events, bytes: 0 };
+        match self.allowance.take(more) {
+            Ok(()) => {
+                self.cost.events = events;
+                Ok(self)
+            }
+            Err(limited) => {
+                self.give_back();
+                Err(limited)
+            }
+        }
+    }
+
+    /// Puts back all of it: the request is refused, and that is no fault of the client's.
+    pub(super) fn give_back(self) {
+        self.allowance.give_back(self.cost);
     }
 }
 
@@ -178,32 +216,33 @@ mod tests {
         }
     }
 
-    fn cost(events: u64) -> Cost {
-        Cost { events, bytes: 5 }
+    /// Charges a request of so many events.
+    fn charge<'a>(allowance: &'a Allowance<'a>, events: u64) -> Result<Charge<'a>, RateLimited> {
+        allowance.charge_bytes(5)?.add_events(events)
     }
 
     #[test]
     fn what_was_given_back_may_be_sent_again() {
         let limits = Limits::new(&config(1), None);
         let allowance = limits.allowance(None, CLIENT);
-        allowance.charge(cost(1_000_000)).unwrap();
-        allowance.give_back(cost(1_000_000));
-        allowance.charge(cost(1_000_000)).unwrap();
-        assert!(allowance.charge(cost(1)).is_err());
+        charge(&allowance, 1_000_000).unwrap().give_back();
+        let _stays_charged = charge(&allowance, 1_000_000).unwrap();
+        assert!(charge(&allowance, 1).is_err());
         assert!(allowance.check_unread(None).is_err());
     }
 
     #[test]
     fn limits_that_stay_the_same_are_no_free_refill() {
         let before = Limits::new(&config(1), None);
-        let allowance = before.allowance(None, CLIENT);
-        allowance.charge(cost(1_000_000)).unwrap();
+        let is_taken =
+            |limits: &Limits, events| charge(&limits.allowance(None, CLIENT), events).is_ok();
+        assert!(is_taken(&before, 1_000_000));
         let same = Limits::new(&config(1), Some(&before));
-        assert!(same.allowance(None, CLIENT).charge(cost(1)).is_err());
+        assert!(!is_taken(&same, 1));
         let other = Limits::new(&config(2), Some(&same));
-        assert!(other.allowance(None, CLIENT).charge(cost(1)).is_ok());
+        assert!(is_taken(&other, 1));
         let none = Limits::new(&config(0), Some(&same));
-        assert!(none.allowance(None, CLIENT).charge(cost(u64::MAX)).is_ok());
+        assert!(is_taken(&none, u64::MAX));
     }
 
     #[test]
@@ -211,8 +250,8 @@ mod tests {
         let limits = Limits::new(&config(5), None);
         let client = "2001:db8::7".parse().unwrap();
         let allowance = limits.allowance(None, client);
-        allowance.charge(cost(50)).unwrap();
-        let limited = allowance.charge(cost(1)).unwrap_err();
+        let _stays_charged = charge(&allowance, 50).unwrap();
+        let limited = charge(&allowance, 1).err().unwrap();
         assert_eq!(limited.limit, RateLimit::ClientEvents);
         let text = format!("{:?}", limited.refusal);
         for words in [

@@ -48,7 +48,6 @@ mod tests {
 
     use super::*;
     use crate::config::OutputType;
-    use crate::ingress::buckets::Cost;
 
     fn config(name: &str, events_per_second: u64) -> Config {
         let hash = "0f".repeat(32);
@@ -69,7 +68,8 @@ mod tests {
             .key_of(crate::ingress::auth::Sender { key: Some(1) });
         let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let allowance = policy.limits.allowance(key, client);
-        allowance.charge(Cost { events, bytes: 0 }).is_ok()
+        let charged = allowance.charge_bytes(0);
+        charged.and_then(|charge| charge.add_events(events)).is_ok()
     }
 
     #[test]

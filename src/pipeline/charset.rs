@@ -24,6 +24,8 @@ pub(super) enum Charset {
     Utf8,
     /// Exactly ISO-8859-1, which the web reads as windows-1252 and Logstash does not.
     Latin1,
+    /// UTF-16 that does not say which byte of two comes first.
+    Utf16,
     Other(&'static Encoding),
 }
 
@@ -40,6 +42,8 @@ impl Charset {
             Some(encoding) if encoding == WINDOWS_1252 && !is_one_of(&OF_WINDOWS_1252) => {
                 Self::Latin1
             }
+            // For the web the less significant byte comes first by all of these names.
+            Some(encoding) if encoding == UTF_16LE && !is_one_of(&[b"utf-16le"]) => Self::Utf16,
             Some(encoding) if encoding != UTF_8 => Self::Other(encoding),
             _ => Self::Utf8,
         }
@@ -55,47 +59,52 @@ impl Charset {
                 high => body.len() + high,
             },
             Self::Other(encoding) if encoding.is_ascii_compatible() && high_bytes() == 0 => 0,
-            Self::Other(_) => 3 * body.len(),
+            Self::Utf16 | Self::Other(_) => 3 * body.len(),
         }
     }
 
     /// Reads a body. A byte order mark is skipped.
     pub(super) fn read(self, body: &[u8]) -> Text<'_> {
-        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         match self {
-            Self::Utf8 if simdutf8::basic::from_utf8(body).is_ok() => Text {
-                bytes: Cow::Borrowed(body),
-                is_valid: true,
-            },
-            Self::Utf8 => Text {
-                bytes: Cow::Borrowed(body),
-                is_valid: false,
-            },
+            Self::Utf8 => {
+                let body = without_mark(body);
+                Text {
+                    is_valid: simdutf8::basic::from_utf8(body).is_ok(),
+                    bytes: Cow::Borrowed(body),
+                }
+            }
             Self::Latin1 => Text {
-                bytes: match encoding_rs::mem::decode_latin1(body) {
+                bytes: match encoding_rs::mem::decode_latin1(without_mark(body)) {
                     Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
                     Cow::Owned(text) => Cow::Owned(text.into_bytes()),
                 },
                 is_valid: true,
             },
-            Self::Other(encoding) => {
-                let encoding = by_byte_order_mark(encoding, body);
-                let (text, has_errors) = encoding.decode_with_bom_removal(body);
-                Text {
-                    bytes: Cow::Owned(text.into_owned().into_bytes()),
-                    is_valid: !has_errors,
-                }
-            }
+            Self::Utf16 => decode(utf_16_of(body), body),
+            Self::Other(encoding) => decode(encoding, body),
         }
     }
 }
 
-/// In UTF-16 the mark says which byte of two comes first (RFC 2781, 4.3).
-fn by_byte_order_mark(named: &'static Encoding, body: &[u8]) -> &'static Encoding {
-    let is_utf_16 = |encoding| encoding == UTF_16LE || encoding == UTF_16BE;
-    match Encoding::for_bom(body) {
-        Some((marked, _)) if is_utf_16(named) && is_utf_16(marked) => marked,
-        _ => named,
+/// Without the mark of UTF-8. In some other character sets the same bytes are text.
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
+fn decode(encoding: &'static Encoding, body: &[u8]) -> Text<'static> {
+    let (text, has_errors) = encoding.decode_with_bom_removal(body);
+    Text {
+        bytes: Cow::Owned(text.into_owned().into_bytes()),
+        is_valid: !has_errors,
+    }
+}
+
+/// The mark says which byte of two comes first. Without one it ought to be the more significant one (RFC 2781, 4.3), and
+/// with .NET it is the other: what is sent here begins with ASCII, which shows it.
+fn utf_16_of(body: &[u8]) -> &'static Encoding {
+    match body {
+        [0xfe, 0xff, ..] | [0, 1..=0x7f] | [0, 1..=0x7f, 0, 1..=0x7f, ..] => UTF_16BE,
+        _ => UTF_16LE,
     }
 }
 
@@ -115,7 +124,14 @@ mod tests {
             ("utf-16", b"\xff\xfea\0", "a"),
             ("utf-16", b"\xfe\xff\0a", "a"),
             ("utf-16", b"a\0", "a"),
+            ("utf-16", b"\0a", "a"),
+            ("UTF-16", b"\0{\0\"", "{\""),
+            ("utf-16", b"\0\x4e\x3a\x4e", "一为"),
+            ("utf-16le", b"\0\x4e\0\x4e", "一一"),
+            ("utf-16le", b"\xef\xbb\xbf\0", "믯¿"),
             ("utf-16be", b"\0a", "a"),
+            ("gbk", b"\xef\xbb\xbf\xc6", "锘科"),
+            ("latin1", b"\xef\xbb\xbfa", "a"),
             ("shift_jis", b"\x93\xfa", "日"),
             ("no-such-thing", b"plain", "plain"),
             ("iso-2022-kr", b"plain", "plain"),

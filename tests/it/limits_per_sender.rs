@@ -4,10 +4,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::support::client::{Answer, Connection, JSON, TEXT};
-use crate::support::eventually;
 use crate::support::fake_broker::FakeBroker;
+use crate::support::http2_frames::{
+    DATA, END_HEADERS, END_STREAM, FrameClient, HEADERS, POST, RST_STREAM, block, frame,
+};
 use crate::support::keys;
 use crate::support::test_app::TestApp;
+use crate::support::{compress, eventually};
 
 const NOISY: (&str, &str) = ("X-Api-Key", "noisy-key");
 const QUIET: (&str, &str) = ("X-Api-Key", "quiet-key");
@@ -267,4 +270,35 @@ async fn a_noisy_neighbour_costs_the_quiet_one_nothing() {
     tokio::join!(noise, quiet);
     app.finish().await;
     assert_eq!(broker.delivered().len(), 10_050);
+}
+
+#[tokio::test]
+async fn who_goes_away_while_its_body_is_decoded_has_paid_for_the_bytes() {
+    let broker = FakeBroker::start();
+    broker.hold();
+    let toml = "[limits]\nbytes_per_second_per_client = 1";
+    let app = TestApp::start_with(&broker, toml).await;
+    let mut client = FrameClient::open(app.public(), &[]).await;
+    // It takes a while to read what this is inside.
+    let event = format!("{{\"message\":\"{}\"}}", "0".repeat(5_000));
+    let packed = compress::gzip(format!("[{}]", vec![event; 1_000].join(",")).as_bytes());
+    let head = [&POST[..], &[("content-encoding", "gzip")]].concat();
+    client
+        .send(frame(HEADERS, END_HEADERS, 1, &block(&head)))
+        .await;
+    client.send(frame(DATA, END_STREAM, 1, &packed)).await;
+    app.until_held(1_000_000).await;
+    client
+        .send(frame(RST_STREAM, 0, 1, &8_u32.to_be_bytes()))
+        .await;
+    eventually("the request to be given up", async || {
+        let labels = [("route", "logstash"), ("status", "499")];
+        let samples = app.samples().await;
+        (samples.value("headgate_requests_total", &labels) == Some(1.0)).then_some(())
+    })
+    .await;
+    let answer = app.post("/", &[JSON], "{}").await;
+    refused(&answer, &["1 bytes a second"]);
+    broker.release();
+    app.finish().await;
 }

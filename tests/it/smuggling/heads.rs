@@ -116,6 +116,17 @@ async fn of_hosts_there_is_one() {
         let sent = format!("POST / HTTP/1.1\r\n{lines}Content-Length: 2\r\n\r\nhi{HIDDEN}");
         cases.push(Case::refused(lines, sent));
     }
+    for (target, host) in [
+        ("/", "user:secret@x"),
+        ("/", "user@x:80"),
+        ("http://user:secret@x/", "x"),
+        ("http://x/", "user:secret@x"),
+    ] {
+        let sent = format!(
+            "POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n\r\nhi{HIDDEN}"
+        );
+        cases.push(Case::refused(target, sent));
+    }
     // No request is led anywhere by its host, so one without is as clear as one with.
     for lines in ["", "Host:\r\n"] {
         let sent = format!("POST / HTTP/1.1\r\n{lines}Content-Length: 2\r\n\r\nhi");

@@ -1,0 +1,129 @@
+//! From the body as it came to an envelope: on the runtime where that is quick, else on a thread beside it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header;
+use http::request::Parts;
+use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
+
+use super::gate::Gate;
+use super::ingest::Head;
+use super::policy::Policy;
+use super::refusal::{Code, Refusal};
+use super::turns::Turn;
+use crate::budget::Reservation;
+use crate::lifecycle::blocking;
+use crate::pipeline::{Arrival, DecodeError, Decoded};
+use crate::units::timestamp;
+
+/// Bodies above this are decoded beside the runtime: a megabyte takes about as long as a hundred small requests.
+const LARGE_BODY: usize = 256 * 1024;
+
+/// A request whose body has come, ready to be decoded on any thread.
+pub(super) struct Undecoded {
+    pub(super) head: Box<Head>,
+    /// Index of the API key that it bears.
+    pub(super) key: Option<usize>,
+    /// Whether its body has a content coding.
+    pub(super) is_packed: bool,
+    pub(super) bytes: Bytes,
+    pub(super) reservation: Reservation,
+    pub(super) turn: Option<Turn>,
+}
+
+impl Gate {
+    /// Makes an envelope of a request, here or beside the runtime.
+    pub(super) async fn decode(
+        self: &Arc<Self>,
+        policy: &Arc<Policy>,
+        request: Undecoded,
+        deadline: Instant,
+    ) -> Result<(Decoded, Reservation), Refusal> {
+        // How large a packed body is inside nobody knows: a hundred bytes can be a hundred megabytes.
+        if request.is_packed || request.bytes.len() > LARGE_BODY {
+            // In a box, for most requests have no use for it.
+            Box::pin(self.decode_beside(policy, request, deadline)).await
+        } else {
+            Ok(self.decode_here(policy, request)?)
+        }
+    }
+
+    fn decode_here(
+        &self,
+        policy: &Policy,
+        request: Undecoded,
+    ) -> Result<(Decoded, Reservation), DecodeError> {
+        let Undecoded {
+            head,
+            key,
+            bytes,
+            mut reservation,
+            is_packed: _,
+            turn: _until_decoded,
+        } = request;
+        let Head {
+            api,
+            client_ip,
+            id,
+            parts,
+        } = &*head;
+        let target = parts
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        let at = Timestamp::now();
+        let arrival = Arrival {
+            at,
+            now: &timestamp::to_text(at),
+            client_ip: &client_ip.text,
+            method: &parts.method,
+            target: &policy.auth.without_key(target),
+            version: parts.version,
+            host: host(parts),
+            headers: &parts.headers,
+            drop_headers: policy.pipeline.drop_headers(),
+            body_bytes: bytes.len(),
+            // Visible ASCII, the client's own or ours.
+            request_id: id.to_str().unwrap_or_default(),
+            key,
+        };
+        let sources = &self.telemetry.sources;
+        let decoded = policy
+            .pipeline
+            .decode(*api, &arrival, bytes, sources, &mut reservation)?;
+        Ok((decoded, reservation))
+    }
+
+    /// Decodes on a thread of its own, so that a large body does not hold up the small ones.
+    async fn decode_beside(
+        self: &Arc<Self>,
+        policy: &Arc<Policy>,
+        request: Undecoded,
+        deadline: Instant,
+    ) -> Result<(Decoded, Reservation), Refusal> {
+        let core = timeout_at(deadline, Arc::clone(&self.decoders).acquire_owned())
+            .await
+            .map_err(|_| {
+                Refusal::new(
+                    Code::Timeout,
+                    "Too many large bodies are being decoded; nothing of this one was kept.",
+                )
+            })?;
+        let (gate, policy) = (Arc::clone(self), Arc::clone(policy));
+        let decoded = blocking(move || {
+            // Held here, so that a client that goes away does not make room for more work than there are cores.
+            let _core = core;
+            gate.decode_here(&policy, request)
+        });
+        Ok(decoded.await?)
+    }
+}
+
+/// The authority of the target, which HTTP/2 always has and HTTP/1 where a client takes us for a proxy; else `Host`
+/// (RFC 9112, 3.2.2).
+fn host(parts: &Parts) -> Option<&str> {
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+    authority.or_else(|| parts.headers.get(header::HOST)?.to_str().ok())
+}
