@@ -306,7 +306,11 @@ impl Pipeline {
         let ids = template
             .has_event_id
             .then(|| self.event_ids.run(arrival.at));
-        let request = Request { arrival, ids };
+        let request = Request {
+            arrival,
+            body_bytes: body.len(),
+            ids,
+        };
         let context = Context {
             fields: &self.fields,
             rules: &self.rules,

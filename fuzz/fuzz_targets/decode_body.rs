@@ -88,7 +88,6 @@ fuzz_target!(|input: &[u8]| {
         host: Some("localhost:8080"),
         headers: &headers,
         drop_headers: &[],
-        body_bytes: body.len(),
         request_id: "fuzz",
         key: None,
     };

@@ -84,7 +84,6 @@ impl Gate {
             host: host(parts),
             headers: &parts.headers,
             drop_headers: policy.pipeline.drop_headers(),
-            body_bytes: bytes.len(),
             // Visible ASCII, the client's own or ours.
             request_id: id.to_str().unwrap_or_default(),
             key,

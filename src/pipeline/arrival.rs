@@ -23,8 +23,6 @@ pub struct Arrival<'a> {
     pub headers: &'a HeaderMap,
     /// Headers that never reach an event.
     pub drop_headers: &'a [HeaderName],
-    /// Bytes of the body as it came.
-    pub body_bytes: usize,
     /// The request's id, as answered.
     pub request_id: &'a str,
     /// Index of the API key that the request bears.

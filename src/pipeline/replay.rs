@@ -40,6 +40,7 @@ impl Pipeline {
         let arrival = no_request(at, now, &headers);
         let request = Request {
             arrival: &arrival,
+            body_bytes: 0,
             ids: None,
         };
         let context = Context {
@@ -128,7 +129,6 @@ fn no_request<'a>(at: Timestamp, now: &'a str, headers: &'a HeaderMap) -> Arriva
         host: None,
         headers,
         drop_headers: &[],
-        body_bytes: 0,
         request_id: "",
         key: None,
     }

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod enriched;
+mod headers;
 mod limits;
 mod own_fields;
 mod random;
@@ -86,7 +87,6 @@ impl Sent<'_> {
             host: Some("logs.example:8080"),
             headers: &headers,
             drop_headers: pipeline.drop_headers(),
-            body_bytes: body.len(),
             request_id: "test-request",
             key: self.key,
         };

@@ -3,10 +3,13 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::Pieces;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 
 use super::fields::{Value, unescape};
 use super::scan::{Kind, Span};
+
+/// Seconds of the largest offset that Logstash's clock knows (java.time: 18 hours); zones go up to 14 hours.
+const MAX_OFFSET: i32 = 18 * 3600;
 
 /// Whether a value is an ISO 8601 time in a string, however it is escaped (some writers spell `+` as `\u002B`).
 pub(super) fn is_time(text: &[u8], value: Value) -> bool {
@@ -100,7 +103,10 @@ fn is_any_iso_8601(text: &[u8]) -> bool {
         return false;
     };
     // Of its parts: the last day that can be written is beyond the last time that jiff has, and stands for "never".
-    Pieces::parse(text).is_ok()
+    Pieces::parse(text).is_ok_and(|pieces| {
+        let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
+        offset.seconds().abs() <= MAX_OFFSET
+    })
 }
 
 #[cfg(test)]
@@ -149,6 +155,9 @@ mod tests {
             ("9999-12-31T23:59:59.999-12:00", true),
             ("2024-01-02Z", false),
             ("2024-01-02T", false),
+            ("2024-01-02T03:04:05+18:00", true),
+            ("2024-01-02T03:04:05-18:01", false),
+            ("2024-01-02T03:04:05+25:00", false),
             ("2024-01-02T03:04:05+99:00", false),
             ("2023-02-29T00:00:00Z", false),
             ("2024-13-02T03:04:05Z", false),

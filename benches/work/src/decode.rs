@@ -77,7 +77,6 @@ impl Decode {
             host: Some("logs.example:8080"),
             headers: &self.headers,
             drop_headers: self.pipeline.drop_headers(),
-            body_bytes: self.body.len(),
             request_id: "bench",
             key: None,
         };

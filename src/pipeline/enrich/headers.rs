@@ -3,6 +3,9 @@
 
 use std::borrow::Cow;
 
+use http::header::{
+    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, USER_AGENT,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::pipeline::Arrival;
@@ -16,7 +19,8 @@ pub(in crate::pipeline) const MAX_BYTES: usize = 16 * 1024;
 pub(in crate::pipeline) const CUT_TAG: &str = "_headerscut";
 
 /// Names that tell of the request itself: no header of the client's can stand in for them.
-const RESERVED: [&str; 6] = [
+const RESERVED: [&str; 7] = [
+    "content_length",
     "http_accept",
     "http_host",
     "http_user_agent",
@@ -34,13 +38,30 @@ pub(super) fn text(value: &HeaderValue) -> Cow<'_, str> {
 }
 
 /// Whether the headers and the request line are longer than what becomes a field.
-pub(in crate::pipeline) fn are_cut(arrival: &Arrival<'_>) -> bool {
+pub(in crate::pipeline) fn are_cut(arrival: &Arrival<'_>, body_bytes: usize) -> bool {
     // As text a byte becomes two at most, a name gets a prefix, and some are not shown: mostly this tells enough.
     let all = arrival.headers.iter();
     let most = all.map(|(name, value)| "http_".len() + name.as_str().len() + 2 * value.len());
     let headers = || shown(arrival).map(|(name, value)| name.len() + text(&value).len());
-    let others = request_line_len(arrival) + host_len(arrival);
+    let length = content_length(arrival, body_bytes);
+    let length = length.map_or(0, |(name, value)| name.len() + value.len());
+    let others = request_line_len(arrival) + host_len(arrival) + length;
     others + most.sum::<usize>() > MAX_BYTES && others + headers().sum::<usize>() > MAX_BYTES
+}
+
+/// The body's length as Logstash tells it: once content codings and chunks are undone, also where the client told none.
+fn content_length(
+    arrival: &Arrival<'_>,
+    body_bytes: usize,
+) -> Option<(FieldName<'static>, HeaderValue)> {
+    let is_shown = !arrival.drops(&CONTENT_LENGTH);
+    is_shown.then(|| (FieldName::plain("content_length"), body_bytes.into()))
+}
+
+/// Whether a header is told of otherwise, or of what is undone when the event is read: as with Logstash, whose server
+/// passes on neither.
+fn is_undone(name: &HeaderName) -> bool {
+    [HOST, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING].contains(name)
 }
 
 fn host_len(arrival: &Arrival<'_>) -> usize {
@@ -49,7 +70,7 @@ fn host_len(arrival: &Arrival<'_>) -> usize {
 }
 
 /// Writes the object.
-pub(super) fn render(arrival: &Arrival<'_>, out: &mut Vec<u8>) {
+pub(super) fn render(arrival: &Arrival<'_>, body_bytes: usize, out: &mut Vec<u8>) {
     let mut object = Cut {
         out,
         bytes_left: MAX_BYTES,
@@ -60,6 +81,9 @@ pub(super) fn render(arrival: &Arrival<'_>, out: &mut Vec<u8>) {
     object.member(FieldName::plain("http_version"), arrival.http_version());
     if let Some(host) = arrival.shown_host() {
         object.member(FieldName::plain("http_host"), host);
+    }
+    if let Some((name, value)) = content_length(arrival, body_bytes) {
+        object.header(name, &value);
     }
     for (name, value) in shown(arrival) {
         object.header(name, &value);
@@ -88,7 +112,7 @@ fn shown<'a>(
             .map(|(name, value)| (name, Cow::Borrowed(value)))?;
         // A map gives all values of a name together.
         while let Some((_, later)) = all.next_if(|(other, _)| *other == name) {
-            value = if *name == http::header::COOKIE {
+            value = if *name == COOKIE {
                 Cow::Owned(joined(&value, later))
             } else {
                 Cow::Borrowed(later)
@@ -96,7 +120,7 @@ fn shown<'a>(
         }
         Some((name, value))
     })
-    .filter(|(name, _)| *name != http::header::HOST && !arrival.drops(name))
+    .filter(|(name, _)| !is_undone(name) && !arrival.drops(name))
     .filter(|(name, _)| !(name.as_str().contains('_') && has_twin(name, headers)))
     .map(|(name, value)| (FieldName::of(name), value))
     .filter(|(name, _)| !name.is_reserved())
@@ -130,7 +154,7 @@ struct FieldName<'a> {
 }
 
 impl<'a> FieldName<'a> {
-    fn plain(name: &'static str) -> Self {
+    const fn plain(name: &'static str) -> Self {
         Self {
             prefix: "",
             dashed: name,
@@ -138,7 +162,7 @@ impl<'a> FieldName<'a> {
     }
 
     fn of(header: &'a HeaderName) -> Self {
-        let is_renamed = *header == http::header::ACCEPT || *header == http::header::USER_AGENT;
+        let is_renamed = *header == ACCEPT || *header == USER_AGENT;
         Self {
             prefix: if is_renamed { "http_" } else { "" },
             dashed: header.as_str(),
@@ -156,7 +180,8 @@ impl<'a> FieldName<'a> {
                 && std::iter::zip(reserved.bytes(), self.dashed.bytes())
                     .all(|(wanted, byte)| wanted == undashed(byte))
         };
-        let can_be = self.dashed.starts_with("http") || self.dashed.starts_with("request");
+        let can_be = ["http", "request", "content"];
+        let can_be = can_be.iter().any(|start| self.dashed.starts_with(start));
         can_be && self.prefix.is_empty() && RESERVED.iter().any(is_same)
     }
 

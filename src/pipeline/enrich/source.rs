@@ -31,6 +31,8 @@ pub(super) enum ValueSource {
 /// What sources take their values from.
 pub(in crate::pipeline) struct Request<'a> {
     pub(in crate::pipeline) arrival: &'a Arrival<'a>,
+    /// Bytes of its body without content codings: the length that Logstash tells.
+    pub(in crate::pipeline) body_bytes: usize,
     /// Where events get ids.
     pub(in crate::pipeline) ids: Option<IdRun>,
 }
@@ -75,11 +77,11 @@ impl ValueSource {
             Self::Fixed(json) => out.extend_from_slice(json),
             Self::Now => push_string(out, arrival.now),
             Self::ClientIp => push_string(out, arrival.client_ip),
-            Self::Headers => headers::render(arrival, out),
+            Self::Headers => headers::render(arrival, request.body_bytes, out),
             Self::HttpVersion => push_string(out, arrival.http_version()),
             Self::Method => push_string(out, arrival.method.as_str()),
             Self::Target => push_string(out, arrival.target),
-            Self::BodyBytes => push_string(out, &arrival.body_bytes.to_string()),
+            Self::BodyBytes => push_string(out, &request.body_bytes.to_string()),
             Self::UserAgent => return push_some(out, header(&header::USER_AGENT).as_deref()),
             Self::MimeType => return push_some(out, header(&header::CONTENT_TYPE).as_deref()),
             Self::RequestId => push_string(out, arrival.request_id),
@@ -193,13 +195,13 @@ mod tests {
                 host,
                 headers,
                 drop_headers,
-                body_bytes: 0,
                 request_id: "id",
                 key: None,
             };
             let ids = host.map(|_| EventIds::default().run(at));
             let request = Request {
                 arrival: &arrival,
+                body_bytes: 0,
                 ids,
             };
             let mut written = 0;

@@ -1,6 +1,6 @@
 //! What is added, and what happens where the event has it already: conflicts, merges, repairs, forced fields.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{ADDED, NOW, Sent, value};
 
@@ -286,71 +286,6 @@ fn forced_tags_leave_those_of_the_server() {
 }
 
 #[test]
-fn headers_are_shown_as_logstash_shows_them() {
-    let headers = [
-        ("content-type", "application/json"),
-        ("x-twice", "first"),
-        ("x-twice", "last"),
-        ("x_a", "underscore"),
-        ("x-a", "dash"),
-        ("x_b-c", "the second dash"),
-        ("x-b_c", "the first dash"),
-        ("request-method", "FORGED"),
-        ("http-host", "FORGED"),
-        ("cookie", "dropped"),
-        ("x-quote", "a\"b\\c"),
-    ];
-    let event = Sent::to_logstash("", &headers).event("{}");
-    assert_eq!(
-        event["headers"],
-        json!({
-            "request_method": "POST", "request_path": "/in?x=1", "http_version": "HTTP/1.1", "http_host": "logs.example:8080",
-            "content_type": "application/json", "x_twice": "last", "x_a": "dash", "x_b_c": "the first dash",
-            "x_quote": "a\"b\\c",
-        })
-    );
-    let own = Sent::to_logstash("", &headers).event(r#"{"headers":"mine"}"#);
-    assert_eq!(own["headers"], "mine");
-    let events = Sent {
-        headers: &headers,
-        ..Sent::default()
-    }
-    .event("{}");
-    assert_eq!(events.get("headers"), None::<&Value>);
-}
-
-#[test]
-fn headers_that_are_cut_are_told_also_where_nothing_of_one_is_left() {
-    let long = "x".repeat(16_000);
-    let long_name = format!("x-{}", "n".repeat(1_000));
-    for (headers, is_cut) in [
-        (&[("x-a", long.as_str()), (&long_name, "1")][..], true),
-        (&[("x-a", &long), ("x-b", "1")], false),
-    ] {
-        let sent = Sent {
-            headers,
-            ..Sent::to_logstash("", &[])
-        };
-        let event = sent.event("{}");
-        assert_eq!(event["tags"] == json!(["_headerscut"]), is_cut, "{event}");
-    }
-}
-
-#[test]
-fn a_header_without_a_value_is_cut_with_a_word_too() {
-    let mut seen = [false; 2];
-    for fill in 16_100..16_384 {
-        let filling = "y".repeat(fill);
-        let headers = [("x-fill", filling.as_str()), ("x-zz", "")];
-        let event = Sent::to_logstash("", &headers).event("{}");
-        let is_whole = event["headers"]["x_fill"] == filling && event["headers"]["x_zz"] == "";
-        assert_eq!(event["tags"] == json!(["_headerscut"]), !is_whole, "{fill}");
-        seen[usize::from(is_whole)] = true;
-    }
-    assert_eq!(seen, [true, true]);
-}
-
-#[test]
 fn a_header_is_dropped_however_its_name_is_written_and_the_pieces_of_a_cookie_are_one() {
     let headers = [
         ("x-secret", "1"),
@@ -366,25 +301,5 @@ fn a_header_is_dropped_however_its_name_is_written_and_the_pieces_of_a_cookie_ar
         .event("{}");
         assert_eq!(event["headers"].get("x_secret"), None, "{event}");
         assert_eq!(event["headers"]["cookie"], "a=1; b=2");
-    }
-}
-
-#[test]
-fn headers_that_are_dropped_reach_no_field() {
-    let drop = "drop_headers = ['User-Agent', 'Content-Type', 'Host']";
-    let event = |ecs: &str| {
-        Sent {
-            toml: &format!("[enrich]\necs_compatibility = '{ecs}'\n{drop}\n"),
-            ..Sent::default()
-        }
-        .event("{}")
-    };
-    let ecs = event("v1");
-    assert!(ecs.get("user_agent").is_none(), "{ecs}");
-    assert!(ecs["http"]["request"].get("mime_type").is_none(), "{ecs}");
-    assert_eq!(ecs["url"].as_object().unwrap().len(), 1, "{ecs}");
-    let logstash = event("disabled");
-    for name in ["http_host", "http_user_agent", "content_type"] {
-        assert!(logstash["headers"].get(name).is_none(), "{logstash}");
     }
 }
