@@ -288,28 +288,17 @@ impl Pipeline {
         let media_type = MediaType::of(arrival.headers);
         reservation.grow(media_type.charset.text_bytes(&body))?;
         let text = media_type.charset.read(&body);
-        if !text.is_valid {
-            reservation.grow(replaced_bytes(&text.bytes))?;
-        }
-        let (codec, invalid) = match api {
-            Api::Logstash => {
-                let codec = self.codec_of(&media_type.name);
-                (Some(codec), Invalid::Keep(self.on_invalid))
-            }
-            Api::Events => (None, Invalid::Reject),
-        };
+        reservation.grow(text.replaced_bytes())?;
         let templates = &self.templates[arrival.key.map_or(0, |key| key + 1)];
-        let template = match api {
-            Api::Logstash => &templates.logstash,
-            Api::Events => &templates.events,
+        let (template, invalid) = match api {
+            Api::Logstash => (&templates.logstash, Invalid::Keep(self.on_invalid)),
+            Api::Events => (&templates.events, Invalid::Reject),
         };
-        let ids = template
-            .has_event_id
-            .then(|| self.event_ids.run(arrival.at));
+        let has_ids = template.has_event_id;
         let request = Request {
             arrival,
             body_bytes: body.len(),
-            ids,
+            ids: has_ids.then(|| self.event_ids.run(arrival.at)),
         };
         let context = Context {
             fields: &self.fields,
@@ -322,16 +311,23 @@ impl Pipeline {
             source_key: &template.source_key,
             sources,
             now: arrival.now,
-            body_bytes: text.bytes.len(),
+            body_bytes: text.bytes().len(),
         };
         let read_bytes = reservation.bytes();
         let mut scratch = self.scratch.get_or_default().borrow_mut();
         let mut builder = EnvelopeBuilder::new(context, &mut scratch, reservation);
-        match codec {
-            Some(codec) => codec::decode(codec, &text, &mut builder)?,
-            None => codec::decode_strictly(&text, &mut builder)?,
-        }
-        let (envelope, rejected) = builder.finish(codec.map_or(Origin::Auto, origin_of));
+        let origin = match api {
+            Api::Logstash => {
+                let codec = self.codec_of(&media_type.name);
+                codec::decode(codec, &text, &mut builder)?;
+                origin_of(codec)
+            }
+            Api::Events => {
+                codec::decode_strictly(&text, &mut builder)?;
+                Origin::Auto
+            }
+        };
+        let (envelope, rejected) = builder.finish(origin);
         Ok(Decoded {
             envelope,
             rejected,
@@ -382,14 +378,6 @@ fn drop_headers(config: &Config) -> Vec<HeaderName> {
     names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     names.dedup();
     names
-}
-
-/// Bytes of a text with U+FFFD for each sequence that is no UTF-8.
-fn replaced_bytes(text: &[u8]) -> usize {
-    let replacement = char::REPLACEMENT_CHARACTER.len_utf8();
-    text.utf8_chunks()
-        .map(|chunk| chunk.valid().len() + replacement.min(replacement * chunk.invalid().len()))
-        .sum()
 }
 
 fn origin_of(codec: Codec) -> Origin {

@@ -105,7 +105,10 @@ impl<'a> EnvelopeBuilder<'a> {
         }
         match self.context.invalid {
             Invalid::Reject => self.reject(vec![validate::not_an_object()]),
-            Invalid::Keep(_) => self.unparsable(scanned.span.of(text)),
+            Invalid::Keep(_) => {
+                let element = String::from_utf8_lossy(scanned.span.of(text));
+                self.unparsable(&element)
+            }
         }
     }
 

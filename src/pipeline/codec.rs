@@ -2,10 +2,6 @@
 
 mod documents;
 
-use std::borrow::Cow;
-
-use memchr::memchr_iter;
-
 use super::builder::EnvelopeBuilder;
 use super::charset::Text;
 use super::scan::skip_white_space;
@@ -21,7 +17,7 @@ pub(super) fn decode(
     builder: &mut EnvelopeBuilder<'_>,
 ) -> Result<(), DecodeError> {
     match codec {
-        Codec::Plain => builder.message(&replaced(text), &[]),
+        Codec::Plain => builder.message(&text.replaced(), &[]),
         Codec::Json => json(text, builder),
         Codec::JsonLines => json_lines(text, builder),
         Codec::Auto => auto(text, builder),
@@ -33,92 +29,65 @@ pub(super) fn decode_strictly(
     text: &Text<'_>,
     builder: &mut EnvelopeBuilder<'_>,
 ) -> Result<(), DecodeError> {
-    if !text.is_valid {
-        let offset =
-            std::str::from_utf8(&text.bytes).map_or_else(|error| error.valid_up_to(), |_| 0);
+    let bytes = text.bytes();
+    if text.valid().is_none() {
+        let bad = std::str::from_utf8(bytes).err();
         return Err(DecodeError::malformed(
-            &text.bytes,
-            offset,
+            bytes,
+            bad.map_or(0, |bad| bad.valid_up_to()),
             "the body is not text in the character set that its content type names (UTF-8 if none)",
         ));
     }
-    if is_blank(&text.bytes) {
-        let end = LineColumn::at(&text.bytes, text.bytes.len());
+    if is_blank(bytes) {
+        let end = LineColumn::at(bytes, bytes.len());
         return Err(DecodeError::Empty(end));
     }
-    documents(&text.bytes, Unwrap::Wrappers, builder).map_err(|fault| fault.into_error(&text.bytes))
+    documents(bytes, Unwrap::Wrappers, builder).map_err(|fault| fault.into_error(bytes))
 }
 
 fn json(text: &Text<'_>, builder: &mut EnvelopeBuilder<'_>) -> Result<(), DecodeError> {
-    let start = builder.mark();
-    let outcome = if text.is_valid {
-        documents(&text.bytes, Unwrap::Nothing, builder)
-    } else {
-        Err(Fault::NotText)
-    };
-    match outcome {
-        Err(Fault::NotText | Fault::Syntax(_)) => {
-            builder.roll_back(start);
-            builder.unparsable(&replaced(text))
-        }
-        Err(Fault::Refused(error)) => Err(error),
-        Ok(()) => Ok(()),
+    if let Some(valid) = text.valid()
+        && documents_or_nothing(valid, builder)?
+    {
+        return Ok(());
     }
+    builder.unparsable(&text.replaced())
 }
 
 /// Each line is decoded like a body of its own, so that a bad one is alone.
 fn json_lines(text: &Text<'_>, builder: &mut EnvelopeBuilder<'_>) -> Result<(), DecodeError> {
-    // What was decoded from another character set is UTF-8 by now, and U+FFFD marks the damage.
-    let is_decoded = !text.is_valid && std::str::from_utf8(&text.bytes).is_ok();
-    let is_undamaged = |line: &[u8]| {
-        let line = std::str::from_utf8(line);
-        line.is_ok_and(|line| !is_decoded || !line.contains(char::REPLACEMENT_CHARACTER))
-    };
-    for line in lines(&text.bytes) {
-        let line = Text {
-            bytes: Cow::Borrowed(line),
-            is_valid: text.is_valid || is_undamaged(line),
-        };
+    for line in text.lines() {
         json(&line, builder)?;
     }
     Ok(())
 }
 
-/// What stands between line ends, LF or CR LF. Looking for them byte by byte took nearly half of the time of decoding.
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut start = 0;
-    let ends = memchr_iter(b'\n', text).chain([text.len()]);
-    ends.map(move |end| {
-        let line = &text[start..end];
-        start = end + 1;
-        line.strip_suffix(b"\r").unwrap_or(line)
-    })
+fn auto(text: &Text<'_>, builder: &mut EnvelopeBuilder<'_>) -> Result<(), DecodeError> {
+    if let Some(valid) = text.valid()
+        && valid[skip_white_space(valid.as_bytes(), 0)..].starts_with(['{', '['])
+        && documents_or_nothing(valid, builder)?
+    {
+        return Ok(());
+    }
+    builder.message(&text.replaced(), &[])
 }
 
-fn auto(text: &Text<'_>, builder: &mut EnvelopeBuilder<'_>) -> Result<(), DecodeError> {
+/// Whether the text was JSON. Where it was not, the builder has nothing of it.
+fn documents_or_nothing(
+    text: &str,
+    builder: &mut EnvelopeBuilder<'_>,
+) -> Result<bool, DecodeError> {
     let start = builder.mark();
-    let first = text.bytes.get(skip_white_space(&text.bytes, 0));
-    if text.is_valid && matches!(first, Some(b'{' | b'[')) {
-        match documents(&text.bytes, Unwrap::Nothing, builder) {
-            Ok(()) => return Ok(()),
-            Err(Fault::Refused(error)) => return Err(error),
-            Err(Fault::NotText | Fault::Syntax(_)) => builder.roll_back(start),
+    match documents(text.as_bytes(), Unwrap::Nothing, builder) {
+        Ok(()) => Ok(true),
+        Err(Fault::Refused(error)) => Err(error),
+        Err(Fault::Syntax(_)) => {
+            builder.roll_back(start);
+            Ok(false)
         }
     }
-    builder.message(&replaced(text), &[])
 }
 
 fn is_blank(text: &[u8]) -> bool {
     skip_white_space(text, 0) == text.len()
-}
-
-/// The text with U+FFFD for each bad sequence.
-fn replaced<'a>(text: &'a Text<'_>) -> Cow<'a, [u8]> {
-    if text.is_valid {
-        return Cow::Borrowed(&text.bytes);
-    }
-    match String::from_utf8_lossy(&text.bytes) {
-        Cow::Borrowed(_) => Cow::Borrowed(&text.bytes),
-        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-    }
 }

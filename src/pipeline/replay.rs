@@ -62,9 +62,9 @@ impl Pipeline {
             match text_of(event) {
                 // A text does not tell which key it came with, so no field of it may count: a client whose
                 // event is kept as text would else get rid of the fields that its key forces.
-                Cow::Owned(text) if self.forces_fields => builder.message(&text, &[]),
-                Cow::Owned(text) => replay_text(&text, self.limits, &mut builder),
-                object => replay_event(object, &mut builder),
+                Some(text) if self.forces_fields => builder.message(&text, &[]),
+                Some(text) => replay_text(text, self.limits, &mut builder),
+                None => replay_event(&Text::of_utf8(event), &mut builder),
             }
             .expect("there is no limit that it could break");
         }
@@ -74,47 +74,38 @@ impl Pipeline {
 
 /// A text can be many events: as many as a body of it could, else it is one.
 fn replay_text(
-    text: &[u8],
+    text: String,
     limits: EnvelopeLimits,
     builder: &mut EnvelopeBuilder<'_>,
 ) -> Result<(), DecodeError> {
+    let text = Text::Valid(Cow::Owned(text));
     let before = builder.mark();
     builder.bound_what_follows(limits);
-    let outcome = replay_event(Cow::Borrowed(text), builder);
+    let outcome = replay_event(&text, builder);
     builder.limit_to(NO_LIMITS);
     match outcome {
         Err(DecodeError::TooManyEvents { .. } | DecodeError::EnvelopeTooLarge { .. }) => {
             builder.roll_back(before);
-            builder.message(text, &[])
+            builder.message(&text.replaced(), &[])
         }
         outcome => outcome,
     }
 }
 
-fn replay_event(
-    event: Cow<'_, [u8]>,
-    builder: &mut EnvelopeBuilder<'_>,
-) -> Result<(), DecodeError> {
-    let text = Text {
-        bytes: event,
-        is_valid: true,
-    };
+fn replay_event(text: &Text<'_>, builder: &mut EnvelopeBuilder<'_>) -> Result<(), DecodeError> {
     let before = builder.count();
-    codec::decode(Codec::Json, &text, builder)?;
+    codec::decode(Codec::Json, text, builder)?;
     if builder.count() == before {
         // A blank body is no event, but a letter is one.
-        builder.unparsable(&text.bytes)?;
+        builder.unparsable(&text.replaced())?;
     }
     Ok(())
 }
 
-/// The text that a letter's event stands for.
-fn text_of(event: &[u8]) -> Cow<'_, [u8]> {
-    // A string that stands for no text can only be an event that was never text.
-    match serde_json::from_slice::<String>(event) {
-        Ok(text) => Cow::Owned(text.into_bytes()),
-        Err(_) => Cow::Borrowed(event),
-    }
+/// The text that a letter's event stands for, if it is one. A string that stands for no text can only be an event that
+/// was never text.
+fn text_of(event: &[u8]) -> Option<String> {
+    serde_json::from_slice(event).ok()
 }
 
 /// Stands for the request that there is not; nothing of it is added but the time.

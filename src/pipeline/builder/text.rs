@@ -11,7 +11,7 @@ use crate::pipeline::{DecodeError, letter, violations};
 
 impl EnvelopeBuilder<'_> {
     /// One event that is no JSON: its text as `message`, tagged.
-    pub(in crate::pipeline) fn unparsable(&mut self, text: &[u8]) -> Result<(), DecodeError> {
+    pub(in crate::pipeline) fn unparsable(&mut self, text: &str) -> Result<(), DecodeError> {
         self.message(text, &["_jsonparsefailure"])
     }
 
@@ -19,20 +19,19 @@ impl EnvelopeBuilder<'_> {
     /// times.
     pub(in crate::pipeline) fn message(
         &mut self,
-        text: &[u8],
+        text: &str,
         tags: &[&str],
     ) -> Result<(), DecodeError> {
         if let Some(violation) = self.context.rules.check_size(text.len()) {
-            return self.keep_text(text, tags, &[violation]);
+            return self.keep_text(text.as_bytes(), tags, &[violation]);
         }
         self.check_count()?;
-        let text = String::from_utf8_lossy(text);
-        let size = string_len(&text) + MESSAGE_ROOM + self.context.additions.size();
+        let size = string_len(text) + MESSAGE_ROOM + self.context.additions.size();
         let bound = self.bound_beside(&self.dead);
         make_room(&mut self.live, size, bound, self.reservation)?;
         let mut live = std::mem::take(&mut self.live);
         let start = live.len();
-        push_message(&mut live, &text, tags);
+        push_message(&mut live, text, tags);
         let scanned = self.scan_own(&live, start);
         let event = EventText {
             text: &live,
@@ -55,7 +54,7 @@ impl EnvelopeBuilder<'_> {
         }
         live.truncate(start);
         self.live = live;
-        self.marked_message(&text, tags, violations)
+        self.marked_message(text, tags, violations)
     }
 
     /// A message that takes the slower way. Its tags are added behind all that is: a key or the configuration

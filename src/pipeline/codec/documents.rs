@@ -16,8 +16,6 @@ pub(super) enum Unwrap {
 
 /// Why the documents were not taken.
 pub(in crate::pipeline) enum Fault {
-    /// The body is no text.
-    NotText,
     /// It is no JSON.
     Syntax(SyntaxError),
     /// It breaks a limit on the whole request.
@@ -28,7 +26,6 @@ impl Fault {
     /// The refusal of the request.
     pub(super) fn into_error(self, text: &[u8]) -> DecodeError {
         match self {
-            Self::NotText => DecodeError::malformed(text, 0, "the body is no text"),
             Self::Syntax(error) => {
                 DecodeError::malformed(text, error.offset, &error.kind.to_string())
             }
