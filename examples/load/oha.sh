@@ -8,8 +8,8 @@
 # CONNECTIONS  32
 # EVENTS       in each request; 1 (a JSON object; above 1: an array)
 #
-# HEADGATE_ADMIN  http://127.0.0.1:8081; where it answers, its count of delivered events is compared with the events
-#                 sent, so nobody else should be sending.
+# ADMIN_URL    http://127.0.0.1:8081; where it answers, its count of delivered events is compared with the events sent,
+#              so nobody else should be sending. In the environment.
 #
 # Exit status: 0 every answer was 2xx and every event was delivered; 1 otherwise; 2 wrong arguments or no oha.
 set -eu
@@ -18,7 +18,7 @@ url=${1:-http://127.0.0.1:8080/load}
 duration=${2:-30s}
 connections=${3:-32}
 events=${4:-1}
-admin=${HEADGATE_ADMIN:-http://127.0.0.1:8081}
+admin=${ADMIN_URL:-http://127.0.0.1:8081}
 
 for tool in oha curl python3; do
     command -v "$tool" >/dev/null || { echo "$tool is not installed; oha: cargo install oha --locked" >&2; exit 2; }
