@@ -75,20 +75,23 @@ impl DeadLetters {
             Ok(folder) => folder,
             Err(status) => return status,
         };
-        if !is_folder_of_letters(&folder) {
-            let folder = folder.display().to_string();
-            return fault(&Failure::NoFolder(folder).into());
-        }
-        let outcome = match self {
-            Self::List { .. } => list(&folder),
-            Self::Show { id, .. } => show(&folder, id),
-            Self::Replay { ids, .. } => ask_for_replay(&folder, &ids),
-            Self::Purge { ids, .. } => purge_or_ask(&folder, &ids),
-        };
-        match outcome.and_then(|()| tell_of_damage(&folder)) {
+        match self.run_on(&folder) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => fault(&failure.into()),
         }
+    }
+
+    fn run_on(self, folder: &Path) -> Result<(), Failure> {
+        if !is_folder_of_letters(folder)? {
+            return Err(Failure::NoFolder(folder.display().to_string()));
+        }
+        match self {
+            Self::List { .. } => list(folder),
+            Self::Show { id, .. } => show(folder, id),
+            Self::Replay { ids, .. } => ask_for_replay(folder, &ids),
+            Self::Purge { ids, .. } => purge_or_ask(folder, &ids),
+        }?;
+        tell_of_damage(folder)
     }
 }
 

@@ -49,9 +49,17 @@ impl KeptLetter {
 }
 
 /// Whether a folder is one of dead letters, with or without a letter in it.
-pub fn is_folder_of_letters(folder: &Path) -> bool {
-    let mut names = SHELVES.iter().chain([&LOCK_FILE]);
-    names.any(|name| folder.join(name).exists())
+///
+/// # Errors
+/// I/O errors, naming the path: of a folder that may not be looked into nobody knows what it is.
+pub fn is_folder_of_letters(folder: &Path) -> io::Result<bool> {
+    for name in SHELVES.iter().chain([&LOCK_FILE]) {
+        let path = folder.join(name);
+        if path.try_exists().map_err(|error| at(&path, &error))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Calls `take` with each letter of the folder, those of events that died on arrival first, oldest first. It says

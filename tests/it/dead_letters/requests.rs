@@ -57,6 +57,21 @@ async fn a_folder_that_is_not_there_or_is_something_else_is_told() {
     assert!(!not_there.exists());
 }
 
+#[test]
+fn a_folder_that_cannot_be_looked_into_is_a_fault_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let letters = folder.path().join("loop");
+    // A link to itself can be followed by nobody, root included.
+    std::os::unix::fs::symlink(&letters, &letters).unwrap();
+    for arguments in [&["list"][..], &["replay"], &["purge", "--all"]] {
+        let told = command_in(&letters, arguments);
+        assert_eq!(told.status, Some(1), "{told:?}");
+        let path = letters.display().to_string();
+        assert!(told.complaint.contains(&path), "{told:?}");
+        assert!(told.complaint.contains("(os error"), "{told:?}");
+    }
+}
+
 #[tokio::test]
 async fn damaged_letters_are_told_and_left_alone() {
     let (_broker, app) = poisoned(MEMORY).await;
