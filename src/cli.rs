@@ -8,7 +8,7 @@ mod serve;
 mod spool;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -54,6 +54,13 @@ struct ConfigFile {
     config: Option<PathBuf>,
 }
 
+impl ConfigFile {
+    /// The file that was named.
+    fn path(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+}
+
 /// Which folder a command looks at.
 #[derive(Debug, clap::Args)]
 struct Folder {
@@ -78,9 +85,9 @@ impl Folder {
 pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(file) => serve::run(&file),
-        Command::Check(file) => match load(&file) {
+        Command::Check(file) => match Config::load(file.path()) {
             Ok(loaded) => check(&loaded),
-            Err(status) => status,
+            Err(errors) => told(&errors),
         },
         Command::Keys(command) => command.run(),
         Command::Spool(command) => command.run(),
@@ -89,16 +96,13 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The configuration, or the status after all its problems were told.
-fn load(file: &ConfigFile) -> Result<Loaded, ExitCode> {
-    Config::load(file.config.as_deref()).map_err(|errors| told(&errors))
-}
-
-/// Like [`load`], for commands that use few of the keys: what is wrong between others does not stop them.
+/// The configuration, or the status after all its problems were told. For commands that use few of the keys: what is
+/// wrong between others does not stop them.
 fn load_alone(file: &ConfigFile) -> Result<Loaded, ExitCode> {
-    Config::load_alone(file.config.as_deref()).map_err(|errors| told(&errors))
+    Config::load_alone(file.path()).map_err(|errors| told(&errors))
 }
 
+/// Tells what is wrong with a configuration, to people.
 fn told(errors: &ConfigErrors) -> ExitCode {
     say(errors);
     ExitCode::from(WRONG_CONFIGURATION)

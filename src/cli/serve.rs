@@ -6,12 +6,12 @@ use futures_util::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::reload::Reloader;
-use super::{ConfigFile, FAULT, fault, load};
+use super::{ConfigFile, FAULT, WRONG_CONFIGURATION, fault, told};
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, ConfigErrors, LogFormat};
 use crate::file_watch::FileWatch;
 use crate::telemetry::events::{
-    ConfigWarning, OpenFilesLow, StartFailed, Starts, StoppedAtOnce, StoppedAtStart,
+    ConfigProblem, ConfigWarning, OpenFilesLow, StartFailed, Starts, StoppedAtOnce, StoppedAtStart,
 };
 use crate::telemetry::logging;
 
@@ -31,10 +31,10 @@ pub(super) fn run(file: &ConfigFile) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fault(&anyhow::Error::new(error).context("signals cannot be heard")),
     };
-    let watch = FileWatch::new(vec![Config::file(file.config.as_deref())]);
-    let loaded = match load(file) {
+    let watch = FileWatch::new(vec![Config::file(file.path())]);
+    let loaded = match Config::load(file.path()) {
         Ok(loaded) => loaded,
-        Err(status) => return status,
+        Err(errors) => return refused(&errors),
     };
     let log_level = logging::init(&loaded.config.log);
     Starts {
@@ -66,6 +66,19 @@ pub(super) fn run(file: &ConfigFile) -> ExitCode {
             ExitCode::from(FAULT)
         }
     }
+}
+
+/// Tells what is wrong with the configuration: where the log is JSON for a program that reads it, like any line of the
+/// log, else as `check` does.
+fn refused(errors: &ConfigErrors) -> ExitCode {
+    if errors.log().format == LogFormat::Text {
+        return told(errors);
+    }
+    logging::init(errors.log());
+    for problem in errors.problems() {
+        ConfigProblem { problem }.emit();
+    }
+    ExitCode::from(WRONG_CONFIGURATION)
 }
 
 /// How a server ended.

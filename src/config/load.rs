@@ -198,12 +198,13 @@ fn merge(
     let unknown = unknown.into_iter();
     let unknown = unknown.map(|(name, meant)| Warning::UnknownVariable { name, meant });
     let warnings = unknown.chain(warnings::of(&config)).collect();
+    let log = config.log.clone();
     let loaded = Loaded {
         config,
         warnings,
         source: source.unwrap_or(Source::Defaults),
     };
-    ConfigErrors::unless_empty(merge.into_problems(), loaded)
+    ConfigErrors::unless_empty(merge.into_problems(), log, loaded)
 }
 
 /// Lays the settings of the environment over the file's; returns the variables that set nothing.

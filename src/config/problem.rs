@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::config::Log;
+
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -107,22 +109,30 @@ pub enum Problem {
 
 /// All that is wrong, at least one problem; shown one a line.
 #[derive(Debug, Error)]
-#[error("{}", lines(.0))]
-pub struct ConfigErrors(Vec<Problem>);
+#[error("{}", lines(.problems))]
+pub struct ConfigErrors {
+    problems: Vec<Problem>,
+    log: Log,
+}
 
 impl ConfigErrors {
-    /// The value, or all that stood against it.
-    pub(super) fn unless_empty<T>(problems: Vec<Problem>, value: T) -> Result<T, Self> {
+    /// The value, or all that stood against it. `log` is `[log]` as far as it could be read.
+    pub(super) fn unless_empty<T>(problems: Vec<Problem>, log: Log, value: T) -> Result<T, Self> {
         if problems.is_empty() {
             Ok(value)
         } else {
-            Err(Self(problems))
+            Err(Self { problems, log })
         }
     }
 
     /// The problems, never none.
     pub fn problems(&self) -> &[Problem] {
-        &self.0
+        &self.problems
+    }
+
+    /// `[log]` as far as it could be read: how the problems are to be told by a server.
+    pub fn log(&self) -> &Log {
+        &self.log
     }
 }
 

@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::units::duration;
 
-pub use config::{ConfigApplied, ConfigRefused, ConfigWarning};
+pub use config::{ConfigApplied, ConfigProblem, ConfigRefused, ConfigWarning};
 pub use dead_letters::{
     DeadLettersDropped, DeadLettersFailed, DeadLettersNotDropped, DeadLettersWrittenAgain,
     LettersRequested, PurgeEnded, ReplayEnded, RequestUnreadable, RequestWaits, RequestsFailed,

@@ -71,6 +71,41 @@ fn every_problem_is_told_at_once_and_serve_does_not_start() {
 }
 
 #[test]
+fn a_log_of_json_lines_has_the_problems_of_the_configuration_too() {
+    let wrong = "[ingest]\nresponse_code = 500\n[broker]\nmax_in_flight = 0\n";
+    let of_the_file = format!("{wrong}[log]\nformat = 'json'\nlevel = 'loud'");
+    for (toml, variable) in [
+        (of_the_file.as_str(), None),
+        (wrong, Some("json")),
+        ("not TOML", Some("json")),
+    ] {
+        let (folder, file) = folder_with(toml);
+        let told_by = |command| {
+            let mut command = headgate(
+                &[command, "--config", file.to_str().unwrap()],
+                folder.path(),
+            );
+            command.envs(variable.map(|format| ("HEADGATE_LOG__FORMAT", format)));
+            let output = command.output().unwrap();
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{told}");
+            told
+        };
+        let checked = told_by("check");
+        let lines: Vec<serde_json::Value> = told_by("serve")
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        for (line, problem) in std::iter::zip(&lines, checked.lines()) {
+            assert_eq!(line["level"], "ERROR", "{line}");
+            assert_eq!(line["message"], format!("configuration: {problem}"));
+        }
+        assert_eq!(lines.len(), checked.lines().count(), "{checked}");
+        assert!(!lines.is_empty());
+    }
+}
+
+#[test]
 fn commands_beside_the_server_do_without_its_secrets() {
     let toml = "[server]\nlisten = '127.0.0.1:1'\n[auth]\nuser = 'u'\n[broker]\nuser = 'b'\n\
                 [spool]\ndir = 'own-spool'\n[dead_letters]\ndir = 'own-letters'";

@@ -46,6 +46,19 @@ impl ConfigApplied<'_> {
     }
 }
 
+/// Something is wrong in the configuration that was read.
+pub struct ConfigProblem<'a, P> {
+    /// What, and what is allowed.
+    pub problem: &'a P,
+}
+
+impl<P: Display> ConfigProblem<'_, P> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        error!("configuration: {}", self.problem);
+    }
+}
+
 /// The configuration was read again and is wrong.
 pub struct ConfigRefused<'a, P> {
     /// All that is wrong with it.
@@ -56,7 +69,7 @@ impl<P: Display> ConfigRefused<'_, P> {
     /// Writes a line for each problem, and one for what comes of it.
     pub fn emit(&self) {
         for problem in self.problems {
-            error!("configuration: {problem}");
+            ConfigProblem { problem }.emit();
         }
         error!(
             problems = self.problems.len(),
