@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::reload::Reloader;
 use super::{ConfigFile, FAULT, WRONG_CONFIGURATION, fault, told};
 use crate::app::App;
-use crate::config::{Config, ConfigErrors, LogFormat};
+use crate::config::{Config, ConfigErrors, LogFormat, Warning};
 use crate::file_watch::FileWatch;
 use crate::telemetry::events::{
     ConfigProblem, ConfigWarning, OpenFilesLow, StartFailed, Starts, StoppedAtOnce, StoppedAtStart,
@@ -43,12 +43,7 @@ pub(super) fn run(file: &ConfigFile) -> ExitCode {
         output: loaded.config.output_type().as_str(),
     }
     .emit();
-    for warning in &loaded.warnings {
-        ConfigWarning {
-            message: &warning.to_string(),
-        }
-        .emit();
-    }
+    warn_of(&loaded.warnings);
     raise_open_files(&loaded.config);
     let config = loaded.config.clone();
     let reloader = Reloader::new(signals.hang_up, watch, loaded, log_level);
@@ -78,7 +73,17 @@ fn refused(errors: &ConfigErrors) -> ExitCode {
     for problem in errors.problems() {
         ConfigProblem { problem }.emit();
     }
+    warn_of(errors.warnings());
     ExitCode::from(WRONG_CONFIGURATION)
+}
+
+fn warn_of(warnings: &[Warning]) {
+    for warning in warnings {
+        ConfigWarning {
+            message: &warning.to_string(),
+        }
+        .emit();
+    }
 }
 
 /// How a server ended.

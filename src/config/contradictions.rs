@@ -239,11 +239,11 @@ fn check_broker_tls(broker: &Broker, merge: &mut Merge<'_>) {
 
 const BOTH: &str = "both must be set, or neither";
 
-const AUTH_PASSWORD_MISSING: &str = "both must be set, or neither; where the server has the password from its environment \
-                                     (HEADGATE_AUTH__PASSWORD), this command needs it too";
+const AUTH_PASSWORD_MISSING: &str = "both must be set, or neither; the password may also be in the environment of this command, \
+                                     as HEADGATE_AUTH__PASSWORD";
 
-const BROKER_PASSWORD_MISSING: &str = "both must be set, or neither; where the server has the password from its environment \
-                                       (HEADGATE_BROKER__PASSWORD), this command needs it too";
+const BROKER_PASSWORD_MISSING: &str = "both must be set, or neither; the password may also be in the environment of this command, \
+                                       as HEADGATE_BROKER__PASSWORD";
 
 fn check_credentials(
     user: &str,

@@ -195,23 +195,20 @@ fn merge(
         }
         contradictions::check(&config, &mut merge);
     }
-    let unknown = unknown.into_iter();
-    let unknown = unknown.map(|(name, meant)| Warning::UnknownVariable { name, meant });
-    let warnings = unknown.chain(warnings::of(&config)).collect();
-    let log = config.log.clone();
-    let loaded = Loaded {
+    let problems = merge.into_problems();
+    if !problems.is_empty() {
+        return Err(ConfigErrors::new(problems, unknown, config.log));
+    }
+    let warnings = unknown.into_iter().chain(warnings::of(&config)).collect();
+    Ok(Loaded {
         config,
         warnings,
         source: source.unwrap_or(Source::Defaults),
-    };
-    ConfigErrors::unless_empty(merge.into_problems(), log, loaded)
+    })
 }
 
-/// Lays the settings of the environment over the file's; returns the variables that set nothing.
-fn overlay_environment(
-    environment: Environment,
-    merge: &mut Merge<'_>,
-) -> Vec<(String, Option<String>)> {
+/// Lays the settings of the environment over the file's; warns of the variables that set nothing.
+fn overlay_environment(environment: Environment, merge: &mut Merge<'_>) -> Vec<Warning> {
     for Setting { name, path, value } in environment.settings {
         merge.overlay_at(&path, value, &Origin::Variable(name));
     }
@@ -229,7 +226,10 @@ fn overlay_environment(
         let allowed = format!("TOML, and is none: {found}");
         merge.refuse_text(&path, text, allowed, Origin::Variable(name));
     }
-    environment.unknown
+    let unknown = environment.unknown.into_iter();
+    unknown
+        .map(|(name, meant)| Warning::UnknownVariable { name, meant })
+        .collect()
 }
 
 #[cfg(test)]

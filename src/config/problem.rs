@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::config::Log;
+use crate::config::{Log, Warning};
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,21 +107,22 @@ pub enum Problem {
     },
 }
 
-/// All that is wrong, at least one problem; shown one a line.
+/// All that is wrong, at least one problem; shown one a line, and then the warnings.
 #[derive(Debug, Error)]
-#[error("{}", lines(.problems))]
+#[error("{}", lines(.problems, .warnings))]
 pub struct ConfigErrors {
     problems: Vec<Problem>,
+    warnings: Vec<Warning>,
     log: Log,
 }
 
 impl ConfigErrors {
-    /// The value, or all that stood against it. `log` is `[log]` as far as it could be read.
-    pub(super) fn unless_empty<T>(problems: Vec<Problem>, log: Log, value: T) -> Result<T, Self> {
-        if problems.is_empty() {
-            Ok(value)
-        } else {
-            Err(Self { problems, log })
+    /// `warnings` are those that may explain a problem, `log` is `[log]` as far as it could be read.
+    pub(super) fn new(problems: Vec<Problem>, warnings: Vec<Warning>, log: Log) -> Self {
+        Self {
+            problems,
+            warnings,
+            log,
         }
     }
 
@@ -130,13 +131,23 @@ impl ConfigErrors {
         &self.problems
     }
 
+    /// What may explain them: variables that set nothing.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
     /// `[log]` as far as it could be read: how the problems are to be told by a server.
     pub fn log(&self) -> &Log {
         &self.log
     }
 }
 
-fn lines(problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+fn lines(problems: &[Problem], warnings: &[Warning]) -> String {
+    let warnings = warnings.iter().map(|warning| format!("warning: {warning}"));
+    let lines: Vec<String> = problems
+        .iter()
+        .map(Problem::to_string)
+        .chain(warnings)
+        .collect();
     lines.join("\n")
 }

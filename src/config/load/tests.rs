@@ -88,6 +88,23 @@ fn a_missing_password_is_told_with_the_variable_that_may_hold_it() {
     assert!(!told.to_string().contains("HEADGATE"), "{told}");
 }
 
+#[test]
+fn a_variable_that_sets_nothing_is_told_beside_the_problem_that_it_explains() {
+    let variables = [
+        ("HEADGATE_AUTH__USER", "u"),
+        ("HEADGATE_AUTH_PASSWORD", "x"),
+    ];
+    let errors = load("", &variables).unwrap_err();
+    assert_eq!(errors.problems().len(), 1, "{errors}");
+    let told = errors.to_string();
+    let (_, last) = told.rsplit_once('\n').unwrap();
+    assert!(last.starts_with("warning: "), "{told}");
+    assert!(
+        last.ends_with("did you mean HEADGATE_AUTH__PASSWORD?"),
+        "{told}"
+    );
+}
+
 const HASH: &str = "sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f";
 
 #[test]
