@@ -76,8 +76,9 @@ impl Known {
         if let Some(near) = nearest(name, section.keys()) {
             return format!("did you mean {}?", join(above, near));
         }
-        if let Some(elsewhere) = self.elsewhere(name) {
-            return format!("did you mean {elsewhere}?");
+        let elsewhere = self.elsewhere(name);
+        if !elsewhere.is_empty() {
+            return format!("did you mean {}?", elsewhere.join(" or "));
         }
         let names: Vec<&str> = section.keys().map(String::as_str).collect();
         let place = if above.is_empty() {
@@ -97,14 +98,17 @@ impl Known {
             .is_none_or(|keys| keys.keys().any(|name| shown::names_a_secret(name)))
     }
 
-    /// The key of the same name in another section, where there is exactly one.
-    fn elsewhere(&self, name: &str) -> Option<String> {
-        let mut holders = self
-            .tree
-            .iter()
-            .filter(|(_, keys)| keys.as_table().is_some_and(|keys| keys.contains_key(name)))
-            .map(|(section, _)| format!("{section}.{name}"));
-        holders.next().filter(|_| holders.next().is_none())
+    /// The keys and sections that have this name, wherever they stand.
+    fn elsewhere(&self, name: &str) -> Vec<String> {
+        let mut places = Vec::new();
+        for key in self.keys() {
+            for (depth, _) in key.iter().enumerate().filter(|(_, part)| *part == name) {
+                places.push(key[..=depth].join("."));
+            }
+        }
+        // A section stands in the path of each of its keys.
+        places.dedup();
+        places
     }
 }
 
@@ -202,8 +206,12 @@ mod tests {
                 "server.max_batch_events",
                 "did you mean broker.max_batch_events?",
             ),
+            ("server.certificate", "did you mean server.tls.certificate?"),
+            ("broker.ca", "did you mean broker.tls.ca?"),
+            ("tls", "did you mean server.tls or broker.tls?"),
+            ("server.auth", "did you mean auth?"),
+            ("admin.user", "did you mean auth.user or broker.user?"),
             ("log.colour", "the keys of [log] are level, format"),
-            ("admin.user", "the keys of [admin] are listen"),
             ("ingest.codecs.json", "ingest.codecs is set as a whole"),
         ] {
             assert_eq!(Known::new().hint(&path(key)), hint, "{key}");
