@@ -76,7 +76,7 @@ impl<'a> Merge<'a> {
 
     /// Notes that a key may not have the value that it has.
     pub(super) fn refuse(&mut self, key: &str, allowed: String) {
-        let given = shown::value(key, &self.value(key));
+        let given = shown::value(key, self.value(key));
         self.refuse_given(key.to_owned(), given, allowed, self.origin(key));
     }
 
@@ -146,7 +146,7 @@ impl<'a> Merge<'a> {
             if !origins.contains(&origin) {
                 origins.push(origin);
             }
-            settings.push(format!("{key} = {}", shown::value(key, &self.value(key))));
+            settings.push(format!("{key} = {}", shown::value(key, self.value(key))));
         }
         self.note(Problem::Contradiction {
             origins: origins.concat(),
@@ -295,10 +295,11 @@ impl<'a> Merge<'a> {
         }
     }
 
-    fn value(&self, key: &str) -> Value {
-        let whole = Value::Table(self.effective.clone());
-        key.split('.')
-            .try_fold(whole, |value, name| value.get(name).cloned())
+    fn value(&self, key: &str) -> &Value {
+        let mut names = key.split('.');
+        let section = names.next().and_then(|name| self.effective.get(name));
+        section
+            .and_then(|section| names.try_fold(section, |value, name| value.get(name)))
             .expect("checks speak of known keys")
     }
 
@@ -307,17 +308,18 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// An entry of `[[auth.keys]]` that is right, to try single values in.
+/// An entry of `[[auth.keys]]` that is right, with all its keys, to try single values in.
 fn api_key_template() -> Table {
     let hash = format!("sha256:{}", "0".repeat(64));
-    Table::from_iter([
-        ("name".to_owned(), Value::String("name".to_owned())),
-        ("hash".to_owned(), Value::String(hash)),
-        ("fields".to_owned(), Value::Table(Table::new())),
-        ("events_per_second".to_owned(), Value::Integer(0)),
-        ("bytes_per_second".to_owned(), Value::Integer(0)),
-        ("allowed_origins".to_owned(), Value::Array(Vec::new())),
-    ])
+    let least = Table::from_iter([
+        ("name".to_owned(), Value::from("name")),
+        ("hash".to_owned(), Value::from(hash.clone())),
+    ]);
+    let entry = ApiKey::deserialize(Value::Table(least)).expect("all but these has a default");
+    let mut template = Table::try_from(entry).expect("an entry is a table");
+    // It was masked.
+    template.insert("hash".to_owned(), Value::from(hash));
+    template
 }
 
 /// Puts a value where a known path leads.
