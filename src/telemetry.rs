@@ -93,12 +93,12 @@ pub struct Limits {
 pub struct Telemetry {
     recorder: PrometheusRecorder,
     routes: [RouteMetrics; 4],
-    rate_limited: Family,
-    received: Family,
-    accepted: Family,
-    rejected: Family,
-    dead_lettered: Family,
-    delivered: Family,
+    rate_limited: Family<RateLimit>,
+    received: Family<Origin>,
+    accepted: Family<()>,
+    rejected: Family<ViolationCode>,
+    dead_lettered: Family<DeathReason>,
+    delivered: Family<()>,
     letters_dropped: Counter,
     letters_failing: Gauge,
     output_events_removed: Counter,
@@ -137,10 +137,7 @@ impl Telemetry {
     pub fn new(source_labels: Vec<String>, max_sources: usize, output: OutputType) -> Self {
         let recorder = recorder();
         describe(&recorder);
-        let words = |words: &[&'static str]| words.to_vec();
-        let received = words(&Origin::ALL.map(Origin::as_str));
-        let rejected = words(&ViolationCode::ALL.map(ViolationCode::as_str));
-        let dead: Vec<_> = DeathReason::all().map(DeathReason::as_str).collect();
+        let output = Label::new("output", output.as_str());
         gauge(
             &recorder,
             &names::BUILD_INFO,
@@ -155,32 +152,38 @@ impl Telemetry {
                 &recorder,
                 &names::REQUESTS_RATE_LIMITED,
                 "limit",
-                &RateLimit::ALL.map(RateLimit::as_str),
+                RateLimit::ALL,
+                RateLimit::as_str,
             ),
-            received: Family::new(&recorder, &names::EVENTS_RECEIVED, "codec", &received),
-            accepted: Family::unlabelled(&recorder, &names::EVENTS_ACCEPTED),
-            rejected: Family::new(&recorder, &names::EVENTS_REJECTED, "reason", &rejected),
-            dead_lettered: Family::new(&recorder, &names::EVENTS_DEAD_LETTERED, "reason", &dead),
-            delivered: Family::new(
+            received: Family::new(
                 &recorder,
-                &names::EVENTS_DELIVERED,
-                "output",
-                &[output.as_str()],
+                &names::EVENTS_RECEIVED,
+                "codec",
+                Origin::ALL,
+                Origin::as_str,
             ),
+            accepted: Family::single(&recorder, &names::EVENTS_ACCEPTED, vec![]),
+            rejected: Family::new(
+                &recorder,
+                &names::EVENTS_REJECTED,
+                "reason",
+                ViolationCode::ALL,
+                ViolationCode::as_str,
+            ),
+            dead_lettered: Family::new(
+                &recorder,
+                &names::EVENTS_DEAD_LETTERED,
+                "reason",
+                DeathReason::all(),
+                DeathReason::as_str,
+            ),
+            delivered: Family::single(&recorder, &names::EVENTS_DELIVERED, vec![output]),
             letters_dropped: counter(&recorder, &names::DEAD_LETTERS_DROPPED, vec![]),
             letters_failing: gauge(&recorder, &names::DEAD_LETTERS_FAILING, vec![]),
             output_events_removed: counter(&recorder, &names::OUTPUT_EVENTS_REMOVED, vec![]),
             output_bytes_removed: counter(&recorder, &names::OUTPUT_BYTES_REMOVED, vec![]),
             spool: SpoolMetrics::new(&recorder),
-            gauges: GaugeHandles {
-                spool_bytes: gauge(&recorder, &names::SPOOL_BYTES, vec![]),
-                spool_disk_full: gauge(&recorder, &names::SPOOL_DISK_FULL, vec![]),
-                spool_events: gauge(&recorder, &names::SPOOL_EVENTS, vec![]),
-                spool_oldest_age: gauge(&recorder, &names::SPOOL_OLDEST_AGE, vec![]),
-                in_flight_bytes: gauge(&recorder, &names::IN_FLIGHT_BYTES, vec![]),
-                bodies_waiting: gauge(&recorder, &names::BODIES_WAITING, vec![]),
-                connections: gauge(&recorder, &names::CONNECTIONS, vec![]),
-            },
+            gauges: GaugeHandles::new(&recorder),
             sources: Sources::new(source_labels, max_sources),
             reloads: Reloads::new(&recorder),
             proxy_headers: ProxyHeaders::new(&recorder),
@@ -224,8 +227,8 @@ impl Telemetry {
 
     /// `events` of one envelope are received and accepted: they can no longer be withdrawn.
     pub fn accepted(&self, origin: Origin, events: u64) {
-        self.received.add(origin as usize, events);
-        self.accepted.add(0, events);
+        self.received.add(origin, events);
+        self.accepted.add((), events);
     }
 
     /// The sources of accepted events.
@@ -235,13 +238,13 @@ impl Telemetry {
 
     /// One event is received, and rejected to the client's face.
     pub fn rejected(&self, origin: Origin, code: ViolationCode) {
-        self.received.add(origin as usize, 1);
-        self.rejected.add(code as usize, 1);
+        self.received.add(origin, 1);
+        self.rejected.add(code, 1);
     }
 
     /// An event was kept as a dead letter.
     pub fn dead_lettered(&self, reason: DeathReason) {
-        self.dead_lettered.add(reason.index(), 1);
+        self.dead_lettered.add(reason, 1);
     }
 
     /// Whether dead letters cannot be written.
@@ -262,7 +265,7 @@ impl Telemetry {
 
     /// The output has taken `events`.
     pub fn delivered(&self, events: u64) {
-        self.delivered.add(0, events);
+        self.delivered.add((), events);
     }
 
     /// The counts since the start.
@@ -298,6 +301,21 @@ impl Telemetry {
     /// To be called every few seconds.
     pub fn upkeep(&self) {
         self.recorder.handle().run_upkeep();
+    }
+}
+
+impl GaugeHandles {
+    fn new(recorder: &PrometheusRecorder) -> Self {
+        let gauge = |metric| gauge(recorder, metric, vec![]);
+        Self {
+            spool_bytes: gauge(&names::SPOOL_BYTES),
+            spool_disk_full: gauge(&names::SPOOL_DISK_FULL),
+            spool_events: gauge(&names::SPOOL_EVENTS),
+            spool_oldest_age: gauge(&names::SPOOL_OLDEST_AGE),
+            in_flight_bytes: gauge(&names::IN_FLIGHT_BYTES),
+            bodies_waiting: gauge(&names::BODIES_WAITING),
+            connections: gauge(&names::CONNECTIONS),
+        }
     }
 }
 

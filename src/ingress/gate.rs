@@ -303,7 +303,7 @@ impl Gate {
             Ok(response) => return response,
             Err(refusal) => refusal,
         };
-        self.refusals.count(refusal.code() as usize);
+        self.refusals.count(refusal.code().word());
         // An id is visible ASCII, the client's own or ours.
         let id = id.to_str().unwrap_or_default();
         RequestRefused {

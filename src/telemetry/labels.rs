@@ -45,21 +45,10 @@ impl DeathReason {
     /// The reasons that are no violation of a rule of this version.
     const OTHERS: [Self; 3] = [Self::RejectedByBroker, Self::Poison, Self::Unknown];
 
-    /// All reasons, in the order of their numbers.
+    /// All reasons.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let violations = ViolationCode::ALL.into_iter().map(Self::Violation);
         violations.chain(Self::OTHERS)
-    }
-
-    /// Its number.
-    pub(super) fn index(self) -> usize {
-        match self {
-            Self::Violation(code) => code as usize,
-            other => {
-                let at = Self::OTHERS.iter().position(|reason| *reason == other);
-                ViolationCode::ALL.len() + at.expect("every other reason is listed")
-            }
-        }
     }
 
     /// The word in dead letters and metrics.

@@ -334,30 +334,3 @@ pub const ALL: &[Metric] = &[
     PROCESS_START_TIME,
     BUILD_INFO,
 ];
-
-/// The text of docs/METRICS.md.
-pub fn as_markdown() -> String {
-    let mut text = String::from(
-        "# Metrics\n\nServed as Prometheus text at `/metrics` of the admin listener. This page is generated from \
-         the table in `src/telemetry/names.rs`; a test holds it to that.\n\n\
-         | metric | type | labels | meaning |\n|---|---|---|---|\n",
-    );
-    for metric in ALL {
-        let labels: Vec<String> = metric
-            .labels
-            .iter()
-            .map(|(name, values)| format!("`{name}`: {values}"))
-            .collect();
-        text += &format!(
-            "| `{}` | {} | {} | {} |\n",
-            metric.name,
-            metric.kind.as_str(),
-            labels.join("; "),
-            metric.help
-        );
-    }
-    text += "\nThe books balance at rest:\n\n\
-             - `received = accepted + rejected`\n\
-             - `accepted + spooled at start = delivered + dead_lettered + spooled now + lost`\n";
-    text
-}

@@ -47,22 +47,27 @@ impl ProxyHeaderFault {
 
 /// What is told of refused PROXY headers.
 pub struct ProxyHeaders {
-    refused: Family,
+    refused: Family<ProxyHeaderFault>,
     has_warned: AtomicBool,
 }
 
 impl ProxyHeaders {
     pub(super) fn new(recorder: &PrometheusRecorder) -> Self {
-        let words = ProxyHeaderFault::ALL.map(ProxyHeaderFault::as_str);
         Self {
-            refused: Family::new(recorder, &names::PROXY_HEADERS_REFUSED, "reason", &words),
+            refused: Family::new(
+                recorder,
+                &names::PROXY_HEADERS_REFUSED,
+                "reason",
+                ProxyHeaderFault::ALL,
+                ProxyHeaderFault::as_str,
+            ),
             has_warned: AtomicBool::new(false),
         }
     }
 
     /// A connection was closed for its header, or for the want of one. The first one since the start is a warning.
     pub fn refused(&self, peer: IpAddr, fault: ProxyHeaderFault) {
-        self.refused.add(fault as usize, 1);
+        self.refused.add(fault, 1);
         let is_first = !self.has_warned.swap(true, Ordering::Relaxed);
         ProxyHeaderRefused {
             peer,

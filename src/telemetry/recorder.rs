@@ -17,38 +17,53 @@ const DURATION_BUCKETS: [f64; 18] = [
 ];
 
 /// A counter with one label of known values, which can also tell its sum.
-pub(super) struct Family {
-    children: Vec<Counter>,
+pub(super) struct Family<V> {
+    children: Vec<(V, Counter)>,
     sum: AtomicU64,
 }
 
-impl Family {
+impl<V: Copy + PartialEq> Family<V> {
+    /// With a counter for each of these values; `word` is what the label says of one.
     pub(super) fn new(
         recorder: &PrometheusRecorder,
         metric: &Metric,
         label: &'static str,
-        values: &[&'static str],
+        values: impl IntoIterator<Item = V>,
+        word: impl Fn(V) -> &'static str,
     ) -> Self {
-        let child =
-            |value: &&'static str| counter(recorder, metric, vec![Label::new(label, *value)]);
+        let child = |value| {
+            let labels = vec![Label::new(label, word(value))];
+            (value, counter(recorder, metric, labels))
+        };
         Self {
-            children: values.iter().map(child).collect(),
+            children: values.into_iter().map(child).collect(),
             sum: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn unlabelled(recorder: &PrometheusRecorder, metric: &Metric) -> Self {
-        Self {
-            children: vec![counter(recorder, metric, vec![])],
-            sum: AtomicU64::new(0),
-        }
-    }
-
-    pub(super) fn add(&self, index: usize, events: u64) {
-        self.children[index].increment(events);
+    pub(super) fn add(&self, value: V, events: u64) {
+        let child = self.children.iter().find(|(known, _)| *known == value);
+        let (_, counter) = child.expect("there is a counter for each value");
+        counter.increment(events);
         self.sum.fetch_add(events, Ordering::Relaxed);
     }
+}
 
+impl Family<()> {
+    /// With a single counter.
+    pub(super) fn single(
+        recorder: &PrometheusRecorder,
+        metric: &Metric,
+        labels: Vec<Label>,
+    ) -> Self {
+        Self {
+            children: vec![((), counter(recorder, metric, labels))],
+            sum: AtomicU64::new(0),
+        }
+    }
+}
+
+impl<V> Family<V> {
     pub(super) fn sum(&self) -> u64 {
         self.sum.load(Ordering::Relaxed)
     }

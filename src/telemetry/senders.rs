@@ -46,11 +46,11 @@ pub struct KeyMetrics {
 }
 
 /// The handles of refusals, one for each problem code.
-pub struct Refusals(Family);
+pub struct Refusals(Family<&'static str>);
 
 impl Refusals {
-    /// A request was refused; `code` is the index of its problem code.
-    pub fn count(&self, code: usize) {
+    /// A request was refused with this problem code.
+    pub fn count(&self, code: &'static str) {
         self.0.add(code, 1);
     }
 }
@@ -59,7 +59,10 @@ impl Telemetry {
     /// The handles of refusals for these problem codes.
     pub fn refusals(&self, codes: &[&'static str]) -> Refusals {
         let metric = &names::REQUESTS_REFUSED;
-        Refusals(Family::new(&self.recorder, metric, "code", codes))
+        let codes = codes.iter().copied();
+        Refusals(Family::new(&self.recorder, metric, "code", codes, |code| {
+            code
+        }))
     }
 
     /// The handles of one API key; `name` is its label. Asked for again they go on counting where they were.
@@ -73,6 +76,6 @@ impl Telemetry {
 
     /// A request was refused because a limit was reached.
     pub fn rate_limited(&self, limit: RateLimit) {
-        self.rate_limited.add(limit as usize, 1);
+        self.rate_limited.add(limit, 1);
     }
 }

@@ -2,7 +2,7 @@
 //! that no client can make labels without end.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 use metrics::{Counter, Key, Label, Recorder};
 use metrics_exporter_prometheus::PrometheusRecorder;
@@ -32,8 +32,22 @@ pub struct Sources {
 struct Known {
     spellings: HashMap<Vec<u8>, usize>,
     numbers: HashMap<Vec<String>, usize>,
-    counters: Vec<Option<Counter>>,
-    values: Vec<Vec<String>>,
+    sources: Vec<Source>,
+}
+
+struct Source {
+    values: Vec<String>,
+    /// Made when it is first counted: a source of which nothing was accepted is no time series.
+    counter: OnceLock<Counter>,
+}
+
+impl Source {
+    fn new(values: Vec<String>) -> Self {
+        Self {
+            values,
+            counter: OnceLock::new(),
+        }
+    }
 }
 
 impl Sources {
@@ -42,8 +56,7 @@ impl Sources {
         Self {
             max_sources,
             known: RwLock::new(Known {
-                counters: vec![None],
-                values: vec![other],
+                sources: vec![Source::new(other)],
                 ..Known::default()
             }),
             labels,
@@ -93,9 +106,8 @@ impl Sources {
     fn add(&self, raw: &[u8], values: Vec<String>) -> usize {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let number = self.number_of(&known, &values).unwrap_or_else(|| {
-            let number = known.counters.len();
-            known.counters.push(None);
-            known.values.push(values.clone());
+            let number = known.sources.len();
+            known.sources.push(Source::new(values.clone()));
             known.numbers.insert(values, number);
             number
         });
@@ -110,30 +122,22 @@ impl Sources {
         recorder: &PrometheusRecorder,
         counts: impl IntoIterator<Item = &'a SourceCount>,
     ) {
-        let mut new = Vec::new();
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         for count in counts {
-            match &known.counters[count.source] {
-                Some(counter) => counter.increment(count.events),
-                None => new.push(count),
-            }
-        }
-        drop(known);
-        for count in new {
-            self.register(recorder, count.source)
-                .increment(count.events);
+            let source = &known.sources[count.source];
+            let counter = source
+                .counter
+                .get_or_init(|| self.register(recorder, &source.values));
+            counter.increment(count.events);
         }
     }
 
-    fn register(&self, recorder: &PrometheusRecorder, source: usize) -> Counter {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let labels: Vec<Label> = std::iter::zip(&self.labels, &known.values[source])
+    fn register(&self, recorder: &PrometheusRecorder, values: &[String]) -> Counter {
+        let labels: Vec<Label> = std::iter::zip(&self.labels, values)
             .map(|(name, value)| Label::new(name.clone(), value.clone()))
             .collect();
         let key = Key::from_parts(names::SOURCE_EVENTS, labels);
-        let counter = recorder.register_counter(&key, &METADATA);
-        known.counters[source] = Some(counter.clone());
-        counter
+        recorder.register_counter(&key, &METADATA)
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) struct SpoolMetrics {
     at_start_gauge: Gauge,
     sync_duration: Histogram,
     corrupt_records: Counter,
-    lost: Family,
+    lost: Family<()>,
 }
 
 impl SpoolMetrics {
@@ -25,7 +25,7 @@ impl SpoolMetrics {
             at_start_gauge: gauge(recorder, &names::SPOOL_EVENTS_AT_START, vec![]),
             sync_duration: histogram(recorder, &names::SPOOL_SYNC_DURATION, vec![]),
             corrupt_records: counter(recorder, &names::SPOOL_CORRUPT_RECORDS, vec![]),
-            lost: Family::unlabelled(recorder, &names::SPOOL_LOST_EVENTS),
+            lost: Family::single(recorder, &names::SPOOL_LOST_EVENTS, vec![]),
         }
     }
 
@@ -53,6 +53,6 @@ impl Telemetry {
     /// A stretch of the spool cannot be read; so many events that were not delivered yet were in it.
     pub fn spool_lost(&self, events: u64) {
         self.spool.corrupt_records.increment(1);
-        self.spool.lost.add(0, events);
+        self.spool.lost.add((), events);
     }
 }

@@ -52,18 +52,22 @@ impl HandshakeFailure {
 
 /// The handles of TLS on the public listener.
 pub struct TlsMetrics {
-    failures: Family,
+    failures: Family<HandshakeFailure>,
     last_reload_successful: Gauge,
 }
 
 impl TlsMetrics {
     pub(super) fn new(recorder: &PrometheusRecorder) -> Self {
-        let reasons = HandshakeFailure::ALL.map(HandshakeFailure::as_str);
-        let metric = &names::TLS_HANDSHAKE_FAILURES;
         let last_reload_successful = gauge(recorder, &names::TLS_LAST_RELOAD_SUCCESSFUL, vec![]);
         last_reload_successful.set(1.0);
         Self {
-            failures: Family::new(recorder, metric, "reason", &reasons),
+            failures: Family::new(
+                recorder,
+                &names::TLS_HANDSHAKE_FAILURES,
+                "reason",
+                HandshakeFailure::ALL,
+                HandshakeFailure::as_str,
+            ),
             last_reload_successful,
         }
     }
@@ -76,6 +80,6 @@ impl TlsMetrics {
 
     /// A handshake failed.
     pub fn handshake_failed(&self, failure: HandshakeFailure) {
-        self.failures.add(failure as usize, 1);
+        self.failures.add(failure, 1);
     }
 }
