@@ -31,7 +31,7 @@ use crate::telemetry::events::{Fate, SpoolFull, SpoolHasRoom};
 use disk::DiskSpool;
 pub use disk::{OpenedSpool, SpoolOptions};
 use fullness::{Fullness, News};
-pub use inspection::{Exported, InspectError, Inspection, Overview, Progress, Verdict};
+pub use inspection::{Exported, InspectError, Inspection, Lost, Overview, Progress, Verdict};
 use memory::MemorySpool;
 
 /// When an append to the spool in memory is answered.

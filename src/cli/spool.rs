@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use seglog::DiskFolder;
 
 use self::progress::Bar;
-use super::{Folder, fault, print, printed, say};
-use crate::spool::{InspectError, Inspection, Overview, Verdict};
+use super::{Folder, fault, print, say};
+use crate::spool::{InspectError, Inspection, Lost, Overview, Verdict};
 use crate::units::timestamp;
 
 /// The spool is damaged.
@@ -22,7 +22,9 @@ const DAMAGED: u8 = 3;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Spool {
-    /// Positions, events, bytes, the oldest event
+    /// Positions, events, bytes, the oldest event; exit status 3 where that meets damage
+    ///
+    /// Reads no further than to the oldest event that is not delivered: damage behind that is found by `verify`.
     Inspect {
         #[command(flatten)]
         folder: Folder,
@@ -66,10 +68,18 @@ fn inspection(folder: &Path) -> Result<Inspection, InspectError> {
 }
 
 fn inspect(folder: &Path) -> Result<ExitCode, InspectError> {
-    Ok(printed(&overview_text(
-        folder,
-        &inspection(folder)?.overview()?,
-    )))
+    let overview = inspection(folder)?.overview()?;
+    print(&overview_text(folder, &overview))?;
+    Ok(status(&overview.damages))
+}
+
+/// The status after a look at a spool, in which this was found to be damaged.
+fn status(damages: &[Lost]) -> ExitCode {
+    if damages.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(DAMAGED)
+    }
 }
 
 fn overview_text(folder: &Path, overview: &Overview) -> String {
@@ -82,6 +92,7 @@ fn overview_text(folder: &Path, overview: &Overview) -> String {
         checkpoint_at,
         torn_bytes,
         set_aside,
+        damages,
     } = overview;
     let mut text = format!(
         "folder        {} (format {format})\n\
@@ -100,7 +111,21 @@ fn overview_text(folder: &Path, overview: &Overview) -> String {
     for (name, bytes) in set_aside {
         text += &format!("set aside     {name}, {bytes} bytes\n");
     }
+    for damage in damages {
+        text += &format!("damaged       {}\n", damage_text(damage));
+    }
     text
+}
+
+fn damage_text((damage, lost): &Lost) -> String {
+    format!(
+        "segment {:020}, bytes {} to {}, positions {} to {}, {lost} events not delivered",
+        damage.generation,
+        damage.bytes.start,
+        damage.bytes.end,
+        damage.positions.start,
+        damage.positions.end,
+    )
 }
 
 fn when(time: Option<SystemTime>) -> String {
@@ -120,24 +145,13 @@ fn verify(folder: &Path) -> Result<ExitCode, InspectError> {
             "headgate: {name} holds what a server set aside because it was damaged; remove it when it was looked at"
         ));
     }
-    Ok(if verdict.damages.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(DAMAGED)
-    })
+    Ok(status(&verdict.damages))
 }
 
 fn verdict_text(verdict: &Verdict, torn_bytes: u64) -> String {
     let mut text = String::new();
-    for (damage, lost) in &verdict.damages {
-        text += &format!(
-            "damaged: segment {:020}, bytes {} to {}, positions {} to {}, {lost} events not delivered\n",
-            damage.generation,
-            damage.bytes.start,
-            damage.bytes.end,
-            damage.positions.start,
-            damage.positions.end,
-        );
+    for damage in &verdict.damages {
+        text += &format!("damaged: {}\n", damage_text(damage));
     }
     text += &format!(
         "{} sound records with {} events",

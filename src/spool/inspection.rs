@@ -57,7 +57,12 @@ pub struct Overview {
     pub torn_bytes: u64,
     /// Files that damaged stretches were set aside in, with their lengths.
     pub set_aside: Vec<(String, u64)>,
+    /// Stretches that cannot be read, on the way to the oldest event that is not done: no further is looked.
+    pub damages: Vec<Lost>,
 }
+
+/// A stretch that cannot be read, and the number of events in it that are not done.
+pub type Lost = (Damage, u64);
 
 /// What checking every checksum came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,8 +71,8 @@ pub struct Verdict {
     pub records: u64,
     /// Events in them, those that are done included.
     pub events: u64,
-    /// Stretches that cannot be read, each with the number of events in it that are not done.
-    pub damages: Vec<(Damage, u64)>,
+    /// Stretches that cannot be read.
+    pub damages: Vec<Lost>,
 }
 
 /// What was written out.
@@ -121,11 +126,12 @@ impl Inspection {
             .map(|segment| segment.file_bytes);
         let spares = self.survey.spares.iter().map(|entry| entry.bytes);
         let checkpoint = self.survey.checkpoint.as_ref();
+        let (oldest, damages) = self.oldest()?;
         Ok(Overview {
             format: self.survey.version,
             segments: (self.survey.segments.len(), files.chain(spares).sum()),
             events: self.open_events(),
-            oldest: self.oldest()?,
+            oldest,
             positions,
             checkpoint_at: checkpoint.map(|known| time(known.written_at)),
             torn_bytes: self.survey.torn_bytes,
@@ -135,6 +141,7 @@ impl Inspection {
                 .iter()
                 .map(|entry| (entry.name.clone(), entry.bytes))
                 .collect(),
+            damages,
         })
     }
 
@@ -152,8 +159,7 @@ impl Inspection {
                     verdict.events += u64::from(record.events);
                 }
                 Found::Damage(damage) => {
-                    let open = self.acked.open_count(damage.positions.clone());
-                    verdict.damages.push((damage, open));
+                    verdict.damages.push(self.lost(damage));
                 }
                 Found::End => return Ok(verdict),
             }
@@ -217,20 +223,28 @@ impl Inspection {
         Ok(())
     }
 
-    fn oldest(&self) -> io::Result<Option<SystemTime>> {
+    /// When the oldest event that is not done was taken, and what is damaged on the way there.
+    fn oldest(&self) -> io::Result<(Option<SystemTime>, Vec<Lost>)> {
+        let mut damages = Vec::new();
         if self.open_events() == 0 {
-            return Ok(None);
+            return Ok((None, damages));
         }
         let mut walk = Walk::over_open(Arc::clone(&self.folder), &self.survey);
         loop {
             match walk.step()? {
                 Found::Record(record) if record.end() > self.acked.low() => {
-                    return Ok(Some(time(record.made_at)));
+                    return Ok((Some(time(record.made_at)), damages));
                 }
-                Found::Record(_) | Found::Damage(_) => {}
-                Found::End => return Ok(None),
+                Found::Record(_) => {}
+                Found::Damage(damage) => damages.push(self.lost(damage)),
+                Found::End => return Ok((None, damages)),
             }
         }
+    }
+
+    fn lost(&self, damage: Damage) -> Lost {
+        let open = self.acked.open_count(damage.positions.clone());
+        (damage, open)
     }
 
     /// Events that are not done, dead letters on their way included.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::support::fake_broker::{FakeBroker, Reply};
 use crate::support::numbered::{array, sorted};
+use crate::support::program::run;
 use crate::support::site::{Site, files};
 use crate::support::test_app::with;
 
@@ -172,6 +173,40 @@ async fn one_bad_byte_costs_the_request_that_it_hit_and_is_told_and_counted() {
     );
     let kept = fs::read(site.path("spool").join(set_aside)).unwrap();
     assert!(memchr::memmem::find(&kept, b"{\"n\":154,").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_tells_of_damage_as_far_as_it_goes_and_a_check_of_all() {
+    let broker = FakeBroker::start();
+    broker.usually(Reply::status(503));
+    let site = Site::new(&with(&[&broker], ""));
+    let server = site.serve();
+    for request in 0..3 {
+        let body = array(10 * request..10 * (request + 1));
+        assert_eq!(server.post(body).await.status, 200);
+    }
+    server.kill();
+    let segment = site.segments().pop().unwrap();
+    let sound = fs::read(&segment).unwrap();
+    let told_by = |command| {
+        let output = run(&["spool", command, "--dir", "."], &site.path("spool"));
+        let told = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), told)
+    };
+    assert_eq!(told_by("inspect").0, Some(0));
+    for (event, inspected) in [("{\"n\":5,", Some(3)), ("{\"n\":15,", Some(0))] {
+        let mut bytes = sound.clone();
+        let at = memchr::memmem::find(&bytes, event.as_bytes()).unwrap();
+        bytes[at + 1] ^= 0x20;
+        fs::write(&segment, bytes).unwrap();
+        let (status, told) = told_by("inspect");
+        assert_eq!(status, inspected, "{event}: {told}");
+        let is_told = told.contains("10 events not delivered\n");
+        assert_eq!(is_told, inspected == Some(3), "{event}: {told}");
+        let (status, told) = told_by("verify");
+        assert_eq!(status, Some(3), "{event}: {told}");
+        assert!(told.contains("10 events not delivered\n"), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
