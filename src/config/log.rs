@@ -22,9 +22,9 @@ pub enum LogLevel {
     Warn,
     /// The milestones of a run.
     Info,
-    /// Each connection and batch.
+    /// Each refused request and connection, and each dead letter.
     Debug,
-    /// Everything.
+    /// The same: the program says nothing at this level.
     Trace,
 }
 
