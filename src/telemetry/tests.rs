@@ -18,6 +18,26 @@ fn the_metrics_page_is_generated_from_the_table() {
 }
 
 #[test]
+fn alerts_speak_of_metrics_that_there_are_and_each_has_its_row() {
+    let rules = include_str!("../../examples/prometheus-alerts.yml");
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let words = rules.split(|letter| !is_word(letter));
+    for name in words.filter(|word| word.starts_with("headgate_")) {
+        let name = name.strip_suffix("_count").unwrap_or(name);
+        let is_there = names::ALL.iter().any(|metric| metric.name == name);
+        assert!(is_there, "there is no {name}");
+    }
+    let manual = include_str!("../../docs/OPERATIONS.md");
+    for alert in rules
+        .lines()
+        .filter_map(|line| line.split_once("- alert: "))
+    {
+        let row = format!("\n| `{}` |", alert.1);
+        assert!(manual.contains(&row), "no row of {}", alert.1);
+    }
+}
+
+#[test]
 fn books_and_samples_agree() {
     let telemetry = Telemetry::new(vec!["application".into()], 10, OutputType::Http);
     telemetry.accepted(Origin::Json, 3);
