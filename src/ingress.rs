@@ -65,7 +65,7 @@ pub struct Ingress {
 
 /// Every problem code that a refusal can bear, with its status as long as no other is configured, and its title.
 pub fn problem_codes() -> impl Iterator<Item = (&'static str, (u16, &'static str))> {
-    refusal::Code::ALL.into_iter().map(|code| {
+    refusal::Code::ALL.iter().map(|code| {
         let problem = code.describe();
         (problem.word, (problem.status, problem.title))
     })

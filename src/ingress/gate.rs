@@ -114,7 +114,7 @@ impl Gate {
         Self {
             policy: ArcSwap::from_pointee(Policy::new(config, &telemetry, None)),
             spool,
-            refusals: telemetry.refusals(&Code::ALL.map(Code::word)),
+            refusals: telemetry.refusals(Code::ALL.iter().map(|code| code.word())),
             telemetry,
             lifecycle,
             body_limits: BodyLimits {

@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_429_or_503_always_says_when_to_come_back() {
-        for code in Code::ALL {
+        for &code in Code::ALL {
             let answer = Refusal::new(code, "x").into_answer("id", StatusCode::TOO_MANY_REQUESTS);
             let is_for_now = [429, 503].contains(&answer.status().as_u16());
             assert_eq!(

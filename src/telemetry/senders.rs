@@ -57,9 +57,8 @@ impl Refusals {
 
 impl Telemetry {
     /// The handles of refusals for these problem codes.
-    pub fn refusals(&self, codes: &[&'static str]) -> Refusals {
+    pub fn refusals(&self, codes: impl IntoIterator<Item = &'static str>) -> Refusals {
         let metric = &names::REQUESTS_REFUSED;
-        let codes = codes.iter().copied();
         Refusals(Family::new(&self.recorder, metric, "code", codes, |code| {
             code
         }))

@@ -8,12 +8,13 @@ use crate::telemetry::{Route, Telemetry};
 /// connection was cut. No RFC has it; nginx and what reads its logs have made it known.
 const NOT_ANSWERED: u16 = 499;
 
-/// A request on its way to its answer.
+/// A request on its way to its answer; counted when it is dropped.
 pub(super) struct Passage<'a> {
     telemetry: &'a Telemetry,
     route: Route,
     began: Instant,
-    is_counted: bool,
+    status: u16,
+    body_bytes: usize,
 }
 
 impl<'a> Passage<'a> {
@@ -23,27 +24,23 @@ impl<'a> Passage<'a> {
             telemetry,
             route,
             began: Instant::now(),
-            is_counted: false,
+            status: NOT_ANSWERED,
+            body_bytes: 0,
         }
     }
 
     /// It is answered; so many bytes of its body have come.
     pub(super) fn answered(mut self, status: u16, body_bytes: usize) {
-        self.is_counted = true;
-        self.count(status, body_bytes);
-    }
-
-    fn count(&self, status: u16, body_bytes: usize) {
-        let took = self.began.elapsed();
-        let body_bytes = body_bytes as u64;
-        self.telemetry.request(self.route, status, took, body_bytes);
+        self.status = status;
+        self.body_bytes = body_bytes;
     }
 }
 
 impl Drop for Passage<'_> {
     fn drop(&mut self) {
-        if !self.is_counted {
-            self.count(NOT_ANSWERED, 0);
-        }
+        let took = self.began.elapsed();
+        let body_bytes = self.body_bytes as u64;
+        self.telemetry
+            .request(self.route, self.status, took, body_bytes);
     }
 }
