@@ -78,8 +78,13 @@ impl SideLines {
             text.shrink_to_fit();
         }
         let count = memchr::memchr_iter(b'\n', &text).count();
-        self.rest.start += text.len() as u64;
         let first = self.positions.start;
+        if first + count as Position > self.positions.end {
+            return Err(io::Error::other(
+                "a record has more lines than its head says",
+            ));
+        }
+        self.rest.start += text.len() as u64;
         self.positions.start += count as Position;
         Ok(Part {
             first,
@@ -159,6 +164,21 @@ mod tests {
         assert!(own.iter().all(|part| part.lines.bytes.is_unique()));
         let shared = cut(whole.clone(), std::iter::once(10..12));
         assert!(!shared[0].lines.bytes.is_unique(), "most of it is kept");
+    }
+
+    #[test]
+    fn no_line_has_a_position_that_is_not_the_records() {
+        let text = b"a,\nb,\nc,\n";
+        let mut lines = SideLines {
+            rest: 0..text.len() as u64,
+            positions: 10..12,
+        };
+        let read = |range: Range<u64>, out: &mut Vec<u8>| {
+            out.extend_from_slice(&text[range.start as usize..range.end as usize]);
+            Ok(())
+        };
+        assert!(lines.next(read).is_err());
+        assert_eq!(lines.positions(), 10..12);
     }
 
     #[test]

@@ -133,16 +133,20 @@ impl LaneReader {
         let mut head = [0; envelope::HEAD_BYTES];
         let bytes = self.reader.payload(record, 0..head.len() as u64)?;
         head.copy_from_slice(bytes);
-        // A long record is read a second time behind its checksum. One with nothing for this side keeps its
-        // segment from nobody.
-        let is_read_again = record.payload_bytes > Reader::PIECE_BYTES as u64;
-        if is_read_again && self.reader.has_been_recycled()? {
-            return Err(io::Error::other("the segment was given back meanwhile"));
+        if self.is_gone(record)? {
+            return Ok(None);
         }
         let head = EnvelopeHead::decode(head).map_err(io::Error::other)?;
         let lines = SideLines::new(record, &head, self.side);
         let has_open = self.open_in(lines.positions()).next().is_some();
         Ok(has_open.then_some(lines))
+    }
+
+    /// Whether what was read last of a record may be another segment's: then all of it was done. A long one is read a
+    /// second time behind its checksum, and one of which nothing more is to be done for this side keeps its segment
+    /// from nobody.
+    fn is_gone(&self, record: &StoredRecord) -> io::Result<bool> {
+        Ok(record.payload_bytes > Reader::PIECE_BYTES as u64 && self.reader.has_been_recycled()?)
     }
 
     /// The ranges of these that are neither given out nor done.
@@ -161,7 +165,12 @@ impl LaneReader {
         let part = lines.next(|range, text| {
             text.extend_from_slice(self.reader.payload(&record, range)?);
             Ok(())
-        })?;
+        });
+        if self.is_gone(&record)? {
+            self.taken = self.taken.max(record.end());
+            return Ok(0);
+        }
+        let part = part?;
         let bytes = part.lines.bytes.len();
         let positions = part.first..lines.positions().start;
         parts.extend(side::cut(part, self.open_in(positions.clone())));

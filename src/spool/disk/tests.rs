@@ -2,6 +2,7 @@
 
 mod faults;
 mod random;
+mod recycled;
 mod unreadable;
 
 use std::sync::Arc;
@@ -30,6 +31,12 @@ const ALL: LeaseLimits = LeaseLimits {
     max_events: 1_000_000,
     max_bytes: 64 * 1024 * 1024,
     linger: Duration::ZERO,
+};
+
+/// As much as is read from the disk at a time.
+const PIECE: LeaseLimits = LeaseLimits {
+    max_bytes: 1024 * 1024,
+    ..ALL
 };
 
 struct Opened {

@@ -1,0 +1,51 @@
+//! Segments that are given back, and written again, under a reader.
+
+use super::*;
+
+#[tokio::test]
+async fn a_segment_that_is_written_again_is_not_read_as_the_rest_of_a_long_record() {
+    let folder = MemoryFolder::default();
+    let options = SpoolOptions {
+        segment_bytes: 4 * 1024 * 1024,
+        max_bytes: 64 * 1024 * 1024,
+        tail_bytes: 1,
+        ..OPTIONS
+    };
+    let opened = open_with(&folder, options);
+    let long = "x".repeat(100_000);
+    opened.append(&[long.as_str(); 35], &[]).await.unwrap();
+    let one = LeaseLimits {
+        max_events: 1,
+        ..PIECE
+    };
+    let _stays = opened.spool.lease(one).await;
+    opened.spool.ack(&lease_all(&opened.spool).await);
+    opened.spool.close().await;
+
+    let opened = open_with(&folder, options);
+    assert_eq!(opened.telemetry.books().spooled_at_start, 1);
+    // What is read for this lease ends within the record.
+    opened.spool.ack(&opened.spool.lease(one).await);
+    while !has_spare(&folder) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let filler = "y".repeat(1000);
+    let new: Vec<String> = (0..3_500).map(|n| format!("{n} {filler}")).collect();
+    for events in new.chunks(100) {
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        opened.append(&events, &[]).await.unwrap();
+    }
+    assert!(!has_spare(&folder));
+    let mut seen = Vec::new();
+    while opened.spool.has_events_to_lease() {
+        seen.extend(texts(&opened.spool.lease(PIECE).await));
+    }
+    assert!(seen == new, "{} of {}", seen.len(), new.len());
+    assert_eq!(opened.telemetry.books().lost, 0);
+    opened.spool.close().await;
+}
+
+fn has_spare(folder: &MemoryFolder) -> bool {
+    let entries = folder.list().unwrap();
+    entries.iter().any(|entry| entry.name.ends_with(".spare"))
+}
