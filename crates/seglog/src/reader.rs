@@ -104,6 +104,11 @@ impl Reader {
         self.cursor
     }
 
+    /// Goes back to where it stood.
+    pub fn go_back_to(&mut self, cursor: Cursor) {
+        self.cursor = cursor;
+    }
+
     /// What comes next and lies below `end`, and steps over it. `segments` are the log's, oldest first, as they were
     /// when `end` was, or later.
     ///

@@ -104,6 +104,11 @@ impl MemoryFolder {
         state.files[index].unreadable = bytes;
     }
 
+    /// Reads fail after so many that succeed; none: no read fails.
+    pub fn fail_reads_after(&self, reads: Option<u64>) {
+        self.lock().faults.reads_left = reads;
+    }
+
     /// How many bytes all files take.
     pub fn bytes(&self) -> u64 {
         self.lock().used_bytes()

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use seglog::{Acked, Damage, Folder, Found, Reader, Segment, StoredRecord, is_bad_sector};
+use seglog::{Acked, Cursor, Damage, Folder, Found, Reader, Segment, StoredRecord, is_bad_sector};
 
 use super::feed::Behind;
 use crate::event::Position;
@@ -31,6 +31,9 @@ pub(super) struct Extent {
 pub(super) struct Piece {
     pub(super) parts: Vec<Part>,
     pub(super) damages: Vec<Damage>,
+    /// Bytes of the text that was read for it, done or not.
+    read_bytes: usize,
+    passed_bytes: u64,
 }
 
 /// Reads the lines of one side.
@@ -41,8 +44,7 @@ pub(super) struct LaneReader {
     done: Arc<Acked>,
     /// The record that is being read.
     within: Option<(StoredRecord, SideLines)>,
-    /// Everything below was given out.
-    taken: Position,
+    /// Where the next step begins. A step that fails leaves it before what it could not read.
     behind: Behind,
 }
 
@@ -58,7 +60,6 @@ impl LaneReader {
             side,
             done,
             within: None,
-            taken: behind.taken,
             behind,
         }
     }
@@ -70,39 +71,28 @@ impl LaneReader {
 
     /// Where it stands; nothing when there is nothing more below `end`.
     pub(super) fn behind(&self, end: Position) -> Option<Behind> {
-        let has_more = self.within.is_some() || self.reader.cursor().position < end;
-        has_more.then_some(self.behind)
+        (self.behind.cursor.position < end).then_some(self.behind)
     }
 
     /// Reads the next piece.
     pub(super) fn read(&mut self, extent: &Extent) -> io::Result<Piece> {
         let mut piece = Piece::default();
-        let begun_at = self.reader.cursor();
-        let (mut bytes, mut passed_bytes) = (0, 0);
-        while bytes < extent.wanted && passed_bytes < MAX_PASSED_BYTES {
-            if let Some((record, lines)) = self.within.take() {
-                bytes += self.read_lines(record, lines, &mut piece.parts)?;
-                continue;
-            }
-            self.behind.cursor = self.reader.cursor();
-            let found = match self.reader.next(&extent.segments, extent.end) {
-                // What was read so far is good, and what cannot be read is where the next read begins.
-                Err(_) if self.reader.cursor() != begun_at => break,
-                found => found?,
-            };
-            match found {
-                Found::Record(record) => {
-                    passed_bytes += record.payload_bytes;
-                    self.within = self.enter(&record)?.map(|lines| (record, lines));
+        let begun_at = self.behind;
+        while piece.read_bytes < extent.wanted && piece.passed_bytes < MAX_PASSED_BYTES {
+            match self.step(extent, &mut piece) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    self.within = None;
+                    self.reader.go_back_to(self.behind.cursor);
+                    if self.behind == begun_at {
+                        return Err(error);
+                    }
+                    // What was read so far is good, and what cannot be read is where the next read begins.
+                    break;
                 }
-                Found::Damage(damage) => piece.damages.push(damage),
-                Found::End => break,
             }
         }
-        if self.within.is_none() {
-            self.behind.cursor = self.reader.cursor();
-        }
-        self.behind.taken = self.taken;
         Ok(piece)
     }
 
@@ -118,64 +108,118 @@ impl LaneReader {
     /// Steps over the rest of the segment, of which nothing can be read.
     fn give_up(&mut self, extent: &Extent) -> Piece {
         let damage = self.reader.give_up_segment(&extent.segments, extent.end);
-        self.within = None;
+        let damages = damage.map(|damage| self.rest_of(damage));
         self.behind.cursor = self.reader.cursor();
-        self.taken = self.taken.max(self.reader.cursor().position);
-        self.behind.taken = self.taken;
+        self.behind.taken = self.behind.taken.max(self.behind.cursor.position);
         Piece {
-            parts: Vec::new(),
-            damages: damage.into_iter().collect(),
+            damages: damages.into_iter().collect(),
+            ..Piece::default()
         }
     }
 
-    /// Finds this side's lines in a record; none where there are none, or all of them were done before.
-    fn enter(&mut self, record: &StoredRecord) -> io::Result<Option<SideLines>> {
+    /// Reads on in the record, or finds the next one; false where there is nothing more.
+    fn step(&mut self, extent: &Extent, piece: &mut Piece) -> io::Result<bool> {
+        let has_more = match self.within.take() {
+            Some((record, lines)) => self.read_lines(record, lines, piece).map(|()| true)?,
+            None => self.find_record(extent, piece)?,
+        };
+        if self.within.is_none() {
+            self.behind.cursor = self.reader.cursor();
+        }
+        Ok(has_more)
+    }
+
+    fn find_record(&mut self, extent: &Extent, piece: &mut Piece) -> io::Result<bool> {
+        let found = self.reader.next(&extent.segments, extent.end);
+        // It may be the first in another segment.
+        self.behind.cursor = match &found {
+            Ok(Found::Record(record)) => Cursor {
+                offset: record.offset,
+                position: record.first,
+                ..self.reader.cursor()
+            },
+            _ => self.reader.cursor(),
+        };
+        match found? {
+            Found::Record(record) => {
+                piece.passed_bytes += record.payload_bytes;
+                self.enter(record, piece)?;
+            }
+            Found::Damage(damage) => piece.damages.push(self.rest_of(damage)),
+            Found::End => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Finds this side's lines in a record, if there are any that were not done before.
+    fn enter(&mut self, record: StoredRecord, piece: &mut Piece) -> io::Result<()> {
         let mut head = [0; envelope::HEAD_BYTES];
-        let bytes = self.reader.payload(record, 0..head.len() as u64)?;
+        let bytes = self.reader.payload(&record, 0..head.len() as u64)?;
         head.copy_from_slice(bytes);
-        if self.is_gone(record)? {
-            return Ok(None);
+        if self.is_gone(&record)? {
+            self.step_over(&record, piece);
+            return Ok(());
         }
         let head = EnvelopeHead::decode(head).map_err(io::Error::other)?;
-        let lines = SideLines::new(record, &head, self.side);
+        let lines = SideLines::new(&record, &head, self.side);
         let has_open = self.open_in(lines.positions()).next().is_some();
-        Ok(has_open.then_some(lines))
+        self.within = has_open.then_some((record, lines));
+        Ok(())
     }
 
-    /// Whether what was read last of a record may be another segment's: then all of it was done. A long one is read a
-    /// second time behind its checksum, and one of which nothing more is to be done for this side keeps its segment
-    /// from nobody.
+    /// Whether what was read last of a record may be another segment's. A long one is read a second time behind its
+    /// checksum, and one of which nothing more is to be done for this side keeps its segment from nobody.
     fn is_gone(&self, record: &StoredRecord) -> io::Result<bool> {
         Ok(record.payload_bytes > Reader::PIECE_BYTES as u64 && self.reader.has_been_recycled()?)
+    }
+
+    /// Takes the rest of a record for damaged: who keeps the books knows whether all of it was done.
+    fn step_over(&mut self, record: &StoredRecord, piece: &mut Piece) {
+        let cursor = self.reader.cursor();
+        piece.damages.push(self.rest_of(Damage {
+            generation: cursor.generation,
+            bytes: record.offset..cursor.offset,
+            positions: record.first..record.end(),
+        }));
+    }
+
+    /// Damage, without what was given out of it before.
+    fn rest_of(&self, damage: Damage) -> Damage {
+        let Range { start, end } = damage.positions;
+        Damage {
+            positions: start.max(self.behind.taken).min(end)..end,
+            ..damage
+        }
     }
 
     /// The ranges of these that are neither given out nor done.
     fn open_in(&self, positions: Range<Position>) -> impl Iterator<Item = Range<Position>> {
         self.done
-            .open_in(positions.start.max(self.taken)..positions.end)
+            .open_in(positions.start.max(self.behind.taken)..positions.end)
     }
 
-    /// Reads whole lines of the record, as many as fit into a piece; how many bytes they were.
+    /// Reads whole lines of the record, as many as fit into a piece.
     fn read_lines(
         &mut self,
         record: StoredRecord,
         mut lines: SideLines,
-        parts: &mut Vec<Part>,
-    ) -> io::Result<usize> {
+        piece: &mut Piece,
+    ) -> io::Result<()> {
         let part = lines.next(|range, text| {
             text.extend_from_slice(self.reader.payload(&record, range)?);
             Ok(())
         });
         if self.is_gone(&record)? {
-            self.taken = self.taken.max(record.end());
-            return Ok(0);
+            self.step_over(&record, piece);
+            return Ok(());
         }
         let part = part?;
-        let bytes = part.lines.bytes.len();
+        piece.read_bytes += part.lines.bytes.len();
         let positions = part.first..lines.positions().start;
-        parts.extend(side::cut(part, self.open_in(positions.clone())));
-        self.taken = self.taken.max(positions.end);
+        let open = self.open_in(positions.clone());
+        piece.parts.extend(side::cut(part, open));
+        self.behind.taken = self.behind.taken.max(positions.end);
         self.within = (!lines.is_over()).then_some((record, lines));
-        Ok(bytes)
+        Ok(())
     }
 }

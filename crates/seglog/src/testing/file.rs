@@ -53,7 +53,12 @@ impl File for MemoryFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let state = self.living()?;
+        let mut state = self.living()?;
+        match &mut state.faults.reads_left {
+            Some(0) => return Err(io::Error::from_raw_os_error(EIO)),
+            Some(left) => *left -= 1,
+            None => {}
+        }
         let contents = &state.files[self.index];
         let there = contents.now.get(offset as usize..).unwrap_or_default();
         let read = there.len().min(buffer.len());

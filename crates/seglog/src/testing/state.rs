@@ -52,6 +52,8 @@ pub(super) struct Faults {
     pub(super) writes_left: Option<u64>,
     /// Syncs that still succeed.
     pub(super) syncs_left: Option<u64>,
+    /// Reads that still succeed.
+    pub(super) reads_left: Option<u64>,
     /// The most that all files may take.
     pub(super) capacity: Option<u64>,
     pub(super) is_cut_off: bool,

@@ -80,6 +80,45 @@ async fn a_bad_sector_costs_what_was_on_its_page_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn whenever_a_disk_goes_away_again_what_is_not_read_is_lost_and_nothing_else() {
+    let long: Vec<String> = (0..20).map(|_| "x".repeat(100_000)).collect();
+    let long: Vec<&str> = long.iter().map(String::as_str).collect();
+    let options = SpoolOptions {
+        segment_bytes: 4 * 1024 * 1024,
+        max_bytes: 64 * 1024 * 1024,
+        tail_bytes: 1,
+        ..OPTIONS
+    };
+    for reads in 1..16 {
+        let folder = MemoryFolder::default();
+        let opened = open_with(&folder, options);
+        for events in [&["small"; 5][..], &long, &["last"]] {
+            opened.append(events, &[]).await.unwrap();
+        }
+        folder.fail_reads_after(Some(0));
+        tokio::time::pause();
+        let patience = Duration::from_millis(59_500);
+        let nothing = tokio::time::timeout(patience, opened.spool.lease(PIECE)).await;
+        assert!(nothing.is_err());
+        folder.fail_reads_after(Some(reads));
+        for seconds in 0..10 {
+            if seconds == 5 {
+                folder.fail_reads_after(None);
+            }
+            let moment = Duration::from_secs(1);
+            let leased = tokio::time::timeout(moment, opened.spool.lease(PIECE)).await;
+            let parts = leased.unwrap_or_default();
+            opened.spool.ack(&parts);
+            opened.telemetry.delivered(texts(&parts).len() as u64);
+        }
+        tokio::time::resume();
+        assert_eq!(opened.spool.status().events, 0, "{reads}");
+        assert!(opened.is_balanced(), "{reads}");
+        opened.spool.close().await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_in_the_way_of_reading_and_goes_again_costs_no_event() {
     let folder = MemoryFolder::default();
     let (opened, _) = open_with_three_segments(&folder).await;
