@@ -13,11 +13,11 @@ mod shared;
 mod tests;
 mod writer;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::side::Side;
 use super::{AppendError, LeaseLimits, Part, SpoolStatus};
@@ -36,7 +36,8 @@ const PIECE_BYTES: usize = 1024 * 1024;
 /// The async face of the spool on disk.
 pub(super) struct DiskSpool {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Cancelled when the writer has ended.
+    ended: CancellationToken,
     live: Outlet,
     dead: Outlet,
 }
@@ -217,18 +218,11 @@ impl DiskSpool {
         self.shared.failed().await;
     }
 
-    /// Commits what waits, writes a last checkpoint and ends the writer. Nothing is taken afterwards.
+    /// Commits what waits, writes a last checkpoint and ends the writer, and resolves when that has ended, whoever
+    /// calls. Nothing is taken afterwards.
     pub(super) async fn close(&self) {
         self.shared.pending.close();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(thread) = thread {
-            // A panic of the writer was told on standard error; the requests that it held were refused.
-            let _ended = blocking(move || thread.join()).await;
-        }
+        self.ended.cancelled().await;
     }
 }
 

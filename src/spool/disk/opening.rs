@@ -1,10 +1,11 @@
 //! Opens the spool on disk: finds what an earlier run left, and starts the writer.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use seglog::{Acked, Folder, Log, OpenError, Opened, Options, Reader};
+use tokio_util::sync::CancellationToken;
 
 use super::backlog::Backlog;
 use super::feed::{Behind, Feed};
@@ -106,9 +107,15 @@ impl DiskSpool {
             options.sync,
             options.max_bytes,
         );
-        let thread = std::thread::Builder::new()
+        let ended = CancellationToken::new();
+        // Also when it panics: that was told on standard error, and the requests that it held are refused.
+        let ends = ended.clone().drop_guard();
+        std::thread::Builder::new()
             .name("headgate-spool".to_owned())
-            .spawn(move || writer.run())
+            .spawn(move || {
+                writer.run();
+                drop(ends);
+            })
             .map_err(|source| OpenError::Io {
                 path: folder.path().to_owned(),
                 source,
@@ -117,7 +124,7 @@ impl DiskSpool {
             live: Outlet::new(Side::Live, &shared.live_arrived),
             dead: Outlet::new(Side::Dead, &shared.dead_arrived),
             shared,
-            thread: Mutex::new(Some(thread)),
+            ended,
         };
         Ok((spool, found))
     }

@@ -61,6 +61,22 @@ async fn a_sync_that_hangs_promises_nothing_and_its_events_come_once() {
 }
 
 #[tokio::test]
+async fn whoever_closes_waits_for_the_last_checkpoint() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    opened.append(&["0"], &[]).await.unwrap();
+    folder.hold_syncs(true);
+    opened.spool.ack(&lease_all(&opened.spool).await);
+    let mut closings = [0, 1].map(|_| Box::pin(opened.spool.close()));
+    for closing in &mut closings {
+        assert!(poll!(closing).is_pending());
+    }
+    folder.hold_syncs(false);
+    join_all(closings).await;
+    assert_eq!(open(&folder).telemetry.books().spooled_at_start, 0);
+}
+
+#[tokio::test]
 async fn a_full_spool_refuses_until_space_is_given_back() {
     let folder = MemoryFolder::default();
     let opened = open(&folder);
