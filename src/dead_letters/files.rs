@@ -193,6 +193,8 @@ pub(super) fn remove(folder: &Path, number: u64) -> io::Result<u64> {
         true
     });
     unless_gone(fs::remove_file(&path))?;
+    // It has happened, and should the folder not be safe a crash brings the letters back.
+    let _comes_back_at_worst = sync_folder(folder);
     if let Err(error) = &read {
         RemovedUncounted {
             path: &path,

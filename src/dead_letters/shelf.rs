@@ -132,9 +132,13 @@ impl Shelf {
         };
         if failed.bytes == 0 {
             // Else every attempt on a full disk would leave an empty file.
-            let _stays_empty = fs::remove_file(path(&self.folder, failed.number));
+            let _stays_empty = fs::remove_file(path(&self.folder, failed.number))
+                .and_then(|()| sync_folder(&self.folder));
         } else {
-            let _stays_torn = failed.file.set_len(failed.bytes);
+            let _stays_torn = failed
+                .file
+                .set_len(failed.bytes)
+                .and_then(|()| failed.file.sync_all());
         }
     }
 

@@ -286,5 +286,6 @@ pub fn set_aside(folder: &dyn Folder, damage: &Damage) -> io::Result<Option<Stri
         at += piece.len() as u64;
     }
     to.sync()?;
+    folder.sync()?;
     Ok(Some(name))
 }

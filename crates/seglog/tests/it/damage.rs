@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use seglog::testing::MemoryFolder;
-use seglog::{Checkpoint, Damage, HEAD_BYTES, HEADER_BYTES, Opened, Position};
+use seglog::{Checkpoint, Damage, Folder, HEAD_BYTES, HEADER_BYTES, Opened, Position};
 
 use crate::support::{OPTIONS, Read, append, checkpoint, open, payload, read_open};
 
@@ -189,7 +189,7 @@ fn a_segment_that_is_zeroed_or_truncated_or_gone_costs_its_own_records() {
             match ruin {
                 "zero" => folder.damage(&name(generation), |bytes| bytes.fill(0)),
                 "cut" => folder.damage(&name(generation), Vec::clear),
-                _ => seglog::Folder::remove(&folder, &name(generation)).unwrap(),
+                _ => folder.remove(&name(generation)).unwrap(),
             }
             let records = first..all.len().min((first + EACH) as usize) as u64;
             let context = format!("{ruin} segment {generation}");
@@ -282,6 +282,20 @@ fn damage_is_set_aside_byte_for_byte() {
             .name,
         aside
     );
+}
+
+#[test]
+fn what_was_set_aside_outlasts_a_loss_of_power() {
+    for seed in 120..140 {
+        let (folder, _) = prepare(true);
+        let byte = bytes_of(EACH + 2).start as usize + 5;
+        folder.damage(&name(2), |contents| contents[byte] ^= 8);
+        let (_opened, _, damages) = read_twice(&folder);
+        let aside = seglog::set_aside(&folder, &damages[0]).unwrap().unwrap();
+        folder.lose_power(seed);
+        let entries = folder.list().unwrap();
+        assert!(entries.iter().any(|entry| entry.name == aside), "{seed}");
+    }
 }
 
 #[test]
