@@ -94,11 +94,14 @@ impl DiskSpool {
             end: opened.log.next(),
             open_since: open_since(&opened),
         };
+        let backlog = backlog(folder, &opened, options.tail_bytes);
+        let retry_after = backlog.time_to_purge();
         let shared = Arc::new(Shared::new(
             Arc::clone(folder),
             telemetry,
-            backlog(folder, &opened, options.tail_bytes),
-            capacity(&opened.log, options.max_bytes, false),
+            backlog,
+            capacity(&opened.log, options.max_bytes, false, retry_after),
+            opened.log.max_payload_bytes(),
         ));
         let writer = Writer::new(
             opened.log,

@@ -2,10 +2,11 @@
 //! call, and who is to be told of what.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use seglog::{Acked, Folder, Log, Place};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -32,22 +33,23 @@ pub(super) struct Shared {
     backlog: Mutex<Backlog>,
     /// What was done before this run of the program.
     done: Arc<Acked>,
-    /// Bytes that the log can still take, at most; and whether it refused something that it still could not take.
-    available_bytes: AtomicU64,
-    is_full: AtomicBool,
-    is_disk_full: AtomicBool,
+    /// As the writer published it last. Refusals only read it: they are to be cheap when there are the most of them.
+    capacity: ArcSwap<Capacity>,
+    max_payload_bytes: u64,
     /// Space can be given back, and is waited for.
     is_purge_requested: AtomicBool,
-    max_payload_bytes: u64,
 }
 
 /// What the writer found out about the log's room.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Capacity {
+    /// What it can still take, at most.
     pub(super) available_bytes: u64,
-    pub(super) max_payload_bytes: u64,
+    /// Little is left, or it refused something that it still could not take.
     pub(super) is_full: bool,
     pub(super) is_disk_full: bool,
+    /// When another try is worth it for who finds no room.
+    pub(super) retry_after: Duration,
 }
 
 impl Shared {
@@ -56,6 +58,7 @@ impl Shared {
         telemetry: Arc<Telemetry>,
         backlog: Backlog,
         capacity: Capacity,
+        max_payload_bytes: u64,
     ) -> Self {
         Self {
             folder,
@@ -68,11 +71,9 @@ impl Shared {
             dead_arrived: Arc::default(),
             done: Arc::new(backlog.acked().clone()),
             backlog: Mutex::new(backlog),
-            available_bytes: AtomicU64::new(capacity.available_bytes),
-            is_full: AtomicBool::new(capacity.is_full),
-            is_disk_full: AtomicBool::new(capacity.is_disk_full),
+            capacity: ArcSwap::from_pointee(capacity),
+            max_payload_bytes,
             is_purge_requested: AtomicBool::new(false),
-            max_payload_bytes: capacity.max_payload_bytes,
         }
     }
 
@@ -116,10 +117,10 @@ impl Shared {
                 key: "spool.max_bytes",
             });
         }
-        let is_refused = body_bytes > self.available_bytes.load(Ordering::Relaxed)
-            && self.is_full.load(Ordering::Relaxed);
-        is_refused.then(|| AppendError::Full {
-            retry_after: self.backlog().time_to_purge(),
+        let capacity = self.capacity();
+        let is_refused = capacity.is_full && body_bytes > capacity.available_bytes;
+        is_refused.then_some(AppendError::Full {
+            retry_after: capacity.retry_after,
         })
     }
 
@@ -128,12 +129,12 @@ impl Shared {
         self.is_purge_requested.swap(false, Ordering::Relaxed)
     }
 
+    pub(super) fn capacity(&self) -> Capacity {
+        **self.capacity.load()
+    }
+
     pub(super) fn publish_capacity(&self, capacity: Capacity) {
-        let available = capacity.available_bytes;
-        self.available_bytes.store(available, Ordering::Relaxed);
-        self.is_full.store(capacity.is_full, Ordering::Relaxed);
-        self.is_disk_full
-            .store(capacity.is_disk_full, Ordering::Relaxed);
+        self.capacity.store(Arc::new(capacity));
     }
 
     /// Requests that were committed, with their places.
@@ -157,7 +158,7 @@ impl Shared {
         let was_held_back = backlog.is_scattered();
         let newly = backlog.ack(positions);
         let is_drained = backlog.is_drained();
-        let makes_room = self.is_full.load(Ordering::Relaxed) && backlog.can_purge();
+        let makes_room = self.capacity().is_full && backlog.can_purge();
         drop(backlog);
         if is_drained {
             self.all_acked.notify_waiters();
@@ -187,12 +188,13 @@ impl Shared {
         let age = backlog
             .oldest_taken_at()
             .map(|taken_at| now_millis().saturating_sub(taken_at));
+        let capacity = self.capacity();
         SpoolStatus {
             bytes: backlog.bytes(),
             events: usize::try_from(backlog.open()).unwrap_or(usize::MAX),
             oldest_age: Duration::from_millis(age.unwrap_or_default()),
-            full: self.is_full.load(Ordering::Relaxed),
-            disk_full: self.is_disk_full.load(Ordering::Relaxed),
+            full: capacity.is_full,
+            disk_full: capacity.is_disk_full,
             failed: self.has_failed(),
         }
     }

@@ -36,6 +36,8 @@ pub(super) struct Writer {
     has_checkpoint_failed: bool,
     /// Bytes of the shortest payload that found no room, of the last group with one.
     shortest_refused: Option<u64>,
+    /// As of the last checkpoint: to find it out goes over all segments.
+    retry_after: Duration,
 }
 
 /// What became of a group.
@@ -56,6 +58,7 @@ impl Writer {
         Self {
             log,
             checkpoints,
+            retry_after: shared.capacity().retry_after,
             shared,
             sync,
             max_bytes,
@@ -108,7 +111,8 @@ impl Writer {
         self.note_refused(&no_room);
         // Before the answers: who is refused and looks again must find a spool that is full.
         self.publish_capacity();
-        self.refuse_for_room(no_room);
+        let retry_after = self.retry_after;
+        refuse(no_room, AppendError::Full { retry_after });
     }
 
     /// Appends what fits. What finds no room is tried once more when space can be given back.
@@ -244,12 +248,9 @@ impl Writer {
         self.shortest_refused = no_room.iter().map(bytes).min().or(self.shortest_refused);
     }
 
-    fn refuse_for_room(&self, no_room: Vec<Request>) {
-        if no_room.is_empty() {
-            return;
-        }
-        let retry_after = self.shared.backlog().time_to_purge();
-        refuse(no_room, AppendError::Full { retry_after });
+    fn look_at_room(&mut self) {
+        self.retry_after = self.shared.backlog().time_to_purge();
+        self.publish_capacity();
     }
 
     fn publish_capacity(&mut self) {
@@ -259,7 +260,8 @@ impl Writer {
         {
             self.shortest_refused = None;
         }
-        let capacity = capacity(&self.log, self.max_bytes, self.shortest_refused.is_some());
+        let has_refused = self.shortest_refused.is_some();
+        let capacity = capacity(&self.log, self.max_bytes, has_refused, self.retry_after);
         self.shared.publish_capacity(capacity);
     }
 
@@ -275,7 +277,7 @@ impl Writer {
             written.acked != checkpoint.acked || positions(written) != positions(&checkpoint)
         });
         if !is_new && !self.log.has_surplus() {
-            self.publish_capacity();
+            self.look_at_room();
             return;
         }
         let outcome = self
@@ -286,7 +288,7 @@ impl Writer {
             self.written = Some(checkpoint);
         }
         self.shared.backlog().replace_segments(self.log.segments());
-        self.publish_capacity();
+        self.look_at_room();
         if let Err(error) = &outcome
             && !self.has_checkpoint_failed
         {
@@ -318,13 +320,18 @@ fn record<'a>(request: &Request, pieces: &'a [&'a [u8]], now: u64) -> Record<'a>
 }
 
 /// What a log can still take. `has_refused`: something that it could not take yet.
-pub(super) fn capacity(log: &Log, max_bytes: u64, has_refused: bool) -> Capacity {
+pub(super) fn capacity(
+    log: &Log,
+    max_bytes: u64,
+    has_refused: bool,
+    retry_after: Duration,
+) -> Capacity {
     let available_bytes = log.available_bytes();
     Capacity {
         available_bytes,
-        max_payload_bytes: log.max_payload_bytes(),
         is_full: has_refused || available_bytes < max_bytes / RESERVE_PART,
         is_disk_full: log.is_disk_full(),
+        retry_after,
     }
 }
 
