@@ -40,6 +40,7 @@ impl FileOutput {
             Ok(None) => return Err(StartError::FolderLocked { folder }),
             Err(source) => return Err(StartError::Folder { folder, source }),
         };
+        let _stays_torn = mend_newest(&config.dir);
         let bound = |size: crate::units::ByteSize| Bound::new(size.bytes(), telemetry);
         Ok(Self {
             folder: config.dir.clone(),
@@ -88,6 +89,15 @@ fn lock(folder: &Path) -> io::Result<Option<FolderLock>> {
     make_folder(folder)?;
     check_writable(folder)?;
     FolderLock::take(folder, LOCK_FILE)
+}
+
+/// Cuts what a crash left of a last line, for in another hour nobody opens that file again. One that cannot be written
+/// any more, because somebody has put it away, is no reason not to start.
+fn mend_newest(folder: &Path) -> io::Result<()> {
+    match bound::events_files(folder)?.last() {
+        Some(newest) => current::mend(&newest.path),
+        None => Ok(()),
+    }
 }
 
 fn file_name(time: Timestamp) -> String {
@@ -150,6 +160,29 @@ mod tests {
         write(b"{\"a\":2}\n");
         if file_name(hour) == file_name(Timestamp::now()) {
             assert_eq!(fs::read(path).unwrap(), b"{\"a\":1}\n{\"a\":2}\n");
+        }
+    }
+
+    #[test]
+    fn a_torn_line_of_an_hour_that_is_over_is_cut_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = [
+            (
+                "2026-01-01T07.ndjson",
+                "{\"a\":1}\n{\"a\"",
+                "{\"a\":1}\n{\"a\"",
+            ),
+            ("2026-01-01T08.ndjson", "{\"a\":2}\n{\"a\"", "{\"a\":2}\n"),
+            ("2026-01-01T08.ndjson.gz", "packed", "packed"),
+            ("notes.ndjson", "a note", "a note"),
+        ];
+        for (name, text, _) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let _output = output(folder.path(), None);
+        for (name, _, left) in files {
+            let text = fs::read_to_string(folder.path().join(name)).unwrap();
+            assert_eq!(text, left, "{name}");
         }
     }
 

@@ -18,8 +18,9 @@ pub(super) struct Bound {
     telemetry: Arc<Telemetry>,
 }
 
-struct EventsFile {
-    path: PathBuf,
+/// The file of an hour.
+pub(super) struct EventsFile {
+    pub(super) path: PathBuf,
     bytes: u64,
 }
 
@@ -49,7 +50,8 @@ impl Bound {
             return Ok(());
         }
         // Somebody may have tidied the folder meanwhile.
-        let files = files_before(folder, current)?;
+        let mut files = events_files(folder)?;
+        files.retain(|file| file.path != current);
         let mut others = files.iter().map(|file| file.bytes).sum();
         for file in &files {
             if fits(others) {
@@ -86,13 +88,13 @@ impl Bound {
     }
 }
 
-/// The files of the output other than the current one, the oldest first. Files of other names are not touched.
-fn files_before(folder: &Path, current: &Path) -> io::Result<Vec<EventsFile>> {
+/// The files of the output, the oldest first. Files of other names are not touched.
+pub(super) fn events_files(folder: &Path) -> io::Result<Vec<EventsFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
-        if path == current || !is_hour(&path) {
+        if !is_hour(&path) {
             continue;
         }
         if let Some(metadata) = unless_gone(entry.metadata())?.filter(fs::Metadata::is_file) {

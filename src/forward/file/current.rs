@@ -32,21 +32,8 @@ impl Current {
             .append(true)
             .create(true)
             .open(&path)?;
-        let bytes = file.metadata()?.len();
-        let whole = whole_lines(&mut file, bytes)?;
-        if whole < bytes {
-            file.set_len(whole)?;
-            TornLineCut {
-                path: &path,
-                bytes: bytes - whole,
-            }
-            .emit();
-        }
-        Ok(Self {
-            path,
-            file,
-            bytes: whole,
-        })
+        let bytes = cut_torn_line(&mut file, &path)?;
+        Ok(Self { path, file, bytes })
     }
 
     /// Whether the file is still the one of this name: someone may have tidied the folder, and what is
@@ -69,6 +56,28 @@ impl Current {
         self.bytes += lines.len() as u64;
         Ok(())
     }
+}
+
+/// Cuts what a crash left of a last line of a file that is written no more.
+pub(super) fn mend(path: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).append(true).open(path)?;
+    cut_torn_line(&mut file, path)?;
+    file.sync_all()
+}
+
+/// How long the file is then.
+fn cut_torn_line(file: &mut File, path: &Path) -> io::Result<u64> {
+    let bytes = file.metadata()?.len();
+    let whole = whole_lines(file, bytes)?;
+    if whole < bytes {
+        file.set_len(whole)?;
+        TornLineCut {
+            path,
+            bytes: bytes - whole,
+        }
+        .emit();
+    }
+    Ok(whole)
 }
 
 /// Where the last whole line of a file of so many bytes ends.
