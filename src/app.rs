@@ -98,7 +98,7 @@ impl App {
         let background = TaskGroup::default();
         let telemetry = Arc::new(rooms::telemetry(&config));
         let (dead_letters, spool) = rooms::stores(&config, spool_folder, &telemetry).await?;
-        let (public, admin) = rooms::listeners(&config).await?;
+        let (public, admin) = rooms::listeners(&config)?;
         let forward = Forward::start(
             &config,
             spool.clone(),

@@ -57,15 +57,11 @@ pub(super) async fn stores(
 }
 
 /// The public listener, and the admin listener where there is one.
-pub(super) async fn listeners(
-    config: &Config,
-) -> anyhow::Result<(TcpListener, Option<TcpListener>)> {
-    let public = bind(config.server.listen, "server.listen").await?;
-    let admin = match config.admin.listen {
-        Some(address) => Some(bind(address, "admin.listen").await?),
-        None => None,
-    };
-    Ok((public, admin))
+pub(super) fn listeners(config: &Config) -> anyhow::Result<(TcpListener, Option<TcpListener>)> {
+    let public = bind(config.server.listen, "server.listen")?;
+    let admin = config.admin.listen;
+    let admin = admin.map(|address| bind(address, "admin.listen"));
+    Ok((public, admin.transpose()?))
 }
 
 async fn dead_letters(config: &Config, telemetry: Arc<Telemetry>) -> anyhow::Result<DeadLetters> {
@@ -114,7 +110,7 @@ async fn recall(dead_letters: &DeadLetters, opened: OpenedSpool) -> io::Result<(
     blocking(move || dead_letters.recall(since, |position| opened.comes_again(position))).await
 }
 
-async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     listen(address).with_context(|| format!("{key}: cannot listen on {address}"))
 }
 

@@ -17,10 +17,10 @@ const ALL: LeaseLimits = LeaseLimits {
     linger: Duration::ZERO,
 };
 
-/// A replayer that runs.
 /// Bytes of a spool that has room for one of the events here, and not for two.
 const ROOM_FOR_ONE: usize = 856;
 
+/// A replayer that runs.
 struct Running {
     folder: TempDir,
     shared: Arc<Shared>,
