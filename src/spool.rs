@@ -18,7 +18,7 @@ mod side;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use seglog::{Folder, OpenError};
 use thiserror::Error;
@@ -28,6 +28,7 @@ use crate::budget::Reservation;
 use crate::event::{Envelope, Lines, Position};
 use crate::telemetry::Telemetry;
 use crate::telemetry::events::{Fate, SpoolFull, SpoolHasRoom};
+use crate::units::timestamp::since_epoch;
 use disk::DiskSpool;
 pub use disk::{OpenedSpool, SpoolOptions};
 use fullness::{Fullness, News};
@@ -329,7 +330,6 @@ impl Spool {
 
 /// Positions are the ids of dead letters, so those of a new spool begin above those of any before it.
 fn first_position() -> Position {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let micros = now.map_or(0, |elapsed| elapsed.as_micros());
+    let micros = since_epoch(SystemTime::now()).as_micros();
     Position::try_from(micros).unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::process;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use super::SHELVES;
 use super::files::{UNDER_WAY, at, list, tidy};
 use crate::event::Position;
 use crate::folders::{make_folder, sync_folder, unless_gone};
+use crate::units::timestamp::since_epoch;
 
 /// The folder of the requests, beside the shelves.
 const FOLDER: &str = "requests";
@@ -114,8 +115,7 @@ impl Request {
     fn write(&self, folder: &Path) -> io::Result<()> {
         make_folder(folder)?;
         // Names are in the order of the requests, and no two processes choose the same.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let micros = now.map_or(0, |elapsed| elapsed.as_micros());
+        let micros = since_epoch(SystemTime::now()).as_micros();
         self.write_to(&folder.join(format!("{micros:020}-{}.json", process::id())))
     }
 

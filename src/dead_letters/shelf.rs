@@ -4,11 +4,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use super::files::{self, LetterRanges, at, list, path};
 use crate::folders::{make_folder, sync_folder};
 use crate::telemetry::events::{DeadLettersDropped, DeadLettersNotDropped};
+use crate::units::timestamp::since_epoch;
 
 /// A shelf is a row of this many files, so that making room drops about a sixteenth.
 const FILES: u64 = 16;
@@ -164,8 +165,7 @@ impl Shelf {
     /// Numbers only grow, also when all files before are gone: a request means the letters up to a number, and must
     /// never come to mean later ones. So a file is numbered by the second in which it is opened.
     fn next_number(&self, full: &[(u64, u64)]) -> u64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let second = now.map_or(0, |elapsed| elapsed.as_secs());
+        let second = since_epoch(SystemTime::now()).as_secs();
         let newest = full.last().map_or(0, |(number, _)| *number);
         second.max(newest + 1).max(self.last + 1)
     }

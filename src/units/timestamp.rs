@@ -1,4 +1,6 @@
-//! Times as text. Pure: the clock is the caller's.
+//! Times as text and as numbers. Pure: the clock is the caller's.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
@@ -7,6 +9,11 @@ use jiff::fmt::temporal::DateTimePrinter;
 pub fn to_text(time: Timestamp) -> String {
     const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
     PRINTER.timestamp_to_string(&time)
+}
+
+/// The time since the Unix epoch; none before it.
+pub fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]

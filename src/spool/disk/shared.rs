@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use seglog::{Acked, Folder, Log, Place};
@@ -19,6 +19,7 @@ use crate::event::Position;
 use crate::spool::side::Side;
 use crate::spool::{AppendError, SpoolStatus};
 use crate::telemetry::Telemetry;
+use crate::units::timestamp::since_epoch;
 
 pub(super) struct Shared {
     pub(super) folder: Arc<dyn Folder>,
@@ -202,8 +203,6 @@ impl Shared {
 
 /// Milliseconds since the Unix epoch.
 pub(super) fn now_millis() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |elapsed| {
-        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
-    })
+    let millis = since_epoch(SystemTime::now()).as_millis();
+    u64::try_from(millis).unwrap_or(u64::MAX)
 }
