@@ -45,7 +45,7 @@ struct State {
     /// A client for each slot that is free. The one used last is used first, so that others may idle and be
     /// closed; but one without a connection after all that have one, for there may be no file handle for
     /// another.
-    free: Vec<Arc<BrokerClient>>,
+    free: Vec<BrokerClient>,
 }
 
 /// What a Broker says when it is asked for a slot.
@@ -85,7 +85,7 @@ impl Broker {
                 record: Record::default(),
                 is_told: false,
                 rejections: Rejections::default(),
-                free: clients.into_iter().map(Arc::new).collect(),
+                free: clients,
             }),
             changed,
         }
@@ -117,12 +117,11 @@ impl Broker {
     /// Takes a slot, if there still is one.
     pub(super) fn take(self: &Arc<Self>, now: Instant) -> Option<Slot> {
         let mut state = self.lock();
-        let client = Arc::clone(state.free.last()?);
+        state.free.last()?;
         let ticket = state.circuit_breaker.begin(now)?;
-        state.free.pop();
         Some(Slot {
             broker: Arc::clone(self),
-            client,
+            client: state.free.pop()?,
             ticket,
         })
     }
@@ -144,7 +143,7 @@ impl Broker {
 /// The leave to send one request at a time to one Broker. Free again when dropped.
 pub(super) struct Slot {
     broker: Arc<Broker>,
-    client: Arc<BrokerClient>,
+    client: BrokerClient,
     ticket: Ticket,
 }
 
@@ -179,8 +178,7 @@ impl Slot {
         let mut state = self.broker.lock();
         state.rejections.end();
         state.record.taken += 1;
-        drop(state);
-        self.note_working()
+        self.note_success(state)
     }
 
     /// The Broker has rejected a batch.
@@ -209,7 +207,10 @@ impl Slot {
 
     /// The Broker answers as it should; whether it came up with that.
     pub(super) fn note_working(&self) -> bool {
-        let mut state = self.broker.lock();
+        self.note_success(self.broker.lock())
+    }
+
+    fn note_success(&self, mut state: MutexGuard<'_, State>) -> bool {
         if state.circuit_breaker.note_success(self.ticket) != Change::CameUp {
             return false;
         }
@@ -259,7 +260,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let client = Arc::clone(&self.client);
+        let client = self.client.clone();
         let mut state = self.broker.lock();
         if client.has_connection() {
             state.free.push(client);

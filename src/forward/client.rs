@@ -104,7 +104,8 @@ impl Target {
     }
 }
 
-/// Sends one request at a time to one Broker.
+/// Sends one request at a time to one Broker. Clones are the same client.
+#[derive(Clone)]
 pub(super) struct BrokerClient {
     target: Arc<Target>,
     place: Arc<IdleConnection>,
