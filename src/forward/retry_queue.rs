@@ -36,7 +36,6 @@ pub(super) struct RetryQueue {
     in_order: BTreeMap<Position, Entry>,
     /// Those that new batches may pass, in the order in which they came.
     passed: VecDeque<Entry>,
-    passed_bytes: usize,
     /// Requests that may be under way at all Brokers together.
     slots: usize,
     suspects: Arc<Suspects>,
@@ -44,6 +43,8 @@ pub(super) struct RetryQueue {
 
 struct Entry {
     shipment: Shipment,
+    /// What it takes in memory.
+    bytes: usize,
     /// When its pause ends.
     due: Instant,
     /// Whether it waits only until its Broker takes something.
@@ -51,9 +52,14 @@ struct Entry {
 }
 
 impl Entry {
-    fn bytes(&self) -> usize {
-        let parts = self.shipment.batch.parts.len() * size_of::<Part>();
-        self.shipment.bytes() + parts + size_of::<Self>()
+    fn new(shipment: Shipment, due: Instant, is_put_off: bool) -> Self {
+        let parts = shipment.batch.parts.len() * size_of::<Part>();
+        Self {
+            bytes: shipment.bytes() + parts + size_of::<Self>(),
+            shipment,
+            due,
+            is_put_off,
+        }
     }
 
     fn is_suspect(&self) -> bool {
@@ -76,7 +82,6 @@ impl RetryQueue {
         Self {
             in_order: BTreeMap::new(),
             passed: VecDeque::new(),
-            passed_bytes: 0,
             slots,
             suspects: Arc::new(Suspects::new(slots)),
         }
@@ -91,11 +96,7 @@ impl RetryQueue {
     pub(super) fn add(&mut self, mut shipment: Shipment, due: Instant) {
         shipment.under_way = None;
         let lets_others_pass = self.lets_others_pass(&shipment);
-        let entry = Entry {
-            shipment,
-            due,
-            is_put_off: false,
-        };
+        let entry = Entry::new(shipment, due, false);
         if lets_others_pass {
             self.let_pass(entry);
         } else {
@@ -107,27 +108,17 @@ impl RetryQueue {
     /// tried since go with it: new ones would else wait for a probe with each of them.
     pub(super) fn put_off(&mut self, mut shipment: Shipment, due: Instant) {
         shipment.under_way = None;
-        let recalled: Vec<Position> = self
-            .in_order
-            .iter()
-            .filter(|(_, entry)| entry.is_put_off)
-            .map(|(first, _)| *first)
-            .collect();
-        for first in recalled {
-            let entry = self.in_order.remove(&first).expect("it was found");
+        let recalled = self.in_order.extract_if(.., |_, entry| entry.is_put_off);
+        let recalled: Vec<_> = recalled.map(|(_, entry)| entry).collect();
+        for entry in recalled {
             self.let_pass(entry);
         }
-        self.let_pass(Entry {
-            shipment,
-            due,
-            is_put_off: true,
-        });
+        self.let_pass(Entry::new(shipment, due, true));
     }
 
     /// New batches may pass this one. It may be a line of a large envelope, which need not stay for that.
     fn let_pass(&mut self, mut entry: Entry) {
         entry.shipment.batch.detach();
-        self.passed_bytes += entry.bytes();
         self.passed.push_back(entry);
     }
 
@@ -140,7 +131,6 @@ impl RetryQueue {
             .into_iter()
             .partition::<VecDeque<_>, _>(|entry| entry.is_put_off);
         self.passed = passed;
-        self.passed_bytes = self.passed.iter().map(Entry::bytes).sum();
         for entry in recalled {
             self.add_in_order(Entry { due: now, ..entry });
         }
@@ -148,7 +138,7 @@ impl RetryQueue {
     }
 
     fn may_be_passed(&self) -> bool {
-        self.passed_bytes < MAX_PASSED_BYTES && self.passed.len() < MAX_PASSED
+        bytes_of(self.passed.iter()) < MAX_PASSED_BYTES && self.passed.len() < MAX_PASSED
     }
 
     /// A Broker came up: what waited because it was down is tried at once, but of those that let others pass
@@ -184,13 +174,15 @@ impl RetryQueue {
         let in_order = self.in_order.iter().take(candidates);
         let in_order = in_order.filter(|(_, entry)| may_go(entry));
         let due = in_order.clone().find(|(_, entry)| entry.due <= now);
-        if let Some(first) = due.map(|(first, _)| *first) {
-            return self.send_in_order(first);
-        }
+        let due = due.map(|(first, _)| *first);
         let next = in_order.map(|(_, entry)| entry.due).min();
+        if let Some(entry) = due.and_then(|first| self.in_order.remove(&first)) {
+            return self.send(entry);
+        }
         let is_due = |entry: &Entry| entry.due <= now && may_go(entry);
-        if let Some(index) = self.passed.iter().position(is_due) {
-            return self.send_passed(index);
+        let due = self.passed.iter().position(is_due);
+        if let Some(entry) = due.and_then(|index| self.passed.remove(index)) {
+            return self.send(entry);
         }
         let passed = self.passed.iter().filter(|entry| may_go(entry));
         let next_passed = passed.map(|entry| entry.due).min();
@@ -217,12 +209,10 @@ impl RetryQueue {
         if has_new && self.may_probe_with_new() {
             let has_others = !self.in_order.is_empty() || !self.passed.is_empty();
             Choice::Lease(has_others.then_some(now + LOOK_AGAIN))
-        } else if let Some(first) = self.next_for_a_probe() {
-            self.send_in_order(first)
-        } else if self.passed.is_empty() {
-            Choice::Lease(None)
+        } else if let Some(entry) = self.take_for_a_probe() {
+            self.send(entry)
         } else {
-            self.send_passed(0)
+            Choice::Lease(None)
         }
     }
 
@@ -236,11 +226,11 @@ impl RetryQueue {
     }
 
     fn has_room_in_order(&self) -> bool {
-        let bytes: usize = self.in_order.values().map(Entry::bytes).sum();
-        self.in_order.len() < self.slots * MAX_IN_ORDER && bytes < MAX_PASSED_BYTES
+        self.in_order.len() < self.slots * MAX_IN_ORDER
+            && bytes_of(self.in_order.values()) < MAX_PASSED_BYTES
     }
 
-    fn next_for_a_probe(&self) -> Option<Position> {
+    fn take_for_a_probe(&mut self) -> Option<Entry> {
         let tries = |entry: &Entry| {
             if self.keeps_order() {
                 0
@@ -249,18 +239,10 @@ impl RetryQueue {
             }
         };
         let next = self.in_order.iter().min_by_key(|(_, entry)| tries(entry));
-        next.map(|(first, _)| *first)
-    }
-
-    fn send_in_order(&mut self, first: Position) -> Choice {
-        let entry = self.in_order.remove(&first).expect("it was found");
-        self.send(entry)
-    }
-
-    fn send_passed(&mut self, index: usize) -> Choice {
-        let entry = self.passed.remove(index).expect("it was found");
-        self.passed_bytes -= entry.bytes();
-        self.send(entry)
+        match next.map(|(first, _)| *first) {
+            Some(first) => self.in_order.remove(&first),
+            None => self.passed.pop_front(),
+        }
     }
 
     fn send(&self, entry: Entry) -> Choice {
@@ -291,4 +273,8 @@ impl RetryQueue {
             failures.max(shipment.turned_away) >= FAILURES_OF_A_SUSPECT
         }
     }
+}
+
+fn bytes_of<'a>(entries: impl Iterator<Item = &'a Entry>) -> usize {
+    entries.map(|entry| entry.bytes).sum()
 }
