@@ -52,6 +52,24 @@ pub enum Refused {
     TooLarge,
 }
 
+/// Why a record has no place.
+enum NotPlaced {
+    Refused(Refused),
+    Failed(Failed),
+}
+
+impl From<Refused> for NotPlaced {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Failed> for NotPlaced {
+    fn from(failed: Failed) -> Self {
+        Self::Failed(failed)
+    }
+}
+
 /// A log that is open for writing, and locked.
 #[derive(Debug)]
 pub struct Log {
@@ -97,18 +115,21 @@ impl Log {
         let mut placed = Vec::with_capacity(records.len());
         let mut rest = records;
         while let Some(record) = rest.first() {
-            let run = match self.find_room(record.bytes(), now)? {
-                Ok(()) => self.run_that_fits(rest),
-                Err(refused) => {
+            let run = match self.find_room(record.bytes(), now) {
+                Ok(()) => {
+                    let run = self.run_that_fits(rest);
+                    self.write_run(&rest[..run], &mut placed)?;
+                    run
+                }
+                Err(NotPlaced::Refused(refused)) => {
                     if refused == Refused::Full {
                         self.longest_refused = self.longest_refused.max(record.bytes());
                     }
                     placed.push(Err(refused));
-                    rest = &rest[1..];
-                    continue;
+                    1
                 }
+                Err(NotPlaced::Failed(failed)) => return Err(failed),
             };
-            self.write_run(&rest[..run], &mut placed)?;
             rest = &rest[run..];
         }
         Ok(placed)
@@ -157,17 +178,17 @@ impl Log {
     }
 
     /// Sees to it that the active segment can take a record of so many bytes.
-    fn find_room(&mut self, bytes: u64, now: u64) -> Result<Result<(), Refused>, Failed> {
+    fn find_room(&mut self, bytes: u64, now: u64) -> Result<(), NotPlaced> {
         let alone = HEADER_BYTES as u64 + bytes;
         if alone > self.options.max_bytes || bytes > u64::from(u32::MAX) {
-            return Ok(Err(Refused::TooLarge));
+            return Err(Refused::TooLarge.into());
         }
         match &self.active {
             Some(active) if active.takes(bytes, self.options.segment_bytes) => {
                 let growth = active.growth(bytes);
                 self.give_up_spares_while(|log| growth > log.room.left());
                 if growth <= self.room.left() {
-                    return Ok(Ok(()));
+                    return Ok(());
                 }
             }
             _ => {}
@@ -175,10 +196,10 @@ impl Log {
         if !self.has_room_to_rotate(alone) {
             self.give_up_done();
         }
-        if self.has_room_to_rotate(alone) {
-            return self.rotate(alone, now);
+        if !self.has_room_to_rotate(alone) {
+            return Err(Refused::Full.into());
         }
-        Ok(Err(Refused::Full))
+        self.rotate(alone, now)
     }
 
     /// How many of these the active segment, for the first of which room was found, can take in one write.
@@ -241,14 +262,14 @@ impl Log {
     }
 
     /// Seals the active segment and begins a new one, which is to become so long at least.
-    fn rotate(&mut self, bytes: u64, now: u64) -> Result<Result<(), Refused>, Failed> {
+    fn rotate(&mut self, bytes: u64, now: u64) -> Result<(), NotPlaced> {
         let finds_no_room = |log: &Self| {
             let reused = log.spares.next().map_or(0, |spare| spare.bytes);
             bytes > log.room.left() + reused
         };
         self.give_up_spares_while(finds_no_room);
         if finds_no_room(self) {
-            return Ok(Err(Refused::Full));
+            return Err(Refused::Full.into());
         }
         self.sync()?;
         if let Some(active) = self.active.take() {
@@ -266,13 +287,13 @@ impl Log {
                 self.spares.note_begun();
                 self.generation = header.generation;
                 self.active = Some(active);
-                Ok(Ok(()))
+                Ok(())
             }
             Err(error) if is_out_of_room(&error) => {
                 self.is_disk_full = true;
-                Ok(Err(Refused::Full))
+                Err(Refused::Full.into())
             }
-            Err(source) => Err(self.fail(&segment_name(header.generation), source)),
+            Err(source) => Err(self.fail(&segment_name(header.generation), source).into()),
         }
     }
 
