@@ -60,7 +60,7 @@ pub fn body_of(
     parts: Vec<Part>,
     format: BrokerFormat,
 ) -> impl hyper::body::Body<Data = Bytes, Error = Infallible> {
-    encode::encode(&Batch { parts }, format)
+    encode::encode(&Batch::new(parts), format)
 }
 
 /// The running outputs.

@@ -9,10 +9,33 @@ use crate::spool::Part;
 #[derive(Clone, Debug)]
 pub(super) struct Batch {
     /// Never empty, and no part is.
-    pub(super) parts: Vec<Part>,
+    parts: Vec<Part>,
 }
 
 impl Batch {
+    /// `parts` are what was leased: never empty, and none of them is.
+    pub(super) fn new(parts: Vec<Part>) -> Self {
+        debug_assert!(
+            !parts.is_empty() && parts.iter().all(|part| part.lines.count > 0),
+            "a lease has an event, and so has each part of it"
+        );
+        Self { parts }
+    }
+
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The position of its first event.
+    pub(super) fn first(&self) -> Position {
+        self.parts[0].first
+    }
+
+    /// Bytes of its events.
+    pub(super) fn bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.lines.bytes.len()).sum()
+    }
+
     pub(super) fn events(&self) -> usize {
         self.parts.iter().map(|part| part.lines.count).sum()
     }
@@ -52,7 +75,13 @@ impl Batch {
                 right.push(part);
             }
         }
-        (Self { parts: left }, Self { parts: right })
+        (Self::new(left), Self::new(right))
+    }
+
+    /// Puts it together with what follows it.
+    pub(super) fn join(mut self, next: Self) -> Self {
+        self.parts.extend(next.parts);
+        self
     }
 }
 
@@ -87,9 +116,7 @@ mod tests {
                 *next += 100;
                 Some(part(first, *count))
             });
-            let batch = Batch {
-                parts: parts.collect(),
-            };
+            let batch = Batch::new(parts.collect());
             let whole = positions(&batch);
             let (left, right) = batch.halve();
             assert_eq!(left.events(), whole.len() / 2);

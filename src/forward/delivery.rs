@@ -89,7 +89,7 @@ impl Delivery {
         self.taken.fetch_add(1, Ordering::Relaxed);
         let events = shipment.batch.events() as u64;
         self.shared.telemetry.delivered(events);
-        self.shared.spool.ack(&shipment.batch.parts);
+        self.shared.spool.ack(shipment.batch.parts());
     }
 
     /// It failed at every Broker that had room. Where others are taken all the while, its halves are tried: the
@@ -157,7 +157,7 @@ impl Delivery {
         match shipment.batch.single() {
             Some((position, event)) => {
                 self.dead_letter(position, event, cause, slot).await;
-                self.shared.spool.ack(&shipment.batch.parts);
+                self.shared.spool.ack(shipment.batch.parts());
             }
             None => {
                 let [left, right] = shipment.halve();

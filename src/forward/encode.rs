@@ -38,9 +38,9 @@ pub(super) fn encode(batch: &Batch, format: BrokerFormat) -> Pieces {
 
 /// A bracket, the stored bytes, a bracket: only the last line end is left out.
 fn json_array(batch: &Batch) -> Pieces {
-    let mut pieces = VecDeque::with_capacity(batch.parts.len() + 2);
+    let mut pieces = VecDeque::with_capacity(batch.parts().len() + 2);
     pieces.push_back(Bytes::from_static(b"["));
-    pieces.extend(batch.parts.iter().map(|part| part.lines.bytes.clone()));
+    pieces.extend(batch.parts().iter().map(|part| part.lines.bytes.clone()));
     if let Some(last) = pieces.back_mut() {
         last.truncate(last.len().saturating_sub(LINE_END.len()));
     }
@@ -50,9 +50,8 @@ fn json_array(batch: &Batch) -> Pieces {
 
 /// One event a line, without the commas.
 pub(super) fn json_lines(batch: &Batch) -> Bytes {
-    let bytes = batch.parts.iter().map(|part| part.lines.bytes.len()).sum();
-    let mut lines = Vec::with_capacity(bytes);
-    for event in batch.parts.iter().flat_map(|part| part.lines.iter()) {
+    let mut lines = Vec::with_capacity(batch.bytes());
+    for event in batch.parts().iter().flat_map(|part| part.lines.iter()) {
         lines.extend_from_slice(event);
         lines.push(b'\n');
     }
@@ -60,7 +59,7 @@ pub(super) fn json_lines(batch: &Batch) -> Bytes {
 }
 
 fn without_line_end(batch: &Batch) -> Bytes {
-    let mut event = batch.parts[0].lines.bytes.clone();
+    let mut event = batch.parts()[0].lines.bytes.clone();
     event.truncate(event.len().saturating_sub(LINE_END.len()));
     event
 }
@@ -132,12 +131,8 @@ mod tests {
                 bytes: Bytes::from_static(text.as_bytes()),
             },
         };
-        let two = Batch {
-            parts: vec![part("{\"a\":1},\n{\"a\":2},\n", 2), part("{},\n", 1)],
-        };
-        let one = Batch {
-            parts: vec![part("{\"a\":1},\n", 1)],
-        };
+        let two = Batch::new(vec![part("{\"a\":1},\n{\"a\":2},\n", 2), part("{},\n", 1)]);
+        let one = Batch::new(vec![part("{\"a\":1},\n", 1)]);
         for (batch, format, text) in [
             (
                 &two,

@@ -49,14 +49,14 @@ pub(super) async fn run(mut output: LocalOutput, shared: Shared, lifecycle: Life
         let Some(parts) = lifecycle.unless_stopped(leasing).await else {
             return;
         };
-        let batch = Batch { parts };
+        let batch = Batch::new(parts);
         let lines = json_lines(&batch);
         let Some(written) = until_written(output, lines, &lifecycle).await else {
             return;
         };
         output = written;
         shared.telemetry.delivered(batch.events() as u64);
-        shared.spool.ack(&batch.parts);
+        shared.spool.ack(batch.parts());
     }
 }
 

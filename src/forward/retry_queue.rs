@@ -14,7 +14,6 @@ use super::shipment::Shipment;
 use super::suspects::Suspects;
 use super::suspicion::FAILURES_OF_A_SUSPECT;
 use crate::event::Position;
-use crate::spool::Part;
 
 /// Where the batches that let others pass take so much, or are so many, none passes any more: they are in memory.
 const MAX_PASSED_BYTES: usize = 64 * 1024 * 1024;
@@ -53,7 +52,7 @@ struct Entry {
 
 impl Entry {
     fn new(shipment: Shipment, due: Instant, is_put_off: bool) -> Self {
-        let parts = shipment.batch.parts.len() * size_of::<Part>();
+        let parts = size_of_val(shipment.batch.parts());
         Self {
             bytes: shipment.bytes() + parts + size_of::<Self>(),
             shipment,

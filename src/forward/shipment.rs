@@ -45,9 +45,9 @@ pub(super) struct Shipment {
 }
 
 impl Shipment {
-    /// `parts` are what was leased: never empty, and none of them is.
+    /// `parts` are what was leased.
     pub(super) fn new(parts: Vec<Part>) -> Self {
-        Self::of(Batch { parts }, Suspicion::default())
+        Self::of(Batch::new(parts), Suspicion::default())
     }
 
     fn of(batch: Batch, suspicion: Suspicion) -> Self {
@@ -66,7 +66,7 @@ impl Shipment {
 
     /// The position of its first event.
     pub(super) fn first(&self) -> Position {
-        self.batch.parts[0].first
+        self.batch.first()
     }
 
     /// Takes it apart, in order; for a batch of at least two events. The halves are new batches.
@@ -94,14 +94,12 @@ impl Shipment {
 
     /// Puts it together again with what follows it. The whole is a new batch.
     pub(super) fn join(self, next: Self) -> Self {
-        let parts = [self.batch.parts, next.batch.parts].concat();
-        Self::of(Batch { parts }, self.suspicion)
+        Self::of(self.batch.join(next.batch), self.suspicion)
     }
 
     /// Bytes of its events.
     pub(super) fn bytes(&self) -> usize {
-        let parts = self.batch.parts.iter();
-        parts.map(|part| part.lines.bytes.len()).sum()
+        self.batch.bytes()
     }
 
     /// Begins a new round of tries.
