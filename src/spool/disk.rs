@@ -26,7 +26,7 @@ use crate::event::Envelope;
 use crate::lifecycle::blocking;
 use crate::telemetry::events::SpoolDamaged;
 pub use opening::{OpenedSpool, SpoolOptions};
-use pending::{Pending, Request};
+use pending::{Pending, PendingAppend};
 use reading::Reading;
 use shared::Shared;
 
@@ -75,7 +75,7 @@ impl DiskSpool {
         let ticket = self
             .shared
             .pending
-            .push(Request::new(envelope, held, answer));
+            .push(PendingAppend::new(envelope, held, answer));
         let mut take_back = TakeBack {
             pending: &self.shared.pending,
             ticket: Some(ticket),

@@ -13,7 +13,7 @@ use crate::spool::AppendError;
 use crate::spool::envelope::{self, EnvelopeHead};
 
 /// An envelope that is to be committed, ready to be written.
-pub(super) struct Request {
+pub(super) struct PendingAppend {
     pub(super) envelope: Envelope,
     pub(super) head: [u8; envelope::HEAD_BYTES],
     /// Made by the request's own thread: the writer is one for all.
@@ -23,7 +23,7 @@ pub(super) struct Request {
     pub(super) answer: oneshot::Sender<Result<(), AppendError>>,
 }
 
-impl Request {
+impl PendingAppend {
     pub(super) fn new(
         envelope: Envelope,
         held: Option<Arc<Reservation>>,
@@ -64,7 +64,7 @@ pub(super) struct Pending {
 
 #[derive(Default)]
 struct State {
-    requests: VecDeque<(u64, Request)>,
+    requests: VecDeque<(u64, PendingAppend)>,
     next_ticket: u64,
     is_writer_waiting: bool,
     is_writer_called: bool,
@@ -72,9 +72,9 @@ struct State {
 }
 
 impl State {
-    fn take_group(&mut self) -> Vec<Request> {
+    fn take_group(&mut self) -> Vec<PendingAppend> {
         let mut bytes = 0;
-        let fits = |(_, request): &&(u64, Request)| {
+        let fits = |(_, request): &&(u64, PendingAppend)| {
             let is_full = bytes >= GROUP_BYTES;
             bytes += request.envelope.size();
             !is_full
@@ -88,14 +88,14 @@ impl State {
 /// What the writer finds when it looks.
 pub(super) enum Taken {
     /// Requests, in order; none when the time is up, or the writer was called.
-    Group(Vec<Request>),
+    Group(Vec<PendingAppend>),
     /// Nothing waits, and nothing more comes.
     Closed,
 }
 
 impl Pending {
     /// Adds a request; the ticket takes it back.
-    pub(super) fn push(&self, request: Request) -> u64 {
+    pub(super) fn push(&self, request: PendingAppend) -> u64 {
         let mut state = self.lock();
         let ticket = state.next_ticket;
         if state.is_closed {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::backlog::{Backlog, Wakes};
 use super::feed::Behind;
 use super::lane_reader::LaneReader;
-use super::pending::{Pending, Request};
+use super::pending::{Pending, PendingAppend};
 use crate::event::Position;
 use crate::spool::side::Side;
 use crate::spool::{AppendError, SpoolStatus};
@@ -139,7 +139,7 @@ impl Shared {
     }
 
     /// Requests that were committed, with their places.
-    pub(super) fn publish(&self, committed: &[(Request, Place)], log: &Log) {
+    pub(super) fn publish(&self, committed: &[(PendingAppend, Place)], log: &Log) {
         let mut backlog = self.backlog();
         // A group can go over several: whoever reads behind it must know them all, or takes what is in them for lost.
         let newest = backlog.newest_generation();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use seglog::{Checkpoint, Checkpoints, Failed, Log, Place, Record, Refused};
 
-use super::pending::{Request, Taken};
+use super::pending::{PendingAppend, Taken};
 use super::shared::{Capacity, Shared, now_millis};
 use crate::config::SpoolSync;
 use crate::spool::AppendError;
@@ -43,8 +43,8 @@ pub(super) struct Writer {
 /// What became of a group.
 #[derive(Default)]
 struct Appended {
-    placed: Vec<(Request, Place)>,
-    no_room: Vec<Request>,
+    placed: Vec<(PendingAppend, Place)>,
+    no_room: Vec<PendingAppend>,
 }
 
 impl Writer {
@@ -94,7 +94,7 @@ impl Writer {
     }
 
     /// Appends, syncs, answers.
-    fn commit(&mut self, group: Vec<Request>) {
+    fn commit(&mut self, group: Vec<PendingAppend>) {
         if group.is_empty() {
             return;
         }
@@ -116,7 +116,7 @@ impl Writer {
     }
 
     /// Appends what fits. What finds no room is tried once more when space can be given back.
-    fn append(&mut self, group: Vec<Request>) -> Appended {
+    fn append(&mut self, group: Vec<PendingAppend>) -> Appended {
         let mut appended = self.append_once(group);
         if !appended.no_room.is_empty() && self.can_purge() {
             self.checkpoint_and_purge();
@@ -128,9 +128,9 @@ impl Writer {
     }
 
     /// Appends what fits; when the log fails, all of the group is refused.
-    fn append_once(&mut self, group: Vec<Request>) -> Appended {
+    fn append_once(&mut self, group: Vec<PendingAppend>) -> Appended {
         let now = now_millis();
-        let pieces: Vec<[&[u8]; 3]> = group.iter().map(Request::pieces).collect();
+        let pieces: Vec<[&[u8]; 3]> = group.iter().map(PendingAppend::pieces).collect();
         let records: Vec<Record<'_>> = group
             .iter()
             .zip(&pieces)
@@ -147,7 +147,7 @@ impl Writer {
     }
 
     /// The requests that were placed, and those that found no room; what can never be taken is refused here.
-    fn sort(&mut self, group: Vec<Request>, places: Vec<Result<Place, Refused>>) -> Appended {
+    fn sort(&mut self, group: Vec<PendingAppend>, places: Vec<Result<Place, Refused>>) -> Appended {
         let mut appended = Appended::default();
         for (request, place) in group.into_iter().zip(places) {
             match place {
@@ -168,7 +168,7 @@ impl Writer {
     }
 
     /// Does what `spool.sync` asks for before an answer; false when it failed.
-    fn is_safe(&mut self, placed: &[(Request, Place)]) -> bool {
+    fn is_safe(&mut self, placed: &[(PendingAppend, Place)]) -> bool {
         if self.shared.has_failed() {
             return false;
         }
@@ -225,9 +225,9 @@ impl Writer {
         }
     }
 
-    fn count(&self, placed: &[(Request, Place)]) {
+    fn count(&self, placed: &[(PendingAppend, Place)]) {
         let telemetry = &self.shared.telemetry;
-        for (Request { envelope, .. }, _) in placed {
+        for (PendingAppend { envelope, .. }, _) in placed {
             telemetry.accepted(envelope.origin, envelope.events() as u64);
         }
         telemetry.source_events(
@@ -237,8 +237,8 @@ impl Writer {
         );
     }
 
-    fn note_refused(&mut self, no_room: &[Request]) {
-        let bytes = |request: &Request| {
+    fn note_refused(&mut self, no_room: &[PendingAppend]) {
+        let bytes = |request: &PendingAppend| {
             request
                 .pieces()
                 .iter()
@@ -309,7 +309,7 @@ impl Writer {
     }
 }
 
-fn record<'a>(request: &Request, pieces: &'a [&'a [u8]], now: u64) -> Record<'a> {
+fn record<'a>(request: &PendingAppend, pieces: &'a [&'a [u8]], now: u64) -> Record<'a> {
     let events = request.envelope.events();
     Record {
         events: u32::try_from(events).expect("a request has fewer events"),
@@ -335,15 +335,15 @@ pub(super) fn capacity(
     }
 }
 
-fn accept(request: Request) {
-    let Request { held, answer, .. } = request;
+fn accept(request: PendingAppend) {
+    let PendingAppend { held, answer, .. } = request;
     // Before the answer, which may need less of it.
     drop(held);
     // The client may have gone away in this moment; its events are kept all the same.
     let _gone = answer.send(Ok(()));
 }
 
-fn refuse(requests: impl IntoIterator<Item = Request>, error: AppendError) {
+fn refuse(requests: impl IntoIterator<Item = PendingAppend>, error: AppendError) {
     for request in requests {
         // The client may have gone away.
         let _gone = request.answer.send(Err(error));
