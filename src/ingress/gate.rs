@@ -278,18 +278,7 @@ impl Gate {
         if parts.uri.path().is_empty() && parts.method != Method::CONNECT {
             return Err(Refusal::doubtful_head("The request has no path."));
         }
-        if parts.headers.get_all(header::HOST).iter().nth(1).is_some() {
-            return Err(Refusal::doubtful_head(
-                "The request has more than one Host.",
-            ));
-        }
-        // In a URI that is an error (RFC 9110, 4.2.4), and it would become part of events.
-        if names_user(parts) {
-            return Err(Refusal::doubtful_head(
-                "The request names a user before the host; send credentials in Authorization.",
-            ));
-        }
-        Ok(())
+        check_host(parts)
     }
 
     /// Counts and words a refusal.
@@ -362,12 +351,24 @@ fn without_content(response: Response) -> Response {
     Response::from_parts(parts, Body::empty())
 }
 
-/// Whether a user, and mostly a password, stands before the host (RFC 3986, 3.2.1).
-fn names_user(parts: &Parts) -> bool {
+/// Refuses two hosts, which two servers could read differently, and a user before a host (RFC 3986, 3.2.1): in a URI that
+/// is an error (RFC 9110, 4.2.4), and mostly a password with it would become part of events.
+fn check_host(parts: &Parts) -> Result<(), Refusal> {
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    let host = hosts.next().map(HeaderValue::as_bytes);
+    if hosts.next().is_some() {
+        return Err(Refusal::doubtful_head(
+            "The request has more than one Host.",
+        ));
+    }
     let authority = parts.uri.authority().map(|it| it.as_str().as_bytes());
-    let host = parts.headers.get(header::HOST).map(HeaderValue::as_bytes);
-    let mut hosts = authority.into_iter().chain(host);
-    hosts.any(|host| host.contains(&b'@'))
+    let names_user = |host: &[u8]| memchr::memchr(b'@', host).is_some();
+    if host.is_some_and(names_user) || authority.is_some_and(names_user) {
+        return Err(Refusal::doubtful_head(
+            "The request names a user before the host; send credentials in Authorization.",
+        ));
+    }
+    Ok(())
 }
 
 /// hyper reads any list of codings that ends in `chunked`, and passes the others on undone.

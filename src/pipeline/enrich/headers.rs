@@ -19,8 +19,7 @@ pub(in crate::pipeline) const MAX_BYTES: usize = 16 * 1024;
 pub(in crate::pipeline) const CUT_TAG: &str = "_headerscut";
 
 /// Names that tell of the request itself: no header of the client's can stand in for them.
-const RESERVED: [&str; 7] = [
-    "content_length",
+const RESERVED: [&str; 6] = [
     "http_accept",
     "http_host",
     "http_user_agent",
@@ -43,25 +42,31 @@ pub(in crate::pipeline) fn are_cut(arrival: &Arrival<'_>, body_bytes: usize) -> 
     let all = arrival.headers.iter();
     let most = all.map(|(name, value)| "http_".len() + name.as_str().len() + 2 * value.len());
     let headers = || shown(arrival).map(|(name, value)| name.len() + text(&value).len());
-    let length = content_length(arrival, body_bytes);
-    let length = length.map_or(0, |(name, value)| name.len() + value.len());
-    let others = request_line_len(arrival) + host_len(arrival) + length;
+    let others =
+        request_line_len(arrival) + host_len(arrival) + body_length_len(arrival, body_bytes);
     others + most.sum::<usize>() > MAX_BYTES && others + headers().sum::<usize>() > MAX_BYTES
 }
 
-/// The body's length as Logstash tells it: once content codings and chunks are undone, also where the client told none.
-fn content_length(
-    arrival: &Arrival<'_>,
-    body_bytes: usize,
-) -> Option<(FieldName<'static>, HeaderValue)> {
-    let is_shown = !arrival.drops(&CONTENT_LENGTH);
-    is_shown.then(|| (FieldName::plain("content_length"), body_bytes.into()))
-}
+/// The field of the body's length, which Logstash tells once content codings and chunks are undone, also where the client
+/// told none.
+const BODY_LENGTH: FieldName<'static> = FieldName::plain("content_length");
 
 /// Whether a header is told of otherwise, or of what is undone when the event is read: as with Logstash, whose server
 /// passes on neither.
 fn is_undone(name: &HeaderName) -> bool {
-    [HOST, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING].contains(name)
+    *name == HOST
+        || *name == CONTENT_LENGTH
+        || *name == CONTENT_ENCODING
+        || *name == TRANSFER_ENCODING
+        || name.as_str() == BODY_LENGTH.dashed
+}
+
+fn body_length_len(arrival: &Arrival<'_>, body_bytes: usize) -> usize {
+    if arrival.drops(&CONTENT_LENGTH) {
+        return 0;
+    }
+    let digits = 1 + body_bytes.checked_ilog10().unwrap_or(0);
+    BODY_LENGTH.len() + digits as usize
 }
 
 fn host_len(arrival: &Arrival<'_>) -> usize {
@@ -82,8 +87,8 @@ pub(super) fn render(arrival: &Arrival<'_>, body_bytes: usize, out: &mut Vec<u8>
     if let Some(host) = arrival.shown_host() {
         object.member(FieldName::plain("http_host"), host);
     }
-    if let Some((name, value)) = content_length(arrival, body_bytes) {
-        object.header(name, &value);
+    if !arrival.drops(&CONTENT_LENGTH) {
+        object.member(BODY_LENGTH, &body_bytes.to_string());
     }
     for (name, value) in shown(arrival) {
         object.header(name, &value);
@@ -180,8 +185,7 @@ impl<'a> FieldName<'a> {
                 && std::iter::zip(reserved.bytes(), self.dashed.bytes())
                     .all(|(wanted, byte)| wanted == undashed(byte))
         };
-        let can_be = ["http", "request", "content"];
-        let can_be = can_be.iter().any(|start| self.dashed.starts_with(start));
+        let can_be = self.dashed.starts_with("http") || self.dashed.starts_with("request");
         can_be && self.prefix.is_empty() && RESERVED.iter().any(is_same)
     }
 
