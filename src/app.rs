@@ -19,14 +19,16 @@ use crate::ingress::Ingress;
 use crate::lifecycle::{Lifecycle, Phase, TaskGroup};
 use crate::replay::Replays;
 use crate::spool::Spool;
-use crate::telemetry::events::{DrainBegins, DrainEnded, EndsForSpool, Listening};
+use crate::telemetry::events::{
+    CheckpointUnfinished, DrainBegins, DrainEnded, EndsForSpool, Listening,
+};
 use crate::telemetry::{Gauges, Telemetry};
 use reload::InForce;
 
 /// Histograms are tidied this often.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Longest wait for tasks that were told to end, and after that for the spool's.
+/// Longest wait for tasks that were told to end, and shortest one after that for the spool's.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The same when the end is to be at once: a write to a pipe that nobody reads takes for ever.
@@ -192,14 +194,15 @@ impl App {
         })
         .await;
         let connections = server.ingress.connections();
-        self.stop().await;
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.stop_within(PATIENCE, left.max(PATIENCE)).await;
         self.tell_end(connections);
     }
 
     /// The end for somebody who asks twice.
     pub async fn stop_at_once(&self) {
         let connections = self.server.ingress.connections();
-        self.stop_within(AT_ONCE).await;
+        self.stop_within(AT_ONCE, AT_ONCE).await;
         self.tell_end(connections);
     }
 
@@ -244,10 +247,11 @@ impl App {
 
     /// The end at once: what is in flight is cut.
     pub async fn stop(&self) {
-        self.stop_within(PATIENCE).await;
+        self.stop_within(PATIENCE, PATIENCE).await;
     }
 
-    async fn stop_within(&self, patience: Duration) {
+    /// `patience`: with the tasks; `with_disk`: with the spool's last checkpoint.
+    async fn stop_within(&self, patience: Duration, with_disk: Duration) {
         self.server.lifecycle.enter(Phase::Stopped);
         let ended = async {
             self.serving.ended().await;
@@ -256,7 +260,9 @@ impl App {
         // Every task looks for the end; should one be stuck, the process ends without it.
         let _all_or_out_of_patience = tokio::time::timeout(patience, ended).await;
         let closed = self.server.spool.close();
-        let _closed_or_out_of_patience = tokio::time::timeout(patience, closed).await;
+        if tokio::time::timeout(with_disk, closed).await.is_err() {
+            CheckpointUnfinished.emit();
+        }
     }
 }
 

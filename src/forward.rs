@@ -46,6 +46,7 @@ use delivery::Delivery;
 use file::FileOutput;
 use letters::{LetterWrites, file_letters};
 use local::LocalOutput;
+use stdout::StdoutOutput;
 
 /// A local output takes larger pieces than a Broker, for there is nothing to wait for.
 const LOCAL_LIMITS: LeaseLimits = LeaseLimits {
@@ -121,6 +122,9 @@ pub enum StartError {
         /// The folder.
         folder: String,
     },
+    /// Standard output cannot be had.
+    #[error("standard output: {0}")]
+    Stdout(std::io::Error),
 }
 
 impl Forward {
@@ -152,7 +156,8 @@ impl Forward {
                 None
             }
             OutputType::Stdout => {
-                outputs.run_local(LocalOutput::Stdout);
+                let output = StdoutOutput::open().map_err(StartError::Stdout)?;
+                outputs.run_local(LocalOutput::Stdout(output));
                 None
             }
         };

@@ -105,6 +105,7 @@ pub struct Telemetry {
     output_bytes_removed: Counter,
     spool: SpoolMetrics,
     gauges: GaugeHandles,
+    log_lines_lost: Counter,
     /// Events by source, see `metrics.source_fields`.
     pub sources: Sources,
     /// How the configuration was read again.
@@ -184,6 +185,7 @@ impl Telemetry {
             output_bytes_removed: counter(&recorder, &names::OUTPUT_BYTES_REMOVED, vec![]),
             spool: SpoolMetrics::new(&recorder),
             gauges: GaugeHandles::new(&recorder),
+            log_lines_lost: counter(&recorder, &names::LOG_LINES_LOST, vec![]),
             sources: Sources::new(source_labels, max_sources),
             reloads: Reloads::new(&recorder),
             proxy_headers: ProxyHeaders::new(&recorder),
@@ -294,6 +296,7 @@ impl Telemetry {
         handles.in_flight_bytes.set(gauges.in_flight_bytes as f64);
         handles.bodies_waiting.set(gauges.bodies_waiting as f64);
         handles.connections.set(gauges.connections as f64);
+        self.log_lines_lost.absolute(logging::lost_lines());
         self.recorder.handle().render()
     }
 

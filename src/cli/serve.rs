@@ -36,7 +36,10 @@ pub(super) fn run(file: &ConfigFile) -> ExitCode {
         Ok(loaded) => loaded,
         Err(errors) => return refused(&errors),
     };
-    let log_level = logging::init(&loaded.config.log);
+    let (log_level, _log) = match logging::init(&loaded.config.log) {
+        Ok(log) => log,
+        Err(error) => return fault(&anyhow::Error::new(error).context("the log cannot start")),
+    };
     Starts {
         config: &loaded.source,
         durability: loaded.config.ingest.durability.as_str(),
@@ -69,7 +72,9 @@ fn refused(errors: &ConfigErrors) -> ExitCode {
     if errors.log().format == LogFormat::Text {
         return told(errors);
     }
-    logging::init(errors.log());
+    let Ok((_, _log)) = logging::init(errors.log()) else {
+        return told(errors);
+    };
     for problem in errors.problems() {
         ConfigProblem { problem }.emit();
     }
@@ -134,8 +139,13 @@ struct Signals {
     stops: Stops,
 }
 
+/// SIGXFSZ: a file would be larger than the process may make one. Unheard it ends the process; the write fails all the
+/// same, and is a full disk's.
+const FILE_TOO_LARGE: i32 = 25;
+
 impl Signals {
     fn new() -> std::io::Result<Self> {
+        let _the_write_tells = signal(SignalKind::from_raw(FILE_TOO_LARGE))?;
         Ok(Self {
             hang_up: signal(SignalKind::hangup())?,
             stops: Stops {

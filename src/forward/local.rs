@@ -9,7 +9,7 @@ use super::backoff::Backoff;
 use super::batch::Batch;
 use super::encode::json_lines;
 use super::file::FileOutput;
-use super::stdout;
+use super::stdout::StdoutOutput;
 use super::{LOCAL_LIMITS, Shared};
 use crate::lifecycle::{Lifecycle, blocking};
 use crate::telemetry::events::{OutputFailed, OutputRecovered};
@@ -22,21 +22,21 @@ const BACKOFF: Backoff = Backoff {
 /// Where events are written.
 pub(super) enum LocalOutput {
     File(FileOutput),
-    Stdout,
+    Stdout(StdoutOutput),
 }
 
 impl LocalOutput {
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         match self {
             Self::File(output) => output.write(lines),
-            Self::Stdout => stdout::write(lines),
+            Self::Stdout(output) => output.write(lines),
         }
     }
 
     fn target(&self) -> String {
         match self {
             Self::File(output) => output.target(),
-            Self::Stdout => "standard output".to_owned(),
+            Self::Stdout(_) => "standard output".to_owned(),
         }
     }
 }

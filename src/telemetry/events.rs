@@ -24,8 +24,8 @@ pub use dead_letters::{
 pub use proxy_headers::ProxyHeaderRefused;
 pub use requests::{EventDeadLettered, RequestRefused};
 pub use spool::{
-    CheckpointFailed, EndsForSpool, SpoolDamaged, SpoolFailed, SpoolFull, SpoolHasRoom,
-    SpoolOpened, SpoolSegmentSetAside, SpoolUnreadable, SpoolUnused,
+    CheckpointFailed, CheckpointUnfinished, EndsForSpool, SpoolDamaged, SpoolFailed, SpoolFull,
+    SpoolHasRoom, SpoolOpened, SpoolSegmentSetAside, SpoolUnreadable, SpoolUnused,
 };
 pub use tls::{HandshakeFailed, TlsReloadRefused, TlsReloaded};
 

@@ -1,6 +1,8 @@
 //! The program's own log: where it goes and in which form. Standard error, human text or JSON lines.
 
-use std::io::IsTerminal;
+mod queue;
+
+use std::io::{self, IsTerminal};
 
 use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -8,6 +10,9 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::config::{self, LogFormat, LogLevel};
+use queue::LineQueue;
+pub use queue::LogGuard;
+pub(super) use queue::lost_lines;
 
 /// What the targets of the program's own lines begin with: the names of its crates.
 const OWN: &str = "headgate";
@@ -23,20 +28,24 @@ impl LogLevelHandle {
     }
 }
 
-/// Sends all log events of this process to standard error, one a line.
+/// Sends all log events of this process to standard error, one a line, for as long as the guard is kept.
 ///
 /// A second call in one process does nothing: the first one holds.
-pub fn init(log: &config::Log) -> LogLevelHandle {
+///
+/// # Errors
+/// There is no thread to be had.
+pub fn init(log: &config::Log) -> io::Result<(LogLevelHandle, LogGuard)> {
     let (filter, handle) = reload::Layer::new(filter(log.level));
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let (queue, guard) = LineQueue::to(io::stderr())?;
+    let lines = fmt::layer().with_writer(queue).with_target(false);
     let lines: Box<dyn Layer<_> + Send + Sync> = match log.format {
         LogFormat::Json => Box::new(lines.json().flatten_event(true)),
-        LogFormat::Text => Box::new(lines.with_ansi(std::io::stderr().is_terminal())),
+        LogFormat::Text => Box::new(lines.with_ansi(io::stderr().is_terminal())),
     };
     let log: Box<dyn Subscriber + Send + Sync> =
         Box::new(tracing_subscriber::registry().with(filter).with(lines));
     let _first_holds = tracing::subscriber::set_global_default(log);
-    LogLevelHandle(handle)
+    Ok((LogLevelHandle(handle), guard))
 }
 
 /// Libraries tell errors alone, at whatever level: what else they write has the bytes of clients in it, and a client can

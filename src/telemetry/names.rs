@@ -282,6 +282,12 @@ pub(super) const PROCESS_START_TIME: Metric = metric(
     &[],
     "When the server started, in seconds since 1970.",
 );
+pub(super) const LOG_LINES_LOST: Metric = metric(
+    Counter,
+    "headgate_log_lines_lost_total",
+    &[],
+    "Lines of the log that were lost, because what reads standard error did not take them.",
+);
 pub(super) const BUILD_INFO: Metric = metric(
     Gauge,
     "headgate_build_info",
@@ -332,5 +338,6 @@ pub const ALL: &[Metric] = &[
     CONFIG_LAST_RELOAD_SUCCESSFUL,
     CONFIG_LOADED,
     PROCESS_START_TIME,
+    LOG_LINES_LOST,
     BUILD_INFO,
 ];

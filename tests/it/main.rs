@@ -53,5 +53,6 @@ mod status_page;
 mod time_limits;
 mod tls;
 mod tls_files;
+mod unread_log;
 mod validation;
 mod withdrawal;

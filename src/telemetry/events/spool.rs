@@ -140,6 +140,18 @@ impl EndsForSpool {
     }
 }
 
+/// The process ends before the disk has taken the spool's last checkpoint.
+pub struct CheckpointUnfinished;
+
+impl CheckpointUnfinished {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(
+            "the disk did not take the spool's last checkpoint in time: what was delivered last may be delivered again after the next start"
+        );
+    }
+}
+
 /// The checkpoint cannot be written, or space cannot be given back. Logged once, until it can be again.
 pub struct CheckpointFailed<'a> {
     /// The I/O error.
