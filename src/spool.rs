@@ -17,9 +17,9 @@ mod samples;
 mod side;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwapOption;
 use seglog::{Folder, OpenError};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -126,8 +126,9 @@ pub struct SpoolStatus {
 #[derive(Clone)]
 pub struct Spool {
     store: Store,
-    /// Whether something found no room since [`Self::tell_when_full`] last looked.
-    has_refused: Arc<AtomicBool>,
+    /// How it stood when something found no room, first since [`Self::tell_when_full`] last looked: it may be full many
+    /// times a second, and at no moment at which that looks.
+    full_at: Arc<ArcSwapOption<SpoolStatus>>,
 }
 
 /// What envelopes are kept in.
@@ -165,7 +166,7 @@ impl Spool {
     fn new(store: Store) -> Self {
         Self {
             store,
-            has_refused: Arc::default(),
+            full_at: Arc::default(),
         }
     }
 
@@ -211,8 +212,8 @@ impl Spool {
     }
 
     fn note_refusal(&self, error: &AppendError) {
-        if matches!(error, AppendError::Full { .. }) {
-            self.has_refused.store(true, Ordering::Relaxed);
+        if matches!(error, AppendError::Full { .. }) && self.full_at.load().is_none() {
+            self.full_at.store(Some(Arc::new(self.status())));
         }
     }
 
@@ -243,9 +244,9 @@ impl Spool {
         let mut interval = tokio::time::interval(Duration::from_secs(1));
         loop {
             interval.tick().await;
-            let status = self.status();
-            // It may be full many times a second, and at no moment at which anybody looks.
-            let is_full = self.has_refused.swap(false, Ordering::Relaxed) || status.full;
+            let full_at = self.full_at.swap(None);
+            let status = full_at.as_deref().copied().unwrap_or(self.status());
+            let is_full = full_at.is_some() || status.full;
             match fullness.note(is_full, Instant::now()) {
                 Some(News::Full) => full(status).emit(),
                 Some(News::HasRoom) => SpoolHasRoom.emit(),

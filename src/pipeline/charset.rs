@@ -147,7 +147,11 @@ impl Charset {
             Self::Utf8 => Text::of_utf8(without_mark(body)),
             Self::Latin1 => Text::Valid(encoding_rs::mem::decode_latin1(without_mark(body))),
             Self::Utf16 => decode(utf_16_of(body), body),
-            Self::Other(encoding) => decode(encoding, body),
+            // Who writes that mark means UTF-8's text to be there, and ASCII reads alike.
+            Self::Other(encoding) if encoding.is_single_byte() => {
+                decode(encoding, without_mark(body))
+            }
+            Self::Other(encoding) => decode(by_byte_order_mark(encoding, body), body),
         }
     }
 }
@@ -164,6 +168,15 @@ fn decode(encoding: &'static Encoding, body: &[u8]) -> Text<'static> {
         Text::Replaced(text)
     } else {
         Text::Valid(text)
+    }
+}
+
+/// In UTF-16 a mark says which byte of two comes first, whatever the name says (RFC 2781, 4.3).
+fn by_byte_order_mark(named: &'static Encoding, body: &[u8]) -> &'static Encoding {
+    match body {
+        [0xfe, 0xff, ..] if named == UTF_16LE => UTF_16BE,
+        [0xff, 0xfe, ..] if named == UTF_16BE => UTF_16LE,
+        _ => named,
     }
 }
 
@@ -197,7 +210,10 @@ mod tests {
             ("utf-16", b"\0\x4e\x3a\x4e", "一为"),
             ("utf-16le", b"\0\x4e\0\x4e", "一一"),
             ("utf-16le", b"\xef\xbb\xbf\0", "믯¿"),
+            ("utf-16le", b"\xfe\xff\0a", "a"),
+            ("utf-16be", b"\xff\xfea\0", "a"),
             ("utf-16be", b"\0a", "a"),
+            ("windows-1252", b"\xef\xbb\xbfa\x80", "a€"),
             ("gbk", b"\xef\xbb\xbf\xc6", "锘科"),
             ("latin1", b"\xef\xbb\xbfa", "a"),
             ("shift_jis", b"\x93\xfa", "日"),
