@@ -53,7 +53,7 @@ const BODY_LENGTH: FieldName<'static> = FieldName::plain("content_length");
 
 /// Whether a header is told of otherwise, or of what is undone when the event is read: as with Logstash, whose server
 /// passes on neither.
-fn is_undone(name: &HeaderName) -> bool {
+fn is_told_otherwise(name: &HeaderName) -> bool {
     *name == HOST
         || *name == CONTENT_LENGTH
         || *name == CONTENT_ENCODING
@@ -125,7 +125,7 @@ fn shown<'a>(
         }
         Some((name, value))
     })
-    .filter(|(name, _)| !is_undone(name) && !arrival.drops(name))
+    .filter(|(name, _)| !is_told_otherwise(name) && !arrival.drops(name))
     .filter(|(name, _)| !(name.as_str().contains('_') && has_twin(name, headers)))
     .map(|(name, value)| (FieldName::of(name), value))
     .filter(|(name, _)| !name.is_reserved())

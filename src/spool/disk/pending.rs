@@ -49,7 +49,7 @@ impl PendingAppend {
     }
 }
 
-/// A group has no further request when it has so many bytes. Without a limit, large requests of all clients
+/// A group takes no further one when it has so many bytes. Without a limit, large requests of all clients
 /// end up in one group, and all wait for all of it: with arrays of 100 from 64 clients p99 was 15 to 20 ms,
 /// and is 10 to 12 so, for 5 % less CPU, for what was just written is still in the cache when it is copied.
 /// With 300 KB the syncs cost more than that gains.
@@ -64,7 +64,7 @@ pub(super) struct Pending {
 
 #[derive(Default)]
 struct State {
-    requests: VecDeque<(u64, PendingAppend)>,
+    appends: VecDeque<(u64, PendingAppend)>,
     next_ticket: u64,
     is_writer_waiting: bool,
     is_writer_called: bool,
@@ -74,14 +74,14 @@ struct State {
 impl State {
     fn take_group(&mut self) -> Vec<PendingAppend> {
         let mut bytes = 0;
-        let fits = |(_, request): &&(u64, PendingAppend)| {
+        let fits = |(_, append): &&(u64, PendingAppend)| {
             let is_full = bytes >= GROUP_BYTES;
-            bytes += request.envelope.size();
+            bytes += append.envelope.size();
             !is_full
         };
-        let requests = self.requests.iter().take_while(fits).count();
-        let group = self.requests.drain(..requests);
-        group.map(|(_, request)| request).collect()
+        let appends = self.appends.iter().take_while(fits).count();
+        let group = self.appends.drain(..appends);
+        group.map(|(_, append)| append).collect()
     }
 }
 
@@ -94,8 +94,8 @@ pub(super) enum Taken {
 }
 
 impl Pending {
-    /// Adds a request; the ticket takes it back.
-    pub(super) fn push(&self, request: PendingAppend) -> u64 {
+    /// Adds one; the ticket takes it back.
+    pub(super) fn push(&self, append: PendingAppend) -> u64 {
         let mut state = self.lock();
         let ticket = state.next_ticket;
         if state.is_closed {
@@ -103,7 +103,7 @@ impl Pending {
             return ticket;
         }
         state.next_ticket += 1;
-        state.requests.push_back((ticket, request));
+        state.appends.push_back((ticket, append));
         let wake = std::mem::take(&mut state.is_writer_waiting);
         drop(state);
         if wake {
@@ -112,22 +112,22 @@ impl Pending {
         ticket
     }
 
-    /// Removes a request that was not taken up yet.
+    /// Removes one that was not taken up yet.
     pub(super) fn take_back(&self, ticket: u64) {
         let mut state = self.lock();
         let found = state
-            .requests
+            .appends
             .binary_search_by_key(&ticket, |(other, _)| *other);
-        let request = found.ok().and_then(|index| state.requests.remove(index));
+        let append = found.ok().and_then(|index| state.appends.remove(index));
         drop(state);
-        drop(request);
+        drop(append);
     }
 
     /// Takes what waits, as much as is one group; waits for it, but not beyond `until`.
     pub(super) fn take(&self, until: Instant) -> Taken {
         let mut state = self.lock();
         loop {
-            if !state.requests.is_empty() {
+            if !state.appends.is_empty() {
                 // Where cores are short, those who were just answered get to send their next requests before
                 // the group is taken: with 64 connections 25 requests share a sync instead of 16, which takes
                 // 20 % off the CPU of a single event (medians of pairs on two cores). Once is enough: two and

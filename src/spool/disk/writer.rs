@@ -100,13 +100,13 @@ impl Writer {
         }
         let Appended { placed, no_room } = self.append(group);
         if !self.is_safe(&placed) {
-            let all = placed.into_iter().map(|(request, _)| request);
+            let all = placed.into_iter().map(|(append, _)| append);
             return refuse(all.chain(no_room), AppendError::Failed);
         }
         self.shared.publish(&placed, &self.log);
         self.count(&placed);
-        for (request, _) in placed {
-            accept(request);
+        for (append, _) in placed {
+            accept(append);
         }
         self.note_refused(&no_room);
         // Before the answers: who is refused and looks again must find a spool that is full.
@@ -134,7 +134,7 @@ impl Writer {
         let records: Vec<Record<'_>> = group
             .iter()
             .zip(&pieces)
-            .map(|(request, pieces)| record(request, pieces, now))
+            .map(|(append, pieces)| record(append, pieces, now))
             .collect();
         match self.log.append(&records, now) {
             Ok(places) => self.sort(group, places),
@@ -149,18 +149,18 @@ impl Writer {
     /// The requests that were placed, and those that found no room; what can never be taken is refused here.
     fn sort(&mut self, group: Vec<PendingAppend>, places: Vec<Result<Place, Refused>>) -> Appended {
         let mut appended = Appended::default();
-        for (request, place) in group.into_iter().zip(places) {
+        for (append, place) in group.into_iter().zip(places) {
             match place {
-                Ok(place) => appended.placed.push((request, place)),
-                Err(Refused::Full) => appended.no_room.push(request),
+                Ok(place) => appended.placed.push((append, place)),
+                Err(Refused::Full) => appended.no_room.push(append),
                 Err(Refused::TooLarge) => {
                     let error = AppendError::TooLarge {
-                        bytes: request.envelope.size(),
+                        bytes: append.envelope.size(),
                         max_bytes: usize::try_from(self.log.max_payload_bytes())
                             .unwrap_or(usize::MAX),
                         key: "spool.max_bytes",
                     };
-                    refuse([request], error);
+                    refuse([append], error);
                 }
             }
         }
@@ -233,18 +233,13 @@ impl Writer {
         telemetry.source_events(
             placed
                 .iter()
-                .flat_map(|(request, _)| &request.envelope.sources),
+                .flat_map(|(append, _)| &append.envelope.sources),
         );
     }
 
     fn note_refused(&mut self, no_room: &[PendingAppend]) {
-        let bytes = |request: &PendingAppend| {
-            request
-                .pieces()
-                .iter()
-                .map(|piece| piece.len() as u64)
-                .sum()
-        };
+        let bytes =
+            |append: &PendingAppend| append.pieces().iter().map(|piece| piece.len() as u64).sum();
         self.shortest_refused = no_room.iter().map(bytes).min().or(self.shortest_refused);
     }
 
@@ -309,13 +304,13 @@ impl Writer {
     }
 }
 
-fn record<'a>(request: &PendingAppend, pieces: &'a [&'a [u8]], now: u64) -> Record<'a> {
-    let events = request.envelope.events();
+fn record<'a>(append: &PendingAppend, pieces: &'a [&'a [u8]], now: u64) -> Record<'a> {
+    let events = append.envelope.events();
     Record {
         events: u32::try_from(events).expect("a request has fewer events"),
         made_at: now,
         pieces,
-        checksum: request.checksum,
+        checksum: append.checksum,
     }
 }
 
@@ -335,17 +330,17 @@ pub(super) fn capacity(
     }
 }
 
-fn accept(request: PendingAppend) {
-    let PendingAppend { held, answer, .. } = request;
+fn accept(append: PendingAppend) {
+    let PendingAppend { held, answer, .. } = append;
     // Before the answer, which may need less of it.
     drop(held);
     // The client may have gone away in this moment; its events are kept all the same.
     let _gone = answer.send(Ok(()));
 }
 
-fn refuse(requests: impl IntoIterator<Item = PendingAppend>, error: AppendError) {
-    for request in requests {
+fn refuse(appends: impl IntoIterator<Item = PendingAppend>, error: AppendError) {
+    for append in appends {
         // The client may have gone away.
-        let _gone = request.answer.send(Err(error));
+        let _gone = append.answer.send(Err(error));
     }
 }
