@@ -14,6 +14,7 @@ use super::StartError;
 use crate::config;
 use crate::folders::{FolderLock, check_writable, make_folder, sync_folder};
 use crate::telemetry::Telemetry;
+use crate::telemetry::events::OutputNotMended;
 use bound::Bound;
 use current::Current;
 
@@ -40,7 +41,13 @@ impl FileOutput {
             Ok(None) => return Err(StartError::FolderLocked { folder }),
             Err(source) => return Err(StartError::Folder { folder, source }),
         };
-        let _stays_torn = mend_newest(&config.dir);
+        if let Err(error) = mend_newest(&config.dir) {
+            OutputNotMended {
+                folder: &folder,
+                reason: &error,
+            }
+            .emit();
+        }
         let bound = |size: crate::units::ByteSize| Bound::new(size.bytes(), telemetry);
         Ok(Self {
             folder: config.dir.clone(),

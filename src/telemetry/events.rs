@@ -252,6 +252,21 @@ impl OutputFailed<'_> {
     }
 }
 
+/// Whether the last file of the file output ends within a line, as a crash leaves it, is not known, or it cannot be cut.
+pub struct OutputNotMended<'a> {
+    /// The folder.
+    pub folder: &'a str,
+    /// The I/O error.
+    pub reason: &'a dyn Display,
+}
+
+impl OutputNotMended<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(folder = self.folder, reason = %self.reason, "the newest file of events may end within a line: it cannot be looked at, or not be cut");
+    }
+}
+
 /// The output can be written again.
 pub struct OutputRecovered<'a> {
     /// The file or stream.
