@@ -2,11 +2,10 @@
 //! call, and who is to be told of what.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use arc_swap::ArcSwap;
 use seglog::{Acked, Folder, Log, Place};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +34,7 @@ pub(super) struct Shared {
     /// What was done before this run of the program.
     done: Arc<Acked>,
     /// As the writer published it last. Refusals only read it: they are to be cheap when there are the most of them.
-    capacity: ArcSwap<Capacity>,
+    capacity: PublishedCapacity,
     max_payload_bytes: u64,
     /// Space can be given back, and is waited for.
     is_purge_requested: AtomicBool,
@@ -51,6 +50,48 @@ pub(super) struct Capacity {
     pub(super) is_disk_full: bool,
     /// When another try is worth it for who finds no room.
     pub(super) retry_after: Duration,
+}
+
+/// A [`Capacity`] that is published with every group and read by every request. A reader may see parts of two of them,
+/// of which each was true a moment ago; one value behind a pointer is made anew and changes its place each time.
+struct PublishedCapacity {
+    available_bytes: AtomicU64,
+    is_full: AtomicBool,
+    is_disk_full: AtomicBool,
+    retry_after_millis: AtomicU64,
+}
+
+impl PublishedCapacity {
+    fn new(capacity: Capacity) -> Self {
+        let published = Self {
+            available_bytes: AtomicU64::default(),
+            is_full: AtomicBool::default(),
+            is_disk_full: AtomicBool::default(),
+            retry_after_millis: AtomicU64::default(),
+        };
+        published.store(capacity);
+        published
+    }
+
+    fn store(&self, capacity: Capacity) {
+        let retry_after = u64::try_from(capacity.retry_after.as_millis()).unwrap_or(u64::MAX);
+        self.available_bytes
+            .store(capacity.available_bytes, Ordering::Relaxed);
+        self.is_full.store(capacity.is_full, Ordering::Relaxed);
+        self.is_disk_full
+            .store(capacity.is_disk_full, Ordering::Relaxed);
+        self.retry_after_millis
+            .store(retry_after, Ordering::Relaxed);
+    }
+
+    fn load(&self) -> Capacity {
+        Capacity {
+            available_bytes: self.available_bytes.load(Ordering::Relaxed),
+            is_full: self.is_full.load(Ordering::Relaxed),
+            is_disk_full: self.is_disk_full.load(Ordering::Relaxed),
+            retry_after: Duration::from_millis(self.retry_after_millis.load(Ordering::Relaxed)),
+        }
+    }
 }
 
 impl Shared {
@@ -72,7 +113,7 @@ impl Shared {
             dead_arrived: Arc::default(),
             done: Arc::new(backlog.acked().clone()),
             backlog: Mutex::new(backlog),
-            capacity: ArcSwap::from_pointee(capacity),
+            capacity: PublishedCapacity::new(capacity),
             max_payload_bytes,
             is_purge_requested: AtomicBool::new(false),
         }
@@ -131,11 +172,11 @@ impl Shared {
     }
 
     pub(super) fn capacity(&self) -> Capacity {
-        **self.capacity.load()
+        self.capacity.load()
     }
 
     pub(super) fn publish_capacity(&self, capacity: Capacity) {
-        self.capacity.store(Arc::new(capacity));
+        self.capacity.store(capacity);
     }
 
     /// Requests that were committed, with their places.
