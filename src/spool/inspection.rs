@@ -105,9 +105,8 @@ impl Inspection {
         if survey.files == 0 {
             return Err(no_spool());
         }
-        let end = survey.end.unwrap_or_default();
         Ok(Self {
-            acked: survey.acked().unwrap_or_else(|| Acked::below(end)),
+            acked: survey.acked().unwrap_or_else(|| Acked::below(0)),
             folder,
             survey,
         })

@@ -46,14 +46,15 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// The events that are done: as the checkpoint says, or without one everything before the oldest segment.
+    /// The events that are done: as the checkpoint says, or without one everything before the oldest segment; where no
+    /// segment has a record, everything. None where there was never a log.
     pub fn acked(&self) -> Option<Acked> {
         match &self.checkpoint {
             Some(checkpoint) => Some(checkpoint.acked.clone()),
-            None => self
-                .segments
-                .first()
-                .map(|oldest| Acked::below(oldest.first)),
+            None => {
+                let oldest = self.segments.first().map(|oldest| oldest.first);
+                oldest.or(self.end).map(Acked::below)
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //! is there, and nothing is taken for damage.
 
 use seglog::testing::MemoryFolder;
-use seglog::{Acked, Checkpoint, Folder, Options, Position};
+use seglog::{Acked, Checkpoint, Folder, Found, Options, Position, Walk};
 
 use crate::support::{
     OPTIONS, Read, append, append_group, checkpoint, open, open_with, payload, read_between,
@@ -254,6 +254,29 @@ fn a_crash_in_the_middle_of_opening_changes_nothing_that_counts() {
                 &group(next),
                 &format!("cut after {bytes} bytes, seed {seed:?}"),
             );
+        }
+    }
+}
+
+#[test]
+fn a_first_start_that_is_cut_off_at_any_byte_leaves_no_damage_to_be_found() {
+    for bytes in 0.. {
+        let folder = MemoryFolder::default();
+        let was_cut = write_group_cut_off_after(&folder, bytes);
+        folder.kill();
+        let found = seglog::survey(&shared(&folder)).unwrap();
+        for start in [Walk::over_all, Walk::over_open] {
+            let mut walk = start(shared(&folder), &found);
+            loop {
+                match walk.step().unwrap() {
+                    Found::Record(_) => {}
+                    Found::Damage(damage) => panic!("cut after {bytes} bytes: {damage:?}"),
+                    Found::End => break,
+                }
+            }
+        }
+        if !was_cut {
+            return;
         }
     }
 }
