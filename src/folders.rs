@@ -36,14 +36,29 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes and removes a file, to find out whether the folder can be written.
+/// Makes and removes a file, to find out whether the folder can be written. It can where the disk is full, also of files:
+/// what is delivered makes room, and that waits for the start.
 ///
 /// # Errors
 /// Why it cannot.
 pub fn check_writable(folder: &Path) -> io::Result<()> {
     let probe = folder.join(".headgate-writable");
-    File::create(&probe)?;
-    fs::remove_file(probe)
+    unless_full(File::create(&probe).and_then(|_| fs::remove_file(probe)))
+}
+
+fn unless_full(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if is_full(&error) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Whether the disk or the owner's share of it is full.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// What was done with a file; none where somebody else has removed it meanwhile.
@@ -55,5 +70,29 @@ pub fn unless_gone<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
         Ok(done) => Ok(Some(done)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_a_full_disk_can_be_written_and_no_other_that_takes_no_file() {
+        use io::ErrorKind;
+        for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded] {
+            assert!(unless_full(Err(kind.into())).is_ok(), "{kind:?}");
+        }
+        for kind in [
+            ErrorKind::PermissionDenied,
+            ErrorKind::ReadOnlyFilesystem,
+            ErrorKind::NotFound,
+        ] {
+            assert!(unless_full(Err(kind.into())).is_err(), "{kind:?}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        check_writable(folder.path()).unwrap();
+        assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
+        assert!(check_writable(&folder.path().join("missing")).is_err());
     }
 }

@@ -12,7 +12,7 @@ use super::reader::KeptLetter;
 use super::requests::{self, QueuedRequest, Request};
 use super::shelf::Shelf;
 use super::{OpenError, SHELVES};
-use crate::folders::{FolderLock, check_writable, make_folder, unless_gone};
+use crate::folders::{FolderLock, check_writable, is_full, make_folder, unless_gone};
 
 /// The shelves as long as we hold them.
 pub(super) struct Shelves {
@@ -222,14 +222,6 @@ impl Shelves {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether the disk or the owner's share of it is full.
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
 }
 
 /// Calls `take` with each line from the byte `from` on that is not later than the request, as long as it says to go on.
