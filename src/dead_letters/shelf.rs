@@ -106,7 +106,7 @@ impl Shelf {
             }
         };
         if needs_next {
-            self.open_next()?;
+            self.open_next(sync_folder)?;
         }
         let current = self
             .current
@@ -132,7 +132,7 @@ impl Shelf {
             return;
         };
         if failed.bytes == 0 {
-            // Else every attempt on a full disk would leave an empty file.
+            // Else every attempt, on a full disk or in a folder that cannot be synced, would leave an empty file.
             let _stays_empty = fs::remove_file(path(&self.folder, failed.number))
                 .and_then(|()| sync_folder(&self.folder));
         } else {
@@ -143,7 +143,7 @@ impl Shelf {
         }
     }
 
-    fn open_next(&mut self) -> io::Result<()> {
+    fn open_next(&mut self, sync: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
         make_folder(&self.folder)?;
         let full = list(&self.folder)?;
         let number = self.next_number(&full);
@@ -151,7 +151,6 @@ impl Shelf {
             .append(true)
             .create_new(true)
             .open(path(&self.folder, number))?;
-        sync_folder(&self.folder)?;
         self.last = number;
         self.current = Some(Current {
             file,
@@ -159,7 +158,7 @@ impl Shelf {
             bytes: 0,
             full,
         });
-        Ok(())
+        sync(&self.folder).inspect_err(|_| self.cut_off_what_failed())
     }
 
     /// Numbers only grow, also when all files before are gone: a request means the letters up to a number, and must
@@ -255,6 +254,19 @@ mod tests {
         }
         assert_eq!(text(folder.path()), "one\ntwo\n");
         assert_eq!(list(folder.path()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_synced_gets_no_empty_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shelf = Shelf::new(folder.path().into(), 1 << 20);
+        for _ in 0..3 {
+            let failed = shelf.open_next(|_| Err(io::Error::other("not synced")));
+            assert_eq!(failed.unwrap_err().to_string(), "not synced");
+            assert!(list(folder.path()).unwrap().is_empty());
+        }
+        shelf.append(b"one\n").unwrap();
+        assert_eq!(text(folder.path()), "one\n");
     }
 
     #[test]
