@@ -76,7 +76,8 @@ impl Target {
         errored: Counter,
     ) -> Result<Self, SetupError> {
         let refused = || SetupError::Url(url[..Position::BeforePath].to_owned());
-        let dialer = Dialer::new(url, tls, resolver, config.connect_timeout);
+        let life = (lifecycle.clone(), tasks.clone());
+        let dialer = Dialer::new(url, tls, resolver, life, config.connect_timeout);
         Ok(Self {
             uri: url[Position::BeforePath..].parse().map_err(|_| refused())?,
             headers: headers(url, config).ok_or_else(refused)?,

@@ -17,8 +17,9 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 use url::{Host, Url};
 
-use super::resolve::Resolve;
+use super::resolve::{Lookup, Resolve};
 use super::tls;
+use crate::lifecycle::{Lifecycle, TaskGroup};
 
 /// In this time TCP and TLS are set up over any distance on Earth.
 const ENOUGH: Duration = Duration::from_secs(2);
@@ -32,7 +33,7 @@ pub(super) enum DialError {
     #[error("no connection in time (broker.connect_timeout)")]
     TimedOut,
     #[error("no connection: the name in broker.urls cannot be looked up: {0}")]
-    Name(io::Error),
+    Name(Arc<io::Error>),
     #[error("no connection: the name in broker.urls has no address")]
     NoAddress,
     #[error("no connection: {}", tls::explain(.0))]
@@ -41,10 +42,9 @@ pub(super) enum DialError {
 
 /// Opens the connections of all slots of one Broker.
 pub(super) struct Dialer {
-    host: Host,
+    host: Host<Lookup>,
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
-    resolver: Arc<dyn Resolve>,
     /// For a whole connection, whatever it takes.
     limit: Duration,
     /// Which of the name's addresses is next.
@@ -57,18 +57,23 @@ impl Dialer {
         url: &Url,
         tls: Option<&Arc<ClientConfig>>,
         resolver: Arc<dyn Resolve>,
+        life: (Lifecycle, TaskGroup),
         limit: Duration,
     ) -> Option<Self> {
         let host = url.host()?.to_owned();
+        let port = url.port_or_known_default()?;
         let tls = match tls.filter(|_| url.scheme() == "https") {
             Some(config) => Some((TlsConnector::from(Arc::clone(config)), server_name(&host)?)),
             None => None,
         };
         Some(Self {
-            host,
-            port: url.port_or_known_default()?,
+            host: match host {
+                Host::Domain(name) => Host::Domain(Lookup::new(name, port, resolver, life)),
+                Host::Ipv4(address) => Host::Ipv4(address),
+                Host::Ipv6(address) => Host::Ipv6(address),
+            },
+            port,
             tls,
-            resolver,
             limit,
             // Several Headgates that start together do not all begin with the same address.
             turn: AtomicUsize::new(fastrand::usize(..)),
@@ -98,10 +103,7 @@ impl Dialer {
         let found = match &self.host {
             Host::Ipv4(address) => vec![SocketAddr::new(IpAddr::V4(*address), self.port)],
             Host::Ipv6(address) => vec![SocketAddr::new(IpAddr::V6(*address), self.port)],
-            Host::Domain(name) => {
-                let found = self.resolver.resolve(name, self.port).await;
-                found.map_err(DialError::Name)?
-            }
+            Host::Domain(lookup) => lookup.addresses().await.map_err(DialError::Name)?,
         };
         Ok(in_turn(found, self.turn.fetch_add(1, Ordering::Relaxed)))
     }
