@@ -21,11 +21,6 @@ pub(super) struct EnvelopeHead {
     pub(super) dead: u32,
 }
 
-/// A record that this program cannot have written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the envelope is of version {0}, which this program does not know")]
-pub(super) struct UnknownVersion(u8);
-
 impl EnvelopeHead {
     pub(super) fn of(envelope: &Envelope) -> Self {
         let count = |events| u32::try_from(events).expect("a request has fewer events");
@@ -47,18 +42,21 @@ impl EnvelopeHead {
         bytes
     }
 
-    pub(super) fn decode(bytes: [u8; HEAD_BYTES]) -> Result<Self, UnknownVersion> {
-        if bytes[0] != VERSION {
-            return Err(UnknownVersion(bytes[0]));
-        }
+    /// The head of an envelope in a record of so many events and bytes; none where that cannot hold it, or where it is
+    /// of another version: no program that writes such records wrote this one, whatever its checksum says.
+    pub(super) fn decode(bytes: [u8; HEAD_BYTES], events: u32, payload_bytes: u64) -> Option<Self> {
         let origin = Origin::ALL.get(usize::from(bytes[1])).copied();
-        Ok(Self {
+        let head = Self {
             // The origin was counted when the envelope came; here it is only for people to look at.
             origin: origin.unwrap_or(Origin::Plain),
             live: u32::from_le_bytes(part(&bytes, 4)),
             live_bytes: u64::from_le_bytes(part(&bytes, 8)),
             dead: u32::from_le_bytes(part(&bytes, 16)),
-        })
+        };
+        let text_bytes = payload_bytes.checked_sub(HEAD_BYTES as u64)?;
+        let fits =
+            head.live_bytes <= text_bytes && head.live.checked_add(head.dead) == Some(events);
+        (bytes[0] == VERSION && fits).then_some(head)
     }
 }
 
@@ -87,14 +85,31 @@ mod tests {
                 1, 2, 0, 0, 3, 0, 0, 0, 6, 5, 4, 3, 2, 1, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0
             ]
         );
-        assert_eq!(EnvelopeHead::decode(bytes), Ok(head));
+        let payload_bytes = HEAD_BYTES as u64 + head.live_bytes;
+        assert_eq!(EnvelopeHead::decode(bytes, 12, payload_bytes), Some(head));
     }
 
     #[test]
-    fn another_version_is_not_guessed_at() {
-        assert_eq!(
-            EnvelopeHead::decode([2; HEAD_BYTES]),
-            Err(UnknownVersion(2))
-        );
+    fn what_is_of_another_version_or_does_not_fit_its_record_is_not_guessed_at() {
+        let head = |live, live_bytes, dead| EnvelopeHead {
+            origin: Origin::Json,
+            live,
+            live_bytes,
+            dead,
+        };
+        let decode = |bytes| EnvelopeHead::decode(bytes, 5, 124);
+        assert!(decode(head(3, 100, 2).encode()).is_some());
+        let mut of_another_version = head(3, 100, 2).encode();
+        of_another_version[0] = 2;
+        assert_eq!(decode(of_another_version), None);
+        for wrong in [
+            head(3, 101, 2),
+            head(3, u64::MAX, 2),
+            head(3, 100, 1),
+            head(u32::MAX, 100, 6),
+        ] {
+            assert_eq!(decode(wrong.encode()), None, "{wrong:?}");
+        }
+        assert_eq!(EnvelopeHead::decode(head(3, 0, 2).encode(), 5, 23), None);
     }
 }

@@ -195,6 +195,10 @@ impl Inspection {
         let Some(head) = head(walk, record)? else {
             return Ok(());
         };
+        let Some(head) = EnvelopeHead::decode(head, record.events, record.payload_bytes) else {
+            exported.lost += self.acked.open_count(record.first..record.end());
+            return Ok(());
+        };
         let letters = SideLines::new(record, &head, Side::Dead).positions();
         exported.letters += self.acked.open_count(letters);
         let mut lines = SideLines::new(record, &head, Side::Live);
@@ -206,10 +210,17 @@ impl Inspection {
                 // A record whose events have been delivered meanwhile reads as one empty line.
                 text.extend_from_slice(piece.unwrap_or(b"\n"));
                 Ok(())
-            })?;
+            });
             if is_gone {
                 return Ok(());
             }
+            let part = match part {
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    exported.lost += self.acked.open_count(lines.positions());
+                    return Ok(());
+                }
+                part => part?,
+            };
             let positions = part.first..lines.positions().start;
             for part in side::cut(part, self.acked.open_in(positions)) {
                 for line in part.lines.iter() {
@@ -259,15 +270,14 @@ impl Inspection {
 }
 
 /// The head of a record's envelope; none when its events have been delivered meanwhile.
-fn head(walk: &mut Walk, record: &StoredRecord) -> io::Result<Option<EnvelopeHead>> {
+fn head(walk: &mut Walk, record: &StoredRecord) -> io::Result<Option<[u8; envelope::HEAD_BYTES]>> {
     let mut head = [0; envelope::HEAD_BYTES];
-    let Some(bytes) = walk.payload(record, 0..head.len() as u64)? else {
+    let head_bytes = record.payload_bytes.min(head.len() as u64);
+    let Some(bytes) = walk.payload(record, 0..head_bytes)? else {
         return Ok(None);
     };
-    head.copy_from_slice(bytes);
-    EnvelopeHead::decode(head)
-        .map(Some)
-        .map_err(io::Error::other)
+    head[..bytes.len()].copy_from_slice(bytes);
+    Ok(Some(head))
 }
 
 fn report(walk: &Walk, progress: Progress<'_>) {

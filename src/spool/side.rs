@@ -51,10 +51,13 @@ impl SideLines {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.rest.is_empty()
+        self.positions.is_empty()
     }
 
     /// The next whole lines, at least one. `read` appends a range of the payload, at most [`Reader::PIECE_BYTES`] long.
+    ///
+    /// # Errors
+    /// Those of `read`; `InvalidData` where the lines are not as many as the head says.
     pub(super) fn next(
         &mut self,
         mut read: impl FnMut(Range<u64>, &mut Vec<u8>) -> io::Result<()>,
@@ -64,7 +67,7 @@ impl SideLines {
             let at = self.rest.start + text.len() as u64;
             let end = self.rest.end.min(at + Reader::PIECE_BYTES as u64);
             if at == end {
-                return Err(io::Error::other("a record ends within a line"));
+                return Err(io::ErrorKind::InvalidData.into());
             }
             let before = text.len();
             read(at..end, &mut text)?;
@@ -79,13 +82,13 @@ impl SideLines {
         }
         let count = memchr::memchr_iter(b'\n', &text).count();
         let first = self.positions.start;
-        if first + count as Position > self.positions.end {
-            return Err(io::Error::other(
-                "a record has more lines than its head says",
-            ));
+        let end = first + count as Position;
+        let is_last = self.rest.start + text.len() as u64 == self.rest.end;
+        if end > self.positions.end || (is_last && end < self.positions.end) {
+            return Err(io::ErrorKind::InvalidData.into());
         }
         self.rest.start += text.len() as u64;
-        self.positions.start += count as Position;
+        self.positions.start = end;
         Ok(Part {
             first,
             lines: Lines {
@@ -167,18 +170,25 @@ mod tests {
     }
 
     #[test]
-    fn no_line_has_a_position_that_is_not_the_records() {
+    fn there_are_as_many_lines_as_positions_or_it_is_told() {
         let text = b"a,\nb,\nc,\n";
-        let mut lines = SideLines {
-            rest: 0..text.len() as u64,
-            positions: 10..12,
-        };
-        let read = |range: Range<u64>, out: &mut Vec<u8>| {
-            out.extend_from_slice(&text[range.start as usize..range.end as usize]);
-            Ok(())
-        };
-        assert!(lines.next(read).is_err());
-        assert_eq!(lines.positions(), 10..12);
+        for (end, fits) in [(12, false), (13, true), (14, false)] {
+            let mut lines = SideLines {
+                rest: 0..text.len() as u64,
+                positions: 10..end,
+            };
+            let read = |range: Range<u64>, out: &mut Vec<u8>| {
+                out.extend_from_slice(&text[range.start as usize..range.end as usize]);
+                Ok(())
+            };
+            match lines.next(read) {
+                Ok(_) => assert!(fits, "{end}"),
+                Err(error) => {
+                    assert!(!fits && error.kind() == io::ErrorKind::InvalidData, "{end}");
+                    assert_eq!(lines.positions(), 10..end);
+                }
+            }
+        }
     }
 
     #[test]

@@ -154,13 +154,14 @@ impl LaneReader {
     /// Finds this side's lines in a record, if there are any that were not done before.
     fn enter(&mut self, record: StoredRecord, piece: &mut Piece) -> io::Result<()> {
         let mut head = [0; envelope::HEAD_BYTES];
-        let bytes = self.reader.payload(&record, 0..head.len() as u64)?;
-        head.copy_from_slice(bytes);
-        if self.is_gone(&record)? {
-            self.step_over(&record, piece);
+        let head_bytes = record.payload_bytes.min(head.len() as u64);
+        let bytes = self.reader.payload(&record, 0..head_bytes)?;
+        head[..bytes.len()].copy_from_slice(bytes);
+        let head = EnvelopeHead::decode(head, record.events, record.payload_bytes);
+        let (Some(head), false) = (head, self.is_gone(&record)?) else {
+            self.step_over(&record, record.first..record.end(), piece);
             return Ok(());
-        }
-        let head = EnvelopeHead::decode(head).map_err(io::Error::other)?;
+        };
         let lines = SideLines::new(&record, &head, self.side);
         let has_open = self.open_in(lines.positions()).next().is_some();
         self.within = has_open.then_some((record, lines));
@@ -173,13 +174,13 @@ impl LaneReader {
         Ok(record.payload_bytes > Reader::PIECE_BYTES as u64 && self.reader.has_been_recycled()?)
     }
 
-    /// Takes the rest of a record for damaged: who keeps the books knows whether all of it was done.
-    fn step_over(&mut self, record: &StoredRecord, piece: &mut Piece) {
+    /// Takes these events of a record for damaged: who keeps the books knows whether they were done.
+    fn step_over(&mut self, record: &StoredRecord, positions: Range<Position>, piece: &mut Piece) {
         let cursor = self.reader.cursor();
         piece.damages.push(self.rest_of(Damage {
             generation: cursor.generation,
             bytes: record.offset..cursor.offset,
-            positions: record.first..record.end(),
+            positions,
         }));
     }
 
@@ -210,10 +211,17 @@ impl LaneReader {
             Ok(())
         });
         if self.is_gone(&record)? {
-            self.step_over(&record, piece);
+            self.step_over(&record, record.first..record.end(), piece);
             return Ok(());
         }
-        let part = part?;
+        let part = match part {
+            // The other side of the record may be sound.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                self.step_over(&record, lines.positions(), piece);
+                return Ok(());
+            }
+            part => part?,
+        };
         piece.read_bytes += part.lines.bytes.len();
         let positions = part.first..lines.positions().start;
         let open = self.open_in(positions.clone());

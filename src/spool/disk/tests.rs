@@ -1,6 +1,7 @@
 //! What the spool on disk promises, step by step, on a folder in memory that fails when it is told to.
 
 mod faults;
+mod foreign;
 mod random;
 mod recycled;
 mod unreadable;
