@@ -112,7 +112,7 @@ async fn on_a_full_disk_events_wait_and_nothing_torn_stays() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("headgate.toml");
     fs::write(&config, LIMITED).unwrap();
-    let mut program = Program::serve_limited(&config, folder.path());
+    let mut program = Program::serve(&config, folder.path());
     program.limit_files(Some(10_000));
     let mut public = Connection::open(program.public).await;
     let mut admin = Connection::open(program.admin).await;

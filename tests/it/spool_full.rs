@@ -235,7 +235,7 @@ async fn the_log_says_what_bounds_a_full_spool() {
         (large, Some(30_000), "the disk has no room for it"),
     ] {
         let site = Site::new(&with(&[&broker], toml));
-        let mut server = Program::serve_limited(&site.path("headgate.toml"), &site.path(""));
+        let mut server = Program::serve(&site.path("headgate.toml"), &site.path(""));
         server.limit_files(file_limit);
         let full = eventually("the spool to be full", async || {
             let answer = server.post(event(0, 6000)).await;

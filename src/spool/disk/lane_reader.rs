@@ -159,7 +159,7 @@ impl LaneReader {
         head[..bytes.len()].copy_from_slice(bytes);
         let head = EnvelopeHead::decode(head, record.events, record.payload_bytes);
         let (Some(head), false) = (head, self.is_gone(&record)?) else {
-            self.step_over(&record, record.first..record.end(), piece);
+            self.note_damaged(&record, record.first..record.end(), piece);
             return Ok(());
         };
         let lines = SideLines::new(&record, &head, self.side);
@@ -175,7 +175,12 @@ impl LaneReader {
     }
 
     /// Takes these events of a record for damaged: who keeps the books knows whether they were done.
-    fn step_over(&mut self, record: &StoredRecord, positions: Range<Position>, piece: &mut Piece) {
+    fn note_damaged(
+        &mut self,
+        record: &StoredRecord,
+        positions: Range<Position>,
+        piece: &mut Piece,
+    ) {
         let cursor = self.reader.cursor();
         piece.damages.push(self.rest_of(Damage {
             generation: cursor.generation,
@@ -211,13 +216,13 @@ impl LaneReader {
             Ok(())
         });
         if self.is_gone(&record)? {
-            self.step_over(&record, record.first..record.end(), piece);
+            self.note_damaged(&record, record.first..record.end(), piece);
             return Ok(());
         }
         let part = match part {
             // The other side of the record may be sound.
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                self.step_over(&record, lines.positions(), piece);
+                self.note_damaged(&record, lines.positions(), piece);
                 return Ok(());
             }
             part => part?,

@@ -54,6 +54,7 @@ pub(super) struct Capacity {
 
 /// A [`Capacity`] that is published with every group and read by every request. A reader may see parts of two of them,
 /// of which each was true a moment ago; one value behind a pointer is made anew and changes its place each time.
+#[derive(Default)]
 struct PublishedCapacity {
     available_bytes: AtomicU64,
     is_full: AtomicBool,
@@ -63,12 +64,7 @@ struct PublishedCapacity {
 
 impl PublishedCapacity {
     fn new(capacity: Capacity) -> Self {
-        let published = Self {
-            available_bytes: AtomicU64::default(),
-            is_full: AtomicBool::default(),
-            is_disk_full: AtomicBool::default(),
-            retry_after_millis: AtomicU64::default(),
-        };
+        let published = Self::default();
         published.store(capacity);
         published
     }

@@ -47,17 +47,6 @@ impl Program {
         Self::start(headgate(&["serve", "--config", &config], folder))
     }
 
-    /// Starts a server that is told, not killed, when a file would become too long: see [`Self::limit_files`].
-    pub(crate) fn serve_limited(config: &Path, folder: &Path) -> Self {
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
-            .args([env!("CARGO_BIN_EXE_headgate"), "serve", "--config"])
-            .arg(config)
-            .current_dir(folder);
-        Self::start(command)
-    }
-
     /// Starts a server by a command of the test's own.
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command
