@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Runs Headgate's tests with real, unchanged clients and real data, from outside, each against a server of its own.
 
-    tests/clients/install                                   installs the client programs
-    tests/clients/run.py [--bin PATH] [--keep] [PATTERN…]   runs the tests whose name has a part that fits a PATTERN
+    tests/clients/install                                          installs the client programs
+    tests/clients/run.py [--bin PATH] [-j N] [--keep] [PATTERN…]   runs the tests whose name has a part that fits a PATTERN
 
 One line a test, `ok NAME (s)`, `FAIL NAME: reason` or `skip NAME: reason`; the last line is the sum. Exit status 0 or 1.
 A test is skipped only where its client program is not installed.
 """
 import argparse
+import concurrent.futures
 import importlib
 import os
 import pathlib
@@ -37,7 +38,8 @@ def main() -> int:
     print(f"binary: {binary}\n{data.describe()}", flush=True)
     workspace = pathlib.Path(tempfile.mkdtemp(prefix="headgate-clients-"))
     try:
-        outcomes = [_run(case, binary, workspace / case.name) for case in chosen]
+        with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+            outcomes = list(pool.map(lambda case: _run(case, binary, workspace / case.name), chosen))
     finally:
         if arguments.keep:
             print(f"folders of failed tests: {workspace}")
@@ -70,6 +72,7 @@ def _run(case: Case, binary: pathlib.Path, folder: pathlib.Path) -> str:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", type=pathlib.Path, help="the program under test")
+    parser.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="how many tests run at a time")
     parser.add_argument("--keep", action="store_true", help="keep the folders of failed tests: data, configuration, logs")
     parser.add_argument("patterns", nargs="*", metavar="PATTERN")
     return parser.parse_args()

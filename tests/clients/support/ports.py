@@ -15,10 +15,10 @@ def free_port() -> int:
         port = random.randint(LOWEST, HIGHEST)
         if port in _given:
             continue
+        _given.add(port)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        _given.add(port)
         return port
