@@ -1,6 +1,7 @@
 //! `[enrich]`: what is added to each event. Plain data.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use http::HeaderName;
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::config::{StaticFields, unset};
 use crate::units::FieldReference;
@@ -20,7 +21,7 @@ pub struct Enrich {
     /// Whether the request's headers become a field at all.
     pub headers: bool,
     /// Headers that never reach an event, in lower case.
-    #[serde(deserialize_with = "lower_case")]
+    #[serde(deserialize_with = "header_names")]
     pub drop_headers: Vec<String>,
     /// What happens to a field that the event already has.
     pub on_conflict: OnConflict,
@@ -120,11 +121,16 @@ pub enum OnConflict {
     Overwrite,
 }
 
-/// Header names are compared in lower case, so they are kept in it.
-fn lower_case<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+/// Header names are compared in lower case, so they are kept in it. A text that names none would let through what it was
+/// meant to hold back (`Cookie:`).
+fn header_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    const FORM: &str = "the name of an HTTP header, such as \"cookie\"";
     let names = Vec::<String>::deserialize(deserializer)?;
-    Ok(names
-        .into_iter()
-        .map(|name| name.to_ascii_lowercase())
-        .collect())
+    let name = |text: &String| {
+        let name = text.parse::<HeaderName>().ok();
+        let refused = || de::Error::invalid_value(de::Unexpected::Str(text), &FORM);
+        name.map(|name| name.as_str().to_owned())
+            .ok_or_else(refused)
+    };
+    names.iter().map(name).collect()
 }

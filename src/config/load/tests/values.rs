@@ -58,8 +58,11 @@ enrich.remote_host_target_field = '[a' => [a | or ""
 enrich.id_field = '[a' => [a | or ""
 enrich.trace_id_field = 5 => = 5: | or ""
 enrich.drop_headers = ['a', 1] => [1] = 1: must be a text in quotes
+enrich.drop_headers = ['a', 'Cookie:'] => [1] = "Cookie:": must be the name of an HTTP header
+enrich.drop_headers = ['cookie, x-a'] => [0] = "cookie, x-a": must be the name of an HTTP header
+enrich.drop_headers = [''] => [0] = "": must be the name of an HTTP header
 enrich.drop_headers = 1 => must be a list, such as ["cookie", "proxy-authorization", "x-api-key"]
-enrich.drop_headers = "['a'" => must be a list, such as ["cookie"
+enrich.drop_headers = "['a'" => must be a list in brackets | the name of an HTTP header
 validate.required = [''] => [0] = "": | [outer][inner]
 validate.required = 5 => must be a list in brackets
 auth.user = [] => must be a text in quotes
