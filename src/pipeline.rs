@@ -342,6 +342,11 @@ impl Pipeline {
         mut body: Bytes,
         reservation: &mut Reservation,
     ) -> Result<Bytes, DecodeError> {
+        // Who sends nothing has packed nothing, whatever a header of every request of its says: as with Logstash it is an
+        // empty body.
+        if body.is_empty() {
+            return Ok(body);
+        }
         let limit = self.inflation.of(body.len());
         let mut reserved = body.len();
         for coding in codings.iter().rev() {

@@ -50,6 +50,24 @@ fn what_json_allows_leaves_as_it_came() {
 }
 
 #[test]
+fn an_empty_body_is_empty_whatever_its_coding() {
+    for coding in ["gzip", "deflate", "zstd", "br", "gzip, br"] {
+        let sent = |content_type| [("content-type", content_type), ("content-encoding", coding)];
+        let text = Sent::to_logstash(BARE, &sent("text/plain")).event("");
+        assert_eq!(text["message"], "", "{coding}");
+        let json = Sent::to_logstash(BARE, &sent("application/json")).events("");
+        assert_eq!(json, [Value::Null; 0], "{coding}");
+        let headers = &sent("application/json");
+        let strict = Sent {
+            headers,
+            ..Sent::default()
+        };
+        let refused = strict.decode("").unwrap_err();
+        assert!(matches!(refused, DecodeError::Empty(_)), "{refused:?}");
+    }
+}
+
+#[test]
 fn what_json_forbids_does_not_parse() {
     for body in [
         "{'a':1}",
