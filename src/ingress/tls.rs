@@ -7,7 +7,9 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoClientAuth, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{
+    NoClientAuth, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::SingleCertAndKey;
 use tokio::sync::Mutex;
 use tokio_rustls::TlsAcceptor;
@@ -66,8 +68,8 @@ impl Tls {
     }
 }
 
-/// Sessions are resumed with tickets, so that none takes memory here. Each configuration has tickets of its own: who
-/// showed a certificate that is no longer believed has to show one again.
+/// Sessions are resumed with tickets, so that none takes memory here. None is resumed where clients show certificates: a
+/// resumed one is not asked for its own again, so it would outlast the certificate, for each gives new tickets.
 fn server_config(settings: &ServerTls) -> Result<Option<ServerConfig>, TlsFileProblem> {
     let provider = Arc::new(ring::default_provider());
     let Some(identity) = settings.identity(&provider)? else {
@@ -81,8 +83,10 @@ fn server_config(settings: &ServerTls) -> Result<Option<ServerConfig>, TlsFilePr
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(shown);
     config.alpn_protocols = Protocol::ALPN.map(<[u8]>::to_vec).to_vec();
-    // It fails only where the system gives no random bytes, and then no handshake succeeds either.
-    if let Ok(ticketer) = ring::Ticketer::new() {
+    if settings.client_auth != ClientAuth::None {
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+    } else if let Ok(ticketer) = ring::Ticketer::new() {
+        // It fails only where the system gives no random bytes, and then no handshake succeeds either.
         config.ticketer = ticketer;
     }
     Ok(Some(config))

@@ -4,7 +4,7 @@ use http::Request;
 use rustls::{HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::support::certificates::Authority;
+use crate::support::certificates::{Authority, Identity};
 use crate::support::client::{Connection, JSON, head};
 use crate::support::fake_broker::FakeBroker;
 use crate::support::http2_client::{Http2Client, post};
@@ -72,13 +72,14 @@ async fn both_versions_and_both_protocols_are_spoken() {
     assert_eq!(broker.delivered().len(), 9);
 }
 
-#[tokio::test]
-async fn sessions_are_resumed() {
-    let site = TlsSite::new();
-    let app = TestApp::start(&site.toml("")).await;
+/// Two connections of each version: the second one resumes the first one's session, but with a certificate.
+async fn two_connections(toml: &str, site: &TlsSite, certificate: Option<&Identity>) {
+    let is_asked = certificate.is_some();
+    let app = TestApp::start(toml).await;
     for versions in [ONLY_12, ONLY_13] {
         let client = site.client(&Wants {
             versions,
+            certificate,
             ..Wants::default()
         });
         let mut kinds = Vec::new();
@@ -88,9 +89,26 @@ async fn sessions_are_resumed() {
             assert_eq!(answer.status, 200);
             kinds.extend(connection.stream().get_ref().1.handshake_kind());
         }
-        assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed]);
+        let second = if is_asked {
+            HandshakeKind::Full
+        } else {
+            HandshakeKind::Resumed
+        };
+        assert_eq!(kinds, [HandshakeKind::Full, second], "{toml}");
     }
     app.finish().await;
+}
+
+/// A session that is resumed shows no certificate, and would outlast the one that it began with.
+#[tokio::test]
+async fn sessions_are_resumed_unless_clients_show_certificates() {
+    let (site, clients) = (TlsSite::new(), Authority::new());
+    two_connections(&site.toml(""), &site, None).await;
+    let identity = clients.identity("client.test");
+    for client_auth in ["optional", "required"] {
+        let toml = site.asking(client_auth, &clients);
+        two_connections(&toml, &site, Some(&identity)).await;
+    }
 }
 
 #[tokio::test]
