@@ -4,13 +4,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
     NoClientAuth, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
 };
 use rustls::sign::SingleCertAndKey;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::sync::Mutex;
 use tokio_rustls::TlsAcceptor;
 
@@ -92,6 +92,16 @@ fn server_config(settings: &ServerTls) -> Result<Option<ServerConfig>, TlsFilePr
     Ok(Some(config))
 }
 
+/// How many bytes of authorities a client is told when it is asked for a certificate. TLS has room for 64 KiB, and the
+/// library counts no further; some clients (Java) read no message above 32 KiB.
+const MAX_NAMES_BYTES: usize = 30 * 1024;
+
+/// What the names of the authorities take in a request for a certificate (RFC 8446, 4.2.4).
+fn names_bytes(roots: &RootCertStore) -> usize {
+    let names = roots.subjects().into_iter();
+    names.map(|name| 2 + name.as_ref().len()).sum()
+}
+
 fn client_verifier(
     settings: &ServerTls,
     provider: &Arc<rustls::crypto::CryptoProvider>,
@@ -103,8 +113,15 @@ fn client_verifier(
     let Some(roots) = roots else {
         return Ok(Arc::new(NoClientAuth));
     };
+    let are_told = names_bytes(&roots) <= MAX_NAMES_BYTES;
     let builder =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    // They help a client that has several certificates to choose one, and may be left out.
+    let builder = if are_told {
+        builder
+    } else {
+        builder.clear_root_hint_subjects()
+    };
     let builder = match settings.client_auth {
         ClientAuth::Optional => builder.allow_unauthenticated(),
         ClientAuth::None | ClientAuth::Required => builder,
@@ -113,4 +130,41 @@ fn client_verifier(
         .build()
         .expect("there is at least one authority, and no list of revocations that could be bad");
     Ok(verifier)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair};
+
+    use super::*;
+
+    /// The certificate of an authority with a name of some 1,000 bytes.
+    fn authority(number: usize) -> String {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        let name = format!("{number} {}", "x".repeat(1000));
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, name);
+        params.self_signed(&key).unwrap().pem()
+    }
+
+    #[test]
+    fn authorities_are_told_to_clients_as_long_as_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let provider = Arc::new(ring::default_provider());
+        for (count, told) in [(1, 1), (20, 20), (70, 0)] {
+            let all: String = (0..count).map(authority).collect();
+            std::fs::write(&path, all).unwrap();
+            let settings = ServerTls {
+                certificate: None,
+                key: None,
+                client_ca: Some(path.clone()),
+                client_auth: ClientAuth::Required,
+            };
+            let verifier = client_verifier(&settings, &provider).unwrap();
+            assert_eq!(verifier.root_hint_subjects().len(), told);
+        }
+    }
 }
