@@ -162,6 +162,34 @@ async fn long_heads_are_taken_and_too_long_ones_refused() {
 }
 
 #[tokio::test]
+async fn the_pieces_of_a_cookie_are_one_header() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "[enrich]\ndrop_headers = []").await;
+    let client = Http2Client::open(app.public()).await;
+    let with_pieces = |others: usize| {
+        let mut request = http2_client::post("/", "text/plain", "x");
+        for number in 0..150 {
+            let piece = format!("c{number}=1").parse().unwrap();
+            request.headers_mut().append("cookie", piece);
+        }
+        for number in 0..others {
+            let name: http::HeaderName = format!("x-{number}").parse().unwrap();
+            request.headers_mut().insert(name, "v".parse().unwrap());
+        }
+        request
+    };
+    assert_eq!(client.request(with_pieces(90)).await.status, 200);
+    let refused = client.request(with_pieces(101)).await;
+    assert_eq!(refused.problem_code(), "headers_too_large");
+    drop(client);
+    app.finish().await;
+    let event = broker.only_event();
+    let cookie = event["headers"]["cookie"].as_str().unwrap();
+    assert!(cookie.starts_with("c0=1; c1=1; "), "{cookie}");
+    assert_eq!(cookie.split("; ").count(), 150);
+}
+
+#[tokio::test]
 async fn a_drain_lets_streams_finish_and_ends_the_connection() {
     let broker = FakeBroker::start();
     broker.hold();
