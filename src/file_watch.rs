@@ -42,6 +42,11 @@ impl FileWatch {
         }
     }
 
+    /// Finds the files changed at the next look: what they hold could not be read for want of a file handle.
+    pub fn look_again(&mut self) {
+        self.seen = unknown(std::mem::take(&mut self.seen).into_keys().collect());
+    }
+
     /// Resolves when the files hold something else than before, and have held it at two looks in a row: a file that
     /// is just being written is not to be read.
     pub async fn changed(&mut self) {
@@ -101,6 +106,18 @@ mod tests {
 
         std::fs::remove_file(&first).unwrap();
         watch.changed().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_read_is_found_changed_once_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "one").unwrap();
+        let mut watch = FileWatch::new(vec![path]);
+        watch.look_again();
+        watch.changed().await;
+        let unchanged = tokio::time::timeout(INTERVAL * 3, watch.changed()).await;
+        assert!(unchanged.is_err());
     }
 
     #[tokio::test(start_paused = true)]

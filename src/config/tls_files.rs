@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, RootCertStore};
+use seglog::is_out_of_handles;
 use thiserror::Error;
 
 use crate::config::Config;
@@ -66,6 +67,11 @@ pub enum FileFault {
 }
 
 impl TlsFileProblem {
+    /// Whether it is no fault of the file's: no further one can be open now.
+    pub fn is_out_of_handles(&self) -> bool {
+        matches!(&self.fault, FileFault::Unreadable(error) if is_out_of_handles(error))
+    }
+
     /// What the setting must be, and is not.
     pub(super) fn allowed(&self) -> String {
         let Self { content, fault, .. } = self;
@@ -217,6 +223,33 @@ impl From<pem::Error> for FileFault {
             pem::Error::Io(error) => Self::Unreadable(error),
             pem::Error::NoItemsFound => Self::Empty,
             _ => Self::Damaged,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_opened_now_is_told_from_one_that_is_wrong() {
+        const ENOENT: i32 = 2;
+        const ENFILE: i32 = 23;
+        const EMFILE: i32 = 24;
+        let fault = |code| FileFault::Unreadable(io::Error::from_raw_os_error(code));
+        let of_library = |code| pem::Error::Io(io::Error::from_raw_os_error(code)).into();
+        for (fault, expected) in [
+            (fault(EMFILE), true),
+            (fault(ENFILE), true),
+            (of_library(EMFILE), true),
+            (fault(ENOENT), false),
+            (FileFault::Empty, false),
+        ] {
+            let file = TlsFile::new("server.tls.key", None);
+            let problem = file.problem(Content::Key, fault);
+            assert_eq!(problem.is_out_of_handles(), expected, "{problem}");
         }
     }
 }

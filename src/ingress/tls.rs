@@ -60,6 +60,9 @@ impl Tls {
                 }
                 Ok(None) => unreachable!("a certificate is set, as it was at the start"),
                 Err(problem) => {
+                    if problem.is_out_of_handles() {
+                        watch.look_again();
+                    }
                     metrics.reloaded(false);
                     TlsReloadRefused { problem: &problem }.emit();
                 }
