@@ -2,7 +2,7 @@
 //! parks it while it is silent.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -19,6 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 use super::activity::{Activity, Doing, TimeLimits};
 use super::client::{Client, ClientIp};
@@ -89,6 +90,23 @@ impl<'a> WaitLimits<'a> {
             self.reserve_limits
         } else {
             self.limits
+        }
+    }
+
+    /// What comes before a request and begins with a byte of the client's: it has the time of a head. None where the
+    /// server closes and a moment has passed since: a request may be on its way behind it.
+    pub(super) async fn before_request<T>(
+        self,
+        begun: impl Future<Output = T>,
+    ) -> Option<Result<T, Elapsed>> {
+        let in_time = tokio::time::timeout(self.limits().head(), begun);
+        let goodbye = async {
+            self.lifecycle.unless_closing(pending::<Infallible>()).await;
+            tokio::time::sleep(GOODBYE).await;
+        };
+        tokio::select! {
+            outcome = in_time => Some(outcome),
+            () = goodbye => None,
         }
     }
 }

@@ -55,8 +55,7 @@ pub(super) async fn secure(
         return None;
     }
     let handshake = tls.acceptor().accept(stream).into_fallible();
-    let in_time = tokio::time::timeout(waiting.limits().head(), handshake);
-    match waiting.lifecycle.unless_closing(in_time).await? {
+    match waiting.before_request(handshake).await? {
         Ok(Ok(stream)) => Some(Transport::Tls(Box::new(stream))),
         Ok(Err((error, stream))) => {
             failed(failure(&error), &error);

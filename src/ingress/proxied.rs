@@ -42,8 +42,7 @@ pub(super) async fn identify(
     let policy = gate.policy();
     let trusted = &policy.trusted_proxies;
     let reading = address_of(&mut stream, &mut read, peer, is_required, trusted);
-    let reading = tokio::time::timeout(waiting.limits().head(), reading);
-    let address = waiting.lifecycle.unless_closing(reading).await?;
+    let address = waiting.before_request(reading).await?;
     match address.unwrap_or(Err(ProxyHeaderFault::Incomplete)) {
         Ok(address) => Some((Prefixed::new(read.freeze(), stream), address)),
         Err(fault) => {

@@ -147,6 +147,26 @@ async fn what_is_sent_behind_the_last_request_does_not_take_its_answer_away() {
 }
 
 #[tokio::test]
+async fn a_request_behind_a_proxy_header_that_comes_as_the_server_closes_is_answered() {
+    // It has a second: on a machine that is busy it may come too late.
+    eventually("a request in time", async || {
+        let app = TestApp::start("[server]\nproxy_protocol = 'required'").await;
+        let address = app.public();
+        let mut connection = app.connect().await;
+        app.until_connections(1).await;
+        let ((), answer) = tokio::join!(app.drain(), async {
+            until_refused(address).await;
+            let header = "PROXY TCP4 203.0.113.5 127.0.0.1 4000 80\r\n";
+            let request = head("GET", "/health", &[], 0);
+            connection.try_send(header.to_owned() + &request).await;
+            connection.rest_or_reset().await
+        });
+        answer.starts_with(b"HTTP/1.1 503 ").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_was_queued_is_delivered_before_the_end() {
     let broker = FakeBroker::start();
     broker.hold();
