@@ -5,8 +5,8 @@ use bytes::Bytes;
 
 use crate::units::FieldReference;
 
-/// Sequence number of one event in the spool. Positions only grow; they are not dense over restarts.
-pub type Position = u64;
+/// The log's word: an event has the same position in memory, in the log and as a dead letter.
+pub use seglog::Position;
 
 /// What ends each event of an envelope, so that a run of events is a JSON array but for its brackets.
 pub const LINE_END: &[u8] = b",\n";
