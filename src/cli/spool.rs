@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use seglog::DiskFolder;
+use seglog::{DiskFolder, Entry};
 
 use self::progress::Bar;
 use super::{Folder, fault, print, say};
@@ -85,7 +85,8 @@ fn status(damages: &[Lost]) -> ExitCode {
 fn overview_text(folder: &Path, overview: &Overview) -> String {
     let Overview {
         format,
-        segments: (segments, bytes),
+        segments,
+        file_bytes,
         positions,
         events,
         oldest,
@@ -96,7 +97,7 @@ fn overview_text(folder: &Path, overview: &Overview) -> String {
     } = overview;
     let mut text = format!(
         "folder        {} (format {format})\n\
-         segments      {segments}, {bytes} bytes\n\
+         segments      {segments}, {file_bytes} bytes\n\
          positions     {} to {}\n\
          events        {events} not delivered\n\
          oldest event  {}\n\
@@ -108,18 +109,19 @@ fn overview_text(folder: &Path, overview: &Overview) -> String {
         when(*oldest),
         when(*checkpoint_at),
     );
-    for (name, bytes) in set_aside {
+    for Entry { name, bytes } in set_aside {
         text += &format!("set aside     {name}, {bytes} bytes\n");
     }
-    for damage in damages {
-        text += &format!("damaged       {}\n", damage_text(damage));
+    for lost in damages {
+        text += &format!("damaged       {}\n", lost_text(lost));
     }
     text
 }
 
-fn damage_text((damage, lost): &Lost) -> String {
+fn lost_text(lost: &Lost) -> String {
+    let Lost { damage, events } = lost;
     format!(
-        "segment {:020}, bytes {} to {}, positions {} to {}, {lost} events not delivered",
+        "segment {:020}, bytes {} to {}, positions {} to {}, {events} events not delivered",
         damage.generation,
         damage.bytes.start,
         damage.bytes.end,
@@ -140,7 +142,7 @@ fn verify(folder: &Path) -> Result<ExitCode, InspectError> {
     bar.end();
     let overview = inspection.overview()?;
     print(&verdict_text(&verdict, overview.torn_bytes))?;
-    for (name, _) in overview.set_aside {
+    for Entry { name, .. } in overview.set_aside {
         say(&format_args!(
             "headgate: {name} holds what a server set aside because it was damaged; remove it when it was looked at"
         ));
@@ -150,8 +152,8 @@ fn verify(folder: &Path) -> Result<ExitCode, InspectError> {
 
 fn verdict_text(verdict: &Verdict, torn_bytes: u64) -> String {
     let mut text = String::new();
-    for damage in &verdict.damages {
-        text += &format!("damaged: {}\n", damage_text(damage));
+    for lost in &verdict.damages {
+        text += &format!("damaged: {}\n", lost_text(lost));
     }
     text += &format!(
         "{} sound records with {} events",

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use seglog::{Acked, Damage, Folder, Found, OpenError, StoredRecord, Survey, Walk};
+use seglog::{Acked, Damage, Entry, Folder, Found, OpenError, StoredRecord, Survey, Walk};
 
 use super::envelope::{self, EnvelopeHead};
 use super::side::{self, Side, SideLines};
@@ -43,8 +43,10 @@ pub struct Inspection {
 pub struct Overview {
     /// The highest version of the format in it.
     pub format: u32,
-    /// How many segments there are, and how many bytes their files have, with those that are kept to be written again.
-    pub segments: (usize, u64),
+    /// How many segments there are.
+    pub segments: usize,
+    /// Bytes of their files, and of those that are kept to be written again.
+    pub file_bytes: u64,
     /// From the oldest event that is not done to the end.
     pub positions: Range<Position>,
     /// Events that are not done, dead letters on their way included.
@@ -55,14 +57,20 @@ pub struct Overview {
     pub checkpoint_at: Option<SystemTime>,
     /// Bytes of records that were never acknowledged, and are torn.
     pub torn_bytes: u64,
-    /// Files that damaged stretches were set aside in, with their lengths.
-    pub set_aside: Vec<(String, u64)>,
+    /// Files that damaged stretches were set aside in.
+    pub set_aside: Vec<Entry>,
     /// Stretches that cannot be read, on the way to the oldest event that is not done: no further is looked.
     pub damages: Vec<Lost>,
 }
 
-/// A stretch that cannot be read, and the number of events in it that are not done.
-pub type Lost = (Damage, u64);
+/// What cannot be read any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The stretch.
+    pub damage: Damage,
+    /// The number of events in it that are not done.
+    pub events: u64,
+}
 
 /// What checking every checksum came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,18 +136,14 @@ impl Inspection {
         let (oldest, damages) = self.oldest()?;
         Ok(Overview {
             format: self.survey.version,
-            segments: (self.survey.segments.len(), files.chain(spares).sum()),
+            segments: self.survey.segments.len(),
+            file_bytes: files.chain(spares).sum(),
             events: self.open_events(),
             oldest,
             positions,
             checkpoint_at: checkpoint.map(|known| time(known.written_at)),
             torn_bytes: self.survey.torn_bytes,
-            set_aside: self
-                .survey
-                .set_aside
-                .iter()
-                .map(|entry| (entry.name.clone(), entry.bytes))
-                .collect(),
+            set_aside: self.survey.set_aside.clone(),
             damages,
         })
     }
@@ -253,8 +257,10 @@ impl Inspection {
     }
 
     fn lost(&self, damage: Damage) -> Lost {
-        let open = self.acked.open_count(damage.positions.clone());
-        (damage, open)
+        Lost {
+            events: self.acked.open_count(damage.positions.clone()),
+            damage,
+        }
     }
 
     /// Events that are not done, dead letters on their way included.

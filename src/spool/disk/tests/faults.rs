@@ -187,7 +187,7 @@ async fn damage_costs_one_request_is_counted_and_set_aside() {
     let verdict = look(&folder).verify(&mut |_, _| {}).unwrap();
     assert_eq!((verdict.records, verdict.events), (2, 6));
     assert_eq!(verdict.damages.len(), 1);
-    assert_eq!(verdict.damages[0].1, 3);
+    assert_eq!(verdict.damages[0].events, 3);
 
     let opened = open(&folder);
     let parts = lease_all(&opened.spool).await;
