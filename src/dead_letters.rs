@@ -99,8 +99,8 @@ impl DeadLetters {
         let since = since.checked_sub(CLOCK_SLACK).unwrap_or(since);
         for shelf in SHELVES {
             let shelf = self.shelves.folder().join(shelf);
-            for (number, _) in files::list(&shelf).map_err(|error| files::at(&shelf, &error))? {
-                let path = files::path(&shelf, number);
+            for file in files::list(&shelf).map_err(|error| files::at(&shelf, &error))? {
+                let path = files::path(&shelf, file.number);
                 self.recall_from(&path, since, &is_open)
                     .map_err(|error| files::at(&path, &error))?;
             }

@@ -22,6 +22,13 @@ pub struct LetterRanges {
     letters: usize,
 }
 
+/// A file of a shelf, as long as it was when it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NumberedFile {
+    pub(super) number: u64,
+    pub(super) bytes: u64,
+}
+
 /// A whole line, without its end.
 pub(super) struct Line<'a> {
     /// Its bytes in the file, the line end included.
@@ -80,8 +87,8 @@ fn number_of(name: &OsStr) -> Option<u64> {
     (file_name(number) == name).then_some(number)
 }
 
-/// Number and bytes of each file, oldest first. A folder that is not there has none.
-pub(super) fn list(folder: &Path) -> io::Result<Vec<(u64, u64)>> {
+/// The files of a folder, oldest first. A folder that is not there has none.
+pub(super) fn list(folder: &Path) -> io::Result<Vec<NumberedFile>> {
     let mut files = Vec::new();
     for entry in entries(folder)? {
         let entry = entry?;
@@ -91,10 +98,13 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<(u64, u64)>> {
         // A running server may have just dropped it to make room.
         let metadata = unless_gone(entry.metadata())?;
         if let Some(metadata) = metadata.filter(|metadata| !metadata.is_dir()) {
-            files.push((number, metadata.len()));
+            files.push(NumberedFile {
+                number,
+                bytes: metadata.len(),
+            });
         }
     }
-    files.sort_unstable();
+    files.sort_unstable_by_key(|file| file.number);
     Ok(files)
 }
 
@@ -313,6 +323,10 @@ mod tests {
         }
         fs::create_dir(path(folder.path(), 10)).unwrap();
         fs::write(path(folder.path(), 11), "{}\n").unwrap();
-        assert_eq!(list(folder.path()).unwrap(), [(11, 3)]);
+        let ours = NumberedFile {
+            number: 11,
+            bytes: 3,
+        };
+        assert_eq!(list(folder.path()).unwrap(), [ours]);
     }
 }

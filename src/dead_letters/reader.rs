@@ -102,7 +102,7 @@ fn letter_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     for shelf in SHELVES {
         let shelf = folder.join(shelf);
         let listed = list(&shelf).map_err(|error| at(&shelf, &error))?;
-        files.extend(listed.into_iter().map(|(number, _)| path(&shelf, number)));
+        files.extend(listed.iter().map(|file| path(&shelf, file.number)));
     }
     Ok(files)
 }

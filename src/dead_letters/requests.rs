@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::SHELVES;
-use super::files::{UNDER_WAY, at, list, tidy};
+use super::files::{NumberedFile, UNDER_WAY, at, list, tidy};
 use crate::event::Position;
 use crate::folders::{make_folder, sync_folder, unless_gone};
 use crate::units::timestamp::since_epoch;
@@ -93,7 +93,10 @@ impl Request {
         for (index, shelf) in SHELVES.into_iter().enumerate() {
             let shelf = folder.join(shelf);
             let files = list(&shelf).map_err(|error| at(&shelf, &error))?;
-            (through[index], bytes[index]) = files.last().copied().unwrap_or_default();
+            if let Some(newest) = files.last() {
+                through[index] = newest.number;
+                bytes[index] = newest.bytes;
+            }
         }
         Ok(Self {
             action,
@@ -155,10 +158,10 @@ impl Request {
     }
 
     /// How many bytes at the end of this file, which is written no more, came later than the request.
-    pub(super) fn later_bytes(&self, shelf: usize, (number, bytes): (u64, u64)) -> u64 {
+    pub(super) fn later_bytes(&self, shelf: usize, file: NumberedFile) -> u64 {
         match self.newest {
-            _ if number != self.through[shelf] => 0,
-            Newest::Bytes(meant) => bytes.saturating_sub(meant[shelf]),
+            _ if file.number != self.through[shelf] => 0,
+            Newest::Bytes(meant) => file.bytes.saturating_sub(meant[shelf]),
             Newest::AllBut(later) => later[shelf],
         }
     }
@@ -280,7 +283,8 @@ mod tests {
         let all = Request::new(folder.path(), Action::Replay, None).unwrap();
         assert!(all.is_for_all() && all.wants(Some(1)) && all.wants(None));
         assert!(all.covers(1, 7) && !all.covers(1, 8) && !all.covers(0, 1));
-        assert_eq!([6, 7].map(|number| all.later_bytes(1, (number, 9))), [0, 9]);
+        let later_bytes = |number| all.later_bytes(1, NumberedFile { number, bytes: 9 });
+        assert_eq!([6, 7].map(later_bytes), [0, 9]);
         let chosen = Some(BTreeSet::from([3]));
         let chosen = Request::new(folder.path(), Action::Replay, chosen).unwrap();
         assert!(chosen.wants(Some(3)) && !chosen.wants(Some(4)) && !chosen.wants(None));
@@ -291,7 +295,11 @@ mod tests {
         let old = r#"{"action":"purge","ids":null,"through":[0,7]}"#;
         let old: Request = serde_json::from_str(old).unwrap();
         assert!(old.is_settled() && old.covers(1, 7));
-        assert_eq!(old.later_bytes(1, (7, 100)), 0);
+        let newest = NumberedFile {
+            number: 7,
+            bytes: 100,
+        };
+        assert_eq!(old.later_bytes(1, newest), 0);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::files::{self, LetterRanges, at, list, path};
+use super::files::{self, LetterRanges, NumberedFile, at, list, path};
 use crate::folders::{make_folder, sync_folder};
 use crate::telemetry::events::{DeadLettersDropped, DeadLettersNotDropped};
 use crate::units::timestamp::since_epoch;
@@ -30,8 +30,8 @@ struct Current {
     file: File,
     number: u64,
     bytes: u64,
-    /// Of all files before this one: number and bytes, oldest first.
-    full: Vec<(u64, u64)>,
+    /// All files before this one, oldest first.
+    full: Vec<NumberedFile>,
 }
 
 impl Shelf {
@@ -87,11 +87,11 @@ impl Shelf {
     /// Minds the new size of a file in the quota; one of no bytes is gone.
     fn resized(&mut self, number: u64, left: u64) {
         if let Some(current) = &mut self.current {
-            current.full.retain_mut(|(known, bytes)| {
-                if *known == number {
-                    *bytes = left;
+            current.full.retain_mut(|file| {
+                if file.number == number {
+                    file.bytes = left;
                 }
-                *bytes > 0
+                file.bytes > 0
             });
         }
     }
@@ -163,9 +163,9 @@ impl Shelf {
 
     /// Numbers only grow, also when all files before are gone: a request means the letters up to a number, and must
     /// never come to mean later ones. So a file is numbered by the second in which it is opened.
-    fn next_number(&self, full: &[(u64, u64)]) -> u64 {
+    fn next_number(&self, full: &[NumberedFile]) -> u64 {
         let second = since_epoch(SystemTime::now()).as_secs();
-        let newest = full.last().map_or(0, |(number, _)| *number);
+        let newest = full.last().map_or(0, |newest| newest.number);
         second.max(newest + 1).max(self.last + 1)
     }
 
@@ -175,12 +175,12 @@ impl Shelf {
         let Some(current) = &mut self.current else {
             return (dropped, Ok(()));
         };
-        let mut bytes = current.bytes + current.full.iter().map(|(_, bytes)| bytes).sum::<u64>();
+        let mut bytes = current.bytes + current.full.iter().map(|file| file.bytes).sum::<u64>();
         while bytes > self.max_bytes && !current.full.is_empty() {
-            let (number, freed) = current.full[0];
-            match files::remove(&self.folder, number) {
+            let oldest = current.full[0];
+            let path = path(&self.folder, oldest.number);
+            match files::remove(&self.folder, oldest.number) {
                 Ok(letters) => {
-                    let path = path(&self.folder, number);
                     DeadLettersDropped {
                         path: &path,
                         letters,
@@ -188,10 +188,10 @@ impl Shelf {
                     .emit();
                     dropped += letters;
                 }
-                Err(error) => return (dropped, Err(at(&path(&self.folder, number), &error))),
+                Err(error) => return (dropped, Err(at(&path, &error))),
             }
             current.full.remove(0);
-            bytes -= freed;
+            bytes -= oldest.bytes;
         }
         (dropped, Ok(()))
     }
@@ -211,7 +211,7 @@ mod tests {
         list(folder)
             .unwrap()
             .iter()
-            .map(|(number, _)| fs::read_to_string(path(folder, *number)).unwrap())
+            .map(|file| fs::read_to_string(path(folder, file.number)).unwrap())
             .collect()
     }
 
@@ -274,7 +274,7 @@ mod tests {
         let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut shelf = Shelf::new(folder.path().into(), 1 << 20);
         shelf.append(b"one\n").unwrap();
-        let (number, _) = list(folder.path()).unwrap()[0];
+        let number = list(folder.path()).unwrap()[0].number;
         let moved = path(elsewhere.path(), number);
         fs::rename(path(folder.path(), number), &moved).unwrap();
         shelf.append(b"two\n").unwrap();
@@ -290,8 +290,8 @@ mod tests {
         for _ in 0..3 {
             shelf.append(b"letter\n").unwrap();
             let files = list(folder.path()).unwrap();
-            assert!(files.len() == 1 && files[0].0 > last, "{files:?}");
-            last = files[0].0;
+            assert!(files.len() == 1 && files[0].number > last, "{files:?}");
+            last = files[0].number;
             shelf.close();
             assert_eq!(shelf.remove(last).unwrap(), 1);
         }
@@ -303,7 +303,7 @@ mod tests {
         let mut shelf = Shelf::new(folder.path().into(), 100);
         shelf.append(&[&[b'x'; 59][..], b"\n"].concat()).unwrap();
         shelf.close();
-        let (number, _) = list(folder.path()).unwrap()[0];
+        let number = list(folder.path()).unwrap()[0].number;
         shelf.append(b"new\n").unwrap();
         let mut all = LetterRanges::default();
         all.push(0..60);

@@ -122,10 +122,10 @@ impl Shelves {
             let files = list(shelf.folder()).map_err(|error| at(shelf.folder(), &error))?;
             let covered = files
                 .into_iter()
-                .filter(|(number, _)| request.covers(index, *number));
+                .filter(|file| request.covers(index, file.number));
             all.extend(covered.map(|file| LetterFile {
                 shelf: index,
-                number: file.0,
+                number: file.number,
                 later_bytes: request.later_bytes(index, file),
             }));
         }

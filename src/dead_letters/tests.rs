@@ -205,7 +205,7 @@ fn a_letter_that_a_crash_tore_is_written_again() {
     let folder = tempfile::tempdir().unwrap();
     open(folder.path(), "1MiB").reject(5);
     let shelf = folder.path().join(SHELVES[BROKER]);
-    let file = files::path(&shelf, files::list(&shelf).unwrap()[0].0);
+    let file = files::path(&shelf, files::list(&shelf).unwrap()[0].number);
     for torn in [2, 20] {
         let text = fs::read(&file).unwrap();
         fs::write(&file, &text[..text.len() - torn]).unwrap();
@@ -244,7 +244,7 @@ fn a_file_that_letters_are_taken_out_of_keeps_its_access() {
     store.arrive(1, 2);
     let mode = |file: &Path| fs::metadata(file).unwrap().permissions().mode() & 0o777;
     let shelf = folder.path().join(SHELVES[0]);
-    let file = || files::path(&shelf, files::list(&shelf).unwrap()[0].0);
+    let file = || files::path(&shelf, files::list(&shelf).unwrap()[0].number);
     for access in [0o640, 0o604] {
         fs::set_permissions(file(), fs::Permissions::from_mode(access)).unwrap();
         assert_eq!(store.purge(Some([1].into())), u64::from(access == 0o640));
