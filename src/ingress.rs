@@ -50,6 +50,7 @@ use crate::lifecycle::{Lifecycle, TaskGroup};
 use crate::spool::Spool;
 use crate::telemetry::Telemetry;
 use gate::Gate;
+pub use refusal::ProblemType;
 use registry::Registry;
 use server::Server;
 use tls::Tls;
@@ -63,12 +64,9 @@ pub struct Ingress {
     lifecycle: Lifecycle,
 }
 
-/// Every problem code that a refusal can bear, with its status as long as no other is configured, and its title.
-pub fn problem_codes() -> impl Iterator<Item = (&'static str, (u16, &'static str))> {
-    refusal::Code::ALL.iter().map(|code| {
-        let problem = code.describe();
-        (problem.word, (problem.status, problem.title))
-    })
+/// Every kind of refusal that there is.
+pub fn problem_types() -> impl Iterator<Item = ProblemType> {
+    refusal::Code::ALL.iter().map(|code| code.describe())
 }
 
 impl Ingress {

@@ -14,7 +14,8 @@ use super::held_body::held_body;
 use crate::budget::Reservation;
 use crate::pipeline::{DecodeError, LineColumn, Rejected, push_violations};
 use crate::spool::AppendError;
-pub(super) use code::{Code, ProblemType};
+pub(super) use code::Code;
+pub use code::ProblemType;
 
 /// A refused request.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ mod examples;
 use std::collections::{BTreeMap, BTreeSet};
 
 use headgate::event::ViolationCode;
-use headgate::ingress::problem_codes;
+use headgate::ingress::{ProblemType, problem_types};
 use serde_json::Value;
 
 use crate::support::client::{Answer, JSON};
@@ -82,12 +82,12 @@ fn codes_are_the_same_in_the_enum_in_the_table_and_in_the_server() {
         .collect();
     let in_table: BTreeSet<&str> = table.keys().map(String::as_str).collect();
     assert_eq!(in_enum, in_table);
-    let served: BTreeMap<&str, (u16, &str)> = problem_codes().collect();
-    for (code, (status, _)) in &served {
+    let served = known_problems();
+    for (code, known) in &served {
         let row = table
             .get(*code)
             .unwrap_or_else(|| panic!("{code} is in no row"));
-        assert_eq!(row.0, *status, "{code}");
+        assert_eq!(row.0, known.status, "{code}");
         assert!(!row.1.contains(RESERVED), "{code} is no longer reserved");
     }
     for (code, (_, words)) in &table {
@@ -101,7 +101,7 @@ fn codes_are_the_same_in_the_enum_in_the_table_and_in_the_server() {
 
 #[test]
 fn examples_of_refusals_are_such_as_are_given() {
-    let told: BTreeMap<&str, (u16, &str)> = problem_codes().collect();
+    let told = known_problems();
     let description = description();
     let mut examples = Vec::new();
     collect_problems(&description, &mut examples);
@@ -109,13 +109,17 @@ fn examples_of_refusals_are_such_as_are_given() {
         .iter()
         .map(|problem| {
             let code = problem["code"].as_str().unwrap();
-            let (status, title) = told[code];
-            assert_eq!(problem["status"], status, "{code}");
-            assert_eq!(problem["title"], title, "{code}");
+            assert_eq!(problem["status"], told[code].status, "{code}");
+            assert_eq!(problem["title"], told[code].title, "{code}");
             code
         })
         .collect();
     assert_eq!(shown, told.into_keys().collect());
+}
+
+/// The kinds of refusal by their codes.
+fn known_problems() -> BTreeMap<&'static str, ProblemType> {
+    problem_types().map(|known| (known.word, known)).collect()
 }
 
 /// Every object in it that reads like a problem document.

@@ -1,14 +1,14 @@
 //! The problem codes: a closed list, with status, word and title of each. Pure.
 
-/// A kind of refusal.
+/// A kind of refusal, as problem documents tell of it (RFC 9457).
 #[derive(Clone, Copy, Debug)]
-pub(in crate::ingress) struct ProblemType {
+pub struct ProblemType {
     /// The status; `overloaded` may be configured to another one.
-    pub(in crate::ingress) status: u16,
+    pub status: u16,
     /// The code, which is part of the API.
-    pub(in crate::ingress) word: &'static str,
+    pub word: &'static str,
     /// A short summary for people.
-    pub(in crate::ingress) title: &'static str,
+    pub title: &'static str,
 }
 
 /// Makes the list of codes, with what the problem documents say of each (RFC 9457, 3.1), of one table: what is in one

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use headgate::ingress::problem_codes;
+use headgate::ingress::problem_types;
 use http::HeaderValue;
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ async fn examples_of_refusals_say_what_the_server_says() {
         .map(|problem| problem["code"].as_str().unwrap())
         .chain(NOT_PROVOKED)
         .collect();
-    assert_eq!(codes, problem_codes().map(|(code, _)| code).collect());
+    assert_eq!(codes, problem_types().map(|known| known.word).collect());
 }
 
 fn problem(answer: &Answer) -> Value {
