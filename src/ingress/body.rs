@@ -288,9 +288,9 @@ impl RequestBody {
         )
     }
 
-    /// Whether nothing of it is still to come. Where a refusal came first a short rest is taken now, so that
-    /// it does not cost the connection. A client that waits for `100 Continue` is not asked for its body.
-    pub(super) async fn is_taken(&mut self) -> bool {
+    /// Takes what a refusal has left of it where that is short, so that it does not cost the connection; whether
+    /// nothing is still to come then. A client that waits for `100 Continue` is not asked for its body.
+    pub(super) async fn take_short_rest(&mut self) -> bool {
         // Of a refused body it is in no budget any more, and what follows takes its time.
         self.gathered = Gathered::default();
         self.turn = None;
@@ -299,7 +299,7 @@ impl RequestBody {
         }
         let is_multiplexed = self.is_multiplexed;
         let may_be_short = self.rest_at_least() <= SHORT_REST_BYTES;
-        let taking = self.take_rest();
+        let taking = self.take_what_comes();
         if may_be_short && !is_multiplexed {
             let _in_time = timeout(REST_TIMEOUT, taking).await;
         } else {
@@ -309,7 +309,7 @@ impl RequestBody {
     }
 
     /// Takes what comes, a short rest at most.
-    async fn take_rest(&mut self) {
+    async fn take_what_comes(&mut self) {
         let mut bytes = 0;
         while !self.has_ended && bytes <= SHORT_REST_BYTES {
             match self.incoming.frame().await {

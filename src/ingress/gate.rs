@@ -169,7 +169,7 @@ impl Gate {
 
         let served = self.serve(client, &policy, endpoint, &context, parts, &mut body);
         let outcome = served.await;
-        let is_taken = !context.ends_connection(&outcome) && body.is_taken().await;
+        let is_taken = !context.ends_connection(&outcome) && body.take_short_rest().await;
         if !is_taken {
             client.leaves_bytes_unread.store(true, Ordering::Relaxed);
         }

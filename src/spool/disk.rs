@@ -226,7 +226,7 @@ impl DiskSpool {
     }
 }
 
-/// Takes a request back that the writer has not taken up, when nobody waits for it any more.
+/// Takes an append back that the writer has not taken up, when nobody waits for it any more.
 struct TakeBack<'a> {
     pending: &'a Pending,
     /// None once it was answered.

@@ -87,7 +87,7 @@ impl State {
 
 /// What the writer finds when it looks.
 pub(super) enum Taken {
-    /// Requests, in order; none when the time is up, or the writer was called.
+    /// What is to be appended, in order; nothing when the time is up, or the writer was called.
     Group(Vec<PendingAppend>),
     /// Nothing waits, and nothing more comes.
     Closed,

@@ -175,7 +175,7 @@ impl Shared {
         self.capacity.store(capacity);
     }
 
-    /// Requests that were committed, with their places.
+    /// What was committed is there to be leased from now on.
     pub(super) fn publish(&self, committed: &[(PendingAppend, Place)], log: &Log) {
         let mut backlog = self.backlog();
         // A group can go over several: whoever reads behind it must know them all, or takes what is in them for lost.
@@ -183,8 +183,8 @@ impl Shared {
         backlog.note_newest(log.segments_from(newest));
         let now = now_millis();
         let mut wakes = Wakes::default();
-        for (request, place) in committed {
-            wakes |= backlog.push(&request.envelope, *place, now);
+        for (append, place) in committed {
+            wakes |= backlog.push(&append.envelope, *place, now);
         }
         drop(backlog);
         self.wake(wakes);

@@ -99,7 +99,7 @@ impl Writer {
             return;
         }
         let Appended { placed, no_room } = self.append(group);
-        if !self.is_safe(&placed) {
+        if !self.make_safe(&placed) {
             let all = placed.into_iter().map(|(append, _)| append);
             return refuse(all.chain(no_room), AppendError::Failed);
         }
@@ -146,7 +146,7 @@ impl Writer {
         }
     }
 
-    /// The requests that were placed, and those that found no room; what can never be taken is refused here.
+    /// What was placed, and what found no room; what can never be taken is refused here.
     fn sort(&mut self, group: Vec<PendingAppend>, places: Vec<Result<Place, Refused>>) -> Appended {
         let mut appended = Appended::default();
         for (append, place) in group.into_iter().zip(places) {
@@ -168,7 +168,7 @@ impl Writer {
     }
 
     /// Does what `spool.sync` asks for before an answer; false when it failed.
-    fn is_safe(&mut self, placed: &[(PendingAppend, Place)]) -> bool {
+    fn make_safe(&mut self, placed: &[(PendingAppend, Place)]) -> bool {
         if self.shared.has_failed() {
             return false;
         }
