@@ -268,12 +268,8 @@ impl App {
 
 impl Server {
     fn announce(&self) {
-        for listener in self.listeners() {
-            Listening {
-                listener: listener.0,
-                address: listener.1,
-            }
-            .emit();
+        for (listener, address) in self.listeners() {
+            Listening { listener, address }.emit();
         }
     }
 

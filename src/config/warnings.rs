@@ -150,9 +150,10 @@ pub(super) fn of(config: &Config) -> Vec<Warning> {
         large_segments(config),
         unused_brokers(config),
         unused_headers_field(config),
+        events_beyond_bodies(config),
+        envelopes_beyond_budget(config),
     ];
-    let limits = limits_without_effect(&config.ingest);
-    found.into_iter().flatten().chain(limits).collect()
+    found.into_iter().flatten().collect()
 }
 
 fn open_to_all(config: &Config) -> Option<Warning> {
@@ -206,34 +207,47 @@ fn unused_headers_field(config: &Config) -> Option<Warning> {
     unused.map(|field| Warning::UnusedHeadersField { field })
 }
 
-/// Limits beyond others that count first. Not where they are the defaults: whoever lowers the other one alone is content
-/// with what it does.
-fn limits_without_effect(ingest: &Ingest) -> Vec<Warning> {
-    let default = Config::default().ingest;
-    let content = ("ingest.max_content_length", ingest.max_content_length);
-    let budget = ("ingest.max_in_flight_bytes", ingest.max_in_flight_bytes);
-    let (event, usual_event) = (ingest.max_event_bytes, default.max_event_bytes);
-    let (envelope, usual_envelope) = (ingest.max_envelope_bytes, default.max_envelope_bytes);
-    [
-        ("ingest.max_event_bytes", event, usual_event, content),
-        (
-            "ingest.max_envelope_bytes",
-            envelope,
-            usual_envelope,
-            budget,
-        ),
-    ]
-    .into_iter()
-    .filter(|(_, limit, usual, (_, first))| limit > first && limit != usual)
-    .map(
-        |(key, limit, _, (first_key, first))| Warning::LimitWithoutEffect {
-            key,
-            limit,
-            first_key,
-            first,
-        },
+fn events_beyond_bodies(config: &Config) -> Option<Warning> {
+    let bodies = (
+        "ingest.max_content_length",
+        config.ingest.max_content_length,
+    );
+    without_effect(
+        config,
+        "ingest.max_event_bytes",
+        |ingest| ingest.max_event_bytes,
+        bodies,
     )
-    .collect()
+}
+
+fn envelopes_beyond_budget(config: &Config) -> Option<Warning> {
+    let budget = (
+        "ingest.max_in_flight_bytes",
+        config.ingest.max_in_flight_bytes,
+    );
+    without_effect(
+        config,
+        "ingest.max_envelope_bytes",
+        |ingest| ingest.max_envelope_bytes,
+        budget,
+    )
+}
+
+/// The limit of this key where it is beyond another one, which counts first. Not where it is the default: whoever lowers
+/// the other one alone is content with what it does.
+fn without_effect(
+    config: &Config,
+    key: &'static str,
+    of: fn(&Ingest) -> ByteSize,
+    (first_key, first): (&'static str, ByteSize),
+) -> Option<Warning> {
+    let (limit, usual) = (of(&config.ingest), of(&Config::default().ingest));
+    (limit > first && limit != usual).then_some(Warning::LimitWithoutEffect {
+        key,
+        limit,
+        first_key,
+        first,
+    })
 }
 
 #[cfg(test)]
