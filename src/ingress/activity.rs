@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::stream::Protocol;
 use super::transport::read_limit;
 use crate::config;
 
@@ -93,18 +94,17 @@ pub(super) struct Activity {
 
 impl Activity {
     /// A connection that has just come to do this.
-    pub(super) fn new(first: Doing, is_multiplexed: bool) -> Self {
+    pub(super) fn new(first: Doing, protocol: Protocol) -> Self {
         Self {
             opened: Instant::now(),
             state: AtomicU64::new(first as u64),
             requests: AtomicUsize::new(0),
             written: AtomicU64::new(0),
-            is_multiplexed,
+            is_multiplexed: protocol == Protocol::Http2,
             is_dismissed: AtomicBool::new(false),
-            read_limit: AtomicUsize::new(if is_multiplexed {
-                usize::MAX
-            } else {
-                read_limit(None, false)
+            read_limit: AtomicUsize::new(match protocol {
+                Protocol::Http1 => read_limit(None, false),
+                Protocol::Http2 => usize::MAX,
             }),
             untaken: Mutex::default(),
         }
@@ -319,7 +319,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_phase_has_its_own_clock() {
-        let activity = Activity::new(Doing::Idle, false);
+        let activity = Activity::new(Doing::Idle, Protocol::Http1);
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(seconds_left(&activity), Some(15));
         activity.bytes_came();
@@ -343,7 +343,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_multiplexed_connection_is_idle_between_its_streams() {
-        let activity = Activity::new(Doing::Idle, true);
+        let activity = Activity::new(Doing::Idle, Protocol::Http2);
         let (first, second) = (activity.request(), activity.request());
         drop(first);
         assert_eq!(seconds_left(&activity), None);
@@ -355,7 +355,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_large_answer_has_its_time_however_busy_the_connection_is() {
-        let activity = Arc::new(Activity::new(Doing::Idle, true));
+        let activity = Arc::new(Activity::new(Doing::Idle, Protocol::Http2));
         let first = activity.answer();
         tokio::time::advance(Duration::from_secs(20)).await;
         let request = activity.request();

@@ -298,7 +298,7 @@ async fn serve_until_quiet(
     waiting: WaitLimits<'_>,
     gate: &Arc<Gate>,
 ) -> Option<Quiet> {
-    let client = peer.client(Activity::new(Doing::Head, false));
+    let client = peer.client(Activity::new(Doing::Head, Protocol::Http1));
     let service = service_fn(|request| {
         let (gate, client) = (Arc::clone(gate), Arc::clone(&client));
         async move { Ok::<_, Infallible>(gate.answer(&client, request).await.response) }
@@ -355,7 +355,7 @@ async fn serve_http2(
     waiting: WaitLimits<'_>,
     gate: Arc<Gate>,
 ) {
-    let client = peer.client(Activity::new(Doing::Idle, true));
+    let client = peer.client(Activity::new(Doing::Idle, Protocol::Http2));
     let activity = Arc::clone(&client.activity);
     let io = ClientStream::new(stream, read.freeze(), Arc::clone(&activity));
     let service = service_fn(move |request| {
