@@ -19,6 +19,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::lane::Threshold;
 use super::side::Side;
 use super::{AppendError, LeaseLimits, Part, SpoolStatus};
 use crate::budget::Reservation;
@@ -106,10 +107,10 @@ impl DiskSpool {
     async fn lease_from(&self, outlet: &Outlet, limits: LeaseLimits) -> Vec<Part> {
         let mut reading = outlet.reading.lock().await;
         loop {
-            self.wait(outlet, 1, 1).await;
+            self.wait(outlet, Threshold::ANYTHING).await;
             self.read_from_disk(outlet, &mut reading, limits).await;
             if !limits.linger.is_zero() {
-                let full = self.wait(outlet, limits.max_events, limits.max_bytes);
+                let full = self.wait(outlet, Threshold::full(limits));
                 let _full_or_time_is_up = tokio::time::timeout(limits.linger, full).await;
                 self.read_from_disk(outlet, &mut reading, limits).await;
             }
@@ -121,12 +122,12 @@ impl DiskSpool {
         }
     }
 
-    /// Resolves when so many events, or bytes of them, can be leased or read.
-    async fn wait(&self, outlet: &Outlet, events: usize, bytes: usize) {
+    /// Resolves when so much can be leased or read.
+    async fn wait(&self, outlet: &Outlet, threshold: Threshold) {
         while !self
             .shared
             .backlog()
-            .can_lease_or_will_wake(outlet.side, events, bytes)
+            .can_lease_or_will_wake(outlet.side, threshold)
         {
             outlet.arrived.notified().await;
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::event::{Lines, Position};
-use crate::spool::Part;
+use crate::spool::{LeaseLimits, Part};
 
 /// Parts that wait, and how much must be there before the waiting side is woken.
 #[derive(Default)]
@@ -17,9 +17,27 @@ pub(super) struct Lane {
     wake_at: Option<Threshold>,
 }
 
-struct Threshold {
+/// How much is waited for: so many events, or so many bytes of them, whichever is there first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Threshold {
     events: usize,
     bytes: usize,
+}
+
+impl Threshold {
+    /// Anything at all.
+    pub(super) const ANYTHING: Self = Self {
+        events: 1,
+        bytes: 1,
+    };
+
+    /// As much as a lease may take.
+    pub(super) fn full(limits: LeaseLimits) -> Self {
+        Self {
+            events: limits.max_events,
+            bytes: limits.max_bytes,
+        }
+    }
 }
 
 impl Lane {
@@ -31,20 +49,17 @@ impl Lane {
         self.events += lines.count;
         self.bytes += lines.bytes.len();
         self.parts.push_back(Part { first, lines });
-        let reached = self
-            .wake_at
-            .as_ref()
-            .is_some_and(|threshold| self.has(threshold.events, threshold.bytes));
+        let reached = self.wake_at.is_some_and(|threshold| self.has(threshold));
         if reached {
             self.wake_at = None;
         }
         reached
     }
 
-    /// Whether so many events or bytes are there; if not, a push that reaches them says so.
-    pub(super) fn has_or_will_wake_at(&mut self, events: usize, bytes: usize) -> bool {
-        let has = self.has(events, bytes);
-        self.wake_at = (!has).then_some(Threshold { events, bytes });
+    /// Whether so much is there; if not, a push that reaches it says so.
+    pub(super) fn has_or_will_wake_at(&mut self, threshold: Threshold) -> bool {
+        let has = self.has(threshold);
+        self.wake_at = (!has).then_some(threshold);
         has
     }
 
@@ -63,13 +78,18 @@ impl Lane {
         self.parts.is_empty()
     }
 
-    /// Whether so many events or bytes are there.
-    pub(super) fn has(&self, events: usize, bytes: usize) -> bool {
-        self.events >= events || self.bytes >= bytes
+    /// Whether so much is there.
+    pub(super) fn has(&self, threshold: Threshold) -> bool {
+        self.events >= threshold.events || self.bytes >= threshold.bytes
     }
 
     /// Takes from the front what the limits allow, at least one event if there is any.
-    pub(super) fn lease(&mut self, max_events: usize, max_bytes: usize) -> Vec<Part> {
+    pub(super) fn lease(&mut self, limits: LeaseLimits) -> Vec<Part> {
+        let LeaseLimits {
+            max_events,
+            max_bytes,
+            ..
+        } = limits;
         let mut leased: Vec<Part> = Vec::new();
         let (mut events, mut bytes) = (0, 0);
         while let Some(front) = self.parts.front_mut() {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::lane::Threshold;
 use super::{Acknowledge, AppendError, LeaseLimits, Part, SpoolStatus};
 use crate::event::{Envelope, Position};
 use crate::telemetry::Telemetry;
@@ -66,11 +67,9 @@ impl MemorySpool {
     pub(super) async fn lease(&self, limits: LeaseLimits) -> Vec<Part> {
         let _turn = self.gathering.lock().await;
         loop {
-            self.queue.events_waiting(1, 1).await;
+            self.queue.events_waiting(Threshold::ANYTHING).await;
             if !limits.linger.is_zero() {
-                let full = self
-                    .queue
-                    .events_waiting(limits.max_events, limits.max_bytes);
+                let full = self.queue.events_waiting(Threshold::full(limits));
                 let _full_or_time_is_up = tokio::time::timeout(limits.linger, full).await;
             }
             let parts = self.queue.lease(limits);

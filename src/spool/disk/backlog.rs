@@ -14,6 +14,7 @@ use crate::event::{Envelope, Position};
 use crate::spool::Part;
 use crate::spool::ages::Ages;
 use crate::spool::drain_rate::DrainRate;
+use crate::spool::lane::Threshold;
 use crate::spool::side::Side;
 
 /// Acks may be so scattered before leasing waits for the oldest: each range takes room in every checkpoint.
@@ -136,13 +137,8 @@ impl Backlog {
         self.feed(side).has_something() && !self.is_held_back(side)
     }
 
-    pub(super) fn can_lease_or_will_wake(
-        &mut self,
-        side: Side,
-        events: usize,
-        bytes: usize,
-    ) -> bool {
-        let has = self.feed(side).has_or_will_wake_at(events, bytes);
+    pub(super) fn can_lease_or_will_wake(&mut self, side: Side, threshold: Threshold) -> bool {
+        let has = self.feed(side).has_or_will_wake_at(threshold);
         has && !self.is_held_back(side)
     }
 

@@ -4,7 +4,7 @@
 use seglog::{Cursor, Place};
 
 use crate::event::{Lines, Position};
-use crate::spool::lane::Lane;
+use crate::spool::lane::{Lane, Threshold};
 use crate::spool::{LeaseLimits, Part};
 
 /// A lane, and what is left on the disk behind it.
@@ -63,7 +63,7 @@ impl Feed {
     /// Where to read from the disk, when the lane does not hold enough for a lease.
     pub(super) fn wants_to_read(&self, limits: LeaseLimits) -> Option<Behind> {
         self.behind
-            .filter(|_| !self.lane.has(limits.max_events, limits.max_bytes))
+            .filter(|_| !self.lane.has(Threshold::full(limits)))
     }
 
     /// Whether a lease would find something without reading.
@@ -76,13 +76,13 @@ impl Feed {
         !self.lane.is_empty() || self.behind.is_some()
     }
 
-    /// Whether so many events or bytes can be leased, or be read; if not, a push that reaches them says so.
-    pub(super) fn has_or_will_wake_at(&mut self, events: usize, bytes: usize) -> bool {
-        self.lane.has_or_will_wake_at(events, bytes) || self.behind.is_some()
+    /// Whether so much can be leased, or be read; if not, a push that reaches it says so.
+    pub(super) fn has_or_will_wake_at(&mut self, threshold: Threshold) -> bool {
+        self.lane.has_or_will_wake_at(threshold) || self.behind.is_some()
     }
 
     pub(super) fn lease(&mut self, limits: LeaseLimits) -> Vec<Part> {
-        self.lane.lease(limits.max_events, limits.max_bytes)
+        self.lane.lease(limits)
     }
 
     /// The position that is leased next, as far as it is known.

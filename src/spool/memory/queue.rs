@@ -7,7 +7,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::event::{Envelope, Origin, Position, SourceCount};
-use crate::spool::lane::Lane;
+use crate::spool::lane::{Lane, Threshold};
 use crate::spool::{AppendError, FULL_RETRY_AFTER, LeaseLimits, Part, SpoolStatus, first_position};
 use crate::telemetry::Telemetry;
 
@@ -163,9 +163,9 @@ impl Queue {
         })
     }
 
-    /// Resolves when so many events, or bytes of them, can be leased.
-    pub(super) async fn events_waiting(&self, events: usize, bytes: usize) {
-        while !self.lock().events.has_or_will_wake_at(events, bytes) {
+    /// Resolves when so much can be leased.
+    pub(super) async fn events_waiting(&self, threshold: Threshold) {
+        while !self.lock().events.has_or_will_wake_at(threshold) {
             self.events_arrived.notified().await;
         }
     }
@@ -175,20 +175,18 @@ impl Queue {
     }
 
     pub(super) fn lease(&self, limits: LeaseLimits) -> Vec<Part> {
-        self.lock()
-            .events
-            .lease(limits.max_events, limits.max_bytes)
+        self.lock().events.lease(limits)
     }
 
     pub(super) async fn lease_letters(&self, limits: LeaseLimits) -> Vec<Part> {
         loop {
             {
                 let mut state = self.lock();
-                let parts = state.letters.lease(limits.max_events, limits.max_bytes);
+                let parts = state.letters.lease(limits);
                 if !parts.is_empty() {
                     return parts;
                 }
-                state.letters.has_or_will_wake_at(1, 1);
+                state.letters.has_or_will_wake_at(Threshold::ANYTHING);
             }
             self.letters_arrived.notified().await;
         }
