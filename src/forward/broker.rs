@@ -311,6 +311,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::config::OutputType;
+    use crate::forward::circuit_breaker::Evidence;
     use crate::telemetry::Telemetry;
 
     fn broker() -> Arc<Broker> {
@@ -351,7 +352,7 @@ mod tests {
         let [mut one, other] = [broker.take(now), broker.take(now)].map(Option::unwrap);
         assert!(one.goes_on());
         let trip = Trip {
-            opens_at_once: true,
+            evidence: Evidence::Enough,
             ..Trip::default()
         };
         other.note_broker_failure(trip, "x");

@@ -59,10 +59,20 @@ pub(super) struct Trip {
     pub(super) retry_after: Option<Duration>,
     /// How often the batch was tried already; it tells how long this has been going on.
     pub(super) round: u32,
-    /// Whether nothing more needs to be seen to leave it alone.
-    pub(super) opens_at_once: bool,
-    /// Whether the batch has failed so often while others were taken that it says nothing about the Broker.
-    pub(super) is_no_news: bool,
+    /// What it says of the Broker.
+    pub(super) evidence: Evidence,
+}
+
+/// What a failure says of a Broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// Nothing: the batch has failed so often while others were taken that it is no news.
+    NoNews,
+    /// Something: several in a row tell.
+    #[default]
+    OneOfSeveral,
+    /// Nothing more needs to be seen to leave it alone.
+    Enough,
 }
 
 impl Trip {
@@ -149,9 +159,13 @@ impl CircuitBreaker {
         }
         let asks_for_rest = trip.rest_asked_for().is_some();
         match self.state {
-            State::Closed { .. } if trip.is_no_news && !asks_for_rest => Change::Nothing,
+            State::Closed { .. } if trip.evidence == Evidence::NoNews && !asks_for_rest => {
+                Change::Nothing
+            }
             State::Closed { failures }
-                if failures + 1 < FAILURES_THAT_OPEN && !asks_for_rest && !trip.opens_at_once =>
+                if failures + 1 < FAILURES_THAT_OPEN
+                    && !asks_for_rest
+                    && trip.evidence != Evidence::Enough =>
             {
                 self.state = State::Closed {
                     failures: failures + 1,
@@ -176,7 +190,8 @@ impl CircuitBreaker {
         let rest = trip
             .rest_asked_for()
             .unwrap_or_else(|| self.backoff.pause(self.rests, random));
-        self.is_lasting = self.rests > 1 || trip.opens_at_once || rest >= LASTING;
+        let is_enough = trip.evidence == Evidence::Enough;
+        self.is_lasting = self.rests > 1 || is_enough || rest >= LASTING;
         self.enter(State::Open { until: now + rest });
     }
 

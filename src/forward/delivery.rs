@@ -12,7 +12,7 @@ use super::backoff::Backoff;
 use super::batches::Batches;
 use super::broker::Slot;
 use super::brokers::Brokers;
-use super::circuit_breaker::Trip;
+use super::circuit_breaker::{Evidence, Trip};
 use super::outcome::{Failure, Outcome, Refused};
 use super::shipment::Shipment;
 use super::suspicion::{Blame, FAILURES_OF_A_SUSPECT, REJECTIONS_OF_A_BROKEN_BROKER};
@@ -132,7 +132,7 @@ impl Delivery {
     /// The Broker has wanted nothing for so long that this speaks of itself.
     fn put_off(&self, shipments: Vec<Shipment>, slot: &Slot, status: u16) {
         let trip = Trip {
-            opens_at_once: true,
+            evidence: Evidence::Enough,
             ..Trip::default()
         };
         let reason = format!(
@@ -189,12 +189,16 @@ impl Delivery {
 fn note_broker_failure(shipment: &mut Shipment, slot: &Slot, failure: &Failure) {
     let broker = slot.broker().index;
     shipment.failed_at.push(broker);
+    let is_no_news = failure.may_be_the_events && shipment.suspicion.is_no_news(broker);
     let trip = Trip {
         retry_after: failure.retry_after,
         // What is tried for ever must not make the Broker rest longer and longer for what it does take.
         round: (shipment.rounds + 1).min(FAILURES_OF_A_SUSPECT),
-        opens_at_once: false,
-        is_no_news: failure.may_be_the_events && shipment.suspicion.is_no_news(broker),
+        evidence: if is_no_news {
+            Evidence::NoNews
+        } else {
+            Evidence::OneOfSeveral
+        },
     };
     slot.note_broker_failure(trip, &failure.reason);
 }

@@ -44,7 +44,7 @@ fn a_batch_that_failed_again_and_again_opens_nothing_and_closes_nothing() {
     let mut now = Instant::now();
     let mut health = health();
     let suspect = Trip {
-        is_no_news: true,
+        evidence: Evidence::NoNews,
         ..Trip::default()
     };
     let fail_as = |health: &mut CircuitBreaker, trip, now| {
@@ -270,7 +270,7 @@ fn a_certain_failure_opens_it_at_once() {
     let mut health = health();
     let ticket = health.begin(now).unwrap();
     let trip = Trip {
-        opens_at_once: true,
+        evidence: Evidence::Enough,
         ..Trip::default()
     };
     assert_eq!(
