@@ -33,13 +33,14 @@ use thiserror::Error;
 use thread_local::ThreadLocal;
 
 use crate::budget::{Exhausted, Reservation};
-use crate::config::{Codec, Config};
+use crate::config::{Codec, Config, OnInvalid, StaticFields};
 use crate::event::{Envelope, Origin, Violation};
 use crate::telemetry::Sources;
 pub use arrival::Arrival;
 use builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid, Scratch};
 pub(crate) use coding::content_codings;
 use coding::{Coding, InflationLimits};
+use enrich::Templates;
 use enrich::event_id::EventIds;
 use enrich::source::Request;
 use enrich::template::Template;
@@ -54,8 +55,10 @@ pub struct Pipeline {
     fields: Fields,
     slots: Slots,
     rules: Rules,
-    /// Without a key, and then for each key.
-    templates: Vec<Templates>,
+    /// Of requests without a key.
+    keyless: Templates,
+    /// Of requests with one, by its index.
+    of_keys: Vec<Templates>,
     /// For what comes without a request.
     bare_template: Template,
     /// Whether a key forces fields on its events.
@@ -66,7 +69,7 @@ pub struct Pipeline {
     drop_headers: Vec<HeaderName>,
     inflation: InflationLimits,
     limits: EnvelopeLimits,
-    on_invalid: crate::config::OnInvalid,
+    on_invalid: OnInvalid,
     scratch: ThreadLocal<RefCell<Scratch>>,
 }
 
@@ -207,49 +210,27 @@ impl DecodeError {
     }
 }
 
-/// What is added on each of the two APIs.
-struct Templates {
-    logstash: Template,
-    events: Template,
-}
-
 impl Pipeline {
     /// Makes ready all that the configuration asks for.
     pub fn new(config: &Config) -> Self {
         let mut fields = Fields::default();
         let slots = Slots::new(&mut fields);
-        let no_fields = crate::config::StaticFields::default();
-        let of_keys = config.auth.keys.iter().map(|key| &key.fields);
-        let templates: Vec<Templates> = std::iter::once(&no_fields)
-            .chain(of_keys)
-            .map(|forced| {
-                let mut template = |with_headers| {
-                    enrich::template(config, with_headers, forced.iter(), &mut fields)
-                };
-                Templates {
-                    logstash: template(true),
-                    events: template(false),
-                }
-            })
-            .collect();
+        let keys = &config.auth.keys;
+        let mut templates = |forced: &StaticFields| Templates::new(config, forced, &mut fields);
+        let keyless = templates(&StaticFields::default());
+        let of_keys: Vec<Templates> = keys.iter().map(|key| templates(&key.fields)).collect();
         let bare_template = enrich::bare_template(config, &mut fields);
-        let all = templates
-            .iter()
-            .flat_map(|one| [&one.logstash, &one.events]);
-        let added = all.flat_map(Template::paths).collect();
+        let all = std::iter::once(&keyless).chain(&of_keys);
+        let added = all.flat_map(Templates::paths).collect();
         let rules = Rules::new(&config.validate, &config.ingest, added, &mut fields);
-        let forces_fields = config
-            .auth
-            .keys
-            .iter()
-            .any(|key| key.fields.iter().next().is_some());
         Self {
             fields,
             slots,
             rules,
-            templates,
+            keyless,
+            of_keys,
             bare_template,
-            forces_fields,
+            forces_fields: keys.iter().any(|key| !key.fields.is_empty()),
             event_ids: EventIds::default(),
             codec: config.ingest.codec,
             codecs: config.ingest.codecs.clone().into_iter().collect(),
@@ -289,10 +270,10 @@ impl Pipeline {
         reservation.grow(media_type.charset.text_bytes(&body))?;
         let text = media_type.charset.read(&body);
         reservation.grow(text.replaced_bytes())?;
-        let templates = &self.templates[arrival.key.map_or(0, |key| key + 1)];
-        let (template, invalid) = match api {
-            Api::Logstash => (&templates.logstash, Invalid::Keep(self.on_invalid)),
-            Api::Events => (&templates.events, Invalid::Reject),
+        let template = self.templates(arrival.key).of(api);
+        let invalid = match api {
+            Api::Logstash => Invalid::Keep(self.on_invalid),
+            Api::Events => Invalid::Reject,
         };
         let has_ids = template.has_event_id;
         let request = Request {
@@ -307,7 +288,7 @@ impl Pipeline {
             additions: Additions::new(request, template, &self.fields, self.slots),
             invalid,
             limits: self.limits,
-            cut_texts: true,
+            max_text_bytes: self.rules.max_event_bytes(),
             source_key: &template.source_key,
             sources,
             now: arrival.now,
@@ -356,6 +337,14 @@ impl Pipeline {
             reservation.shrink(needless);
         }
         Ok(body)
+    }
+
+    /// What is added to the events of a request with the key of this index, or with none.
+    fn templates(&self, key: Option<usize>) -> &Templates {
+        match key {
+            Some(key) => &self.of_keys[key],
+            None => &self.keyless,
+        }
     }
 
     fn codec_of(&self, media_type: &str) -> Codec {

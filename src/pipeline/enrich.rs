@@ -7,28 +7,53 @@ pub(super) mod source;
 pub(super) mod template;
 mod trace;
 
-use crate::config::{Config, EcsCompatibility, Enrich, OnConflict};
+use crate::config::{Config, EcsCompatibility, Enrich, OnConflict, StaticFields};
 use crate::units::FieldReference;
 use source::ValueSource;
 use template::{Leaf, Template, TemplateBuilder};
 
+use super::Api;
 use super::fields::Fields;
 
-/// Makes the template of one kind of request. `with_headers`: whether the request's headers become a field.
-/// `forced`: fields that replace the client's own.
-pub(super) fn template<'a>(
-    config: &Config,
-    with_headers: bool,
-    forced: impl Iterator<Item = (&'a FieldReference, &'a serde_json::Value)>,
-    fields: &mut Fields,
-) -> Template {
+/// What is added on each of the two APIs.
+pub(super) struct Templates {
+    logstash: Template,
+    events: Template,
+}
+
+impl Templates {
+    /// `forced`: fields that replace the client's own.
+    pub(super) fn new(config: &Config, forced: &StaticFields, fields: &mut Fields) -> Self {
+        let mut template = |api| template(config, api, forced, fields);
+        Self {
+            logstash: template(Api::Logstash),
+            events: template(Api::Events),
+        }
+    }
+
+    pub(super) fn of(&self, api: Api) -> &Template {
+        match api {
+            Api::Logstash => &self.logstash,
+            Api::Events => &self.events,
+        }
+    }
+
+    /// The path of each field that is added on either of them.
+    pub(super) fn paths(&self) -> impl Iterator<Item = Vec<String>> {
+        [&self.logstash, &self.events]
+            .into_iter()
+            .flat_map(Template::paths)
+    }
+}
+
+fn template(config: &Config, api: Api, forced: &StaticFields, fields: &mut Fields) -> Template {
     let enrich = &config.enrich;
     let leaf = |source| Leaf {
         source,
         conflict: enrich.on_conflict,
     };
     let mut builder = with_what_every_event_has();
-    for (reference, source) in request_fields(config, with_headers) {
+    for (reference, source) in request_fields(config, api) {
         builder.add(&reference, leaf(source));
     }
     for (reference, source) in fields_of_its_own(enrich) {
@@ -45,7 +70,7 @@ pub(super) fn template<'a>(
     for (reference, value) in enrich.fields.iter() {
         builder.add(reference, leaf(ValueSource::fixed(value)));
     }
-    for (reference, value) in forced {
+    for (reference, value) in forced.iter() {
         let leaf = Leaf {
             source: ValueSource::fixed(value),
             conflict: OnConflict::Overwrite,
@@ -71,12 +96,13 @@ fn with_what_every_event_has() -> TemplateBuilder {
     builder
 }
 
-/// The fields that tell of the request, where Logstash's http input puts them in this ECS mode.
-fn request_fields(config: &Config, with_headers: bool) -> Vec<(FieldReference, ValueSource)> {
+/// The fields that tell of the request, where Logstash's http input puts them in this ECS mode. The application API never
+/// adds the headers.
+fn request_fields(config: &Config, api: Api) -> Vec<(FieldReference, ValueSource)> {
     let enrich = &config.enrich;
     let is_ecs = enrich.ecs_compatibility == EcsCompatibility::V1;
     let mut all = vec![(enrich.host_field(), ValueSource::ClientIp)];
-    if let Some(target) = enrich.headers_field().filter(|_| with_headers) {
+    if let Some(target) = enrich.headers_field().filter(|_| api == Api::Logstash) {
         all.push((target, ValueSource::Headers));
     }
     if is_ecs {

@@ -50,7 +50,7 @@ impl Pipeline {
             additions: Additions::new(request, &self.bare_template, &self.fields, self.slots),
             invalid: Invalid::Keep(self.on_invalid),
             limits: NO_LIMITS,
-            cut_texts: false,
+            max_text_bytes: usize::MAX,
             source_key: &self.bare_template.source_key,
             sources,
             now,

@@ -34,8 +34,8 @@ pub(in crate::pipeline) struct Context<'a> {
     pub(in crate::pipeline) additions: Additions<'a>,
     pub(in crate::pipeline) invalid: Invalid,
     pub(in crate::pipeline) limits: EnvelopeLimits,
-    /// Whether a text that is too long is cut to what one event may be.
-    pub(in crate::pipeline) cut_texts: bool,
+    /// Bytes of an event that is kept as text; what is longer is cut.
+    pub(in crate::pipeline) max_text_bytes: usize,
     pub(in crate::pipeline) source_key: &'a SourceKey,
     pub(in crate::pipeline) sources: &'a Sources,
     /// The time of arrival, as text.
@@ -54,14 +54,5 @@ impl Context<'_> {
     ) -> Result<Vec<Violation>, Exhausted> {
         self.rules
             .check_fields(event, &self.occasion, scanner, reservation)
-    }
-
-    /// Bytes of an event that is kept as text, at most.
-    pub(in crate::pipeline) fn longest_text(&self) -> usize {
-        if self.cut_texts {
-            self.rules.max_event_bytes()
-        } else {
-            usize::MAX
-        }
     }
 }

@@ -84,7 +84,7 @@ impl EnvelopeBuilder<'_> {
     ) -> Result<(), DecodeError> {
         self.check_count()?;
         let whole = String::from_utf8_lossy(text);
-        let cut = &whole[..whole.floor_char_boundary(self.context.longest_text())];
+        let cut = &whole[..whole.floor_char_boundary(self.context.max_text_bytes)];
         if self.context.invalid == Invalid::Keep(OnInvalid::Tag) {
             return self.tag_text(cut, text.len(), tags, violations);
         }
