@@ -35,6 +35,15 @@ pub(super) enum Measure {
     Bytes,
 }
 
+impl Cost {
+    fn of(self, measure: Measure) -> u64 {
+        match measure {
+            Measure::Events => self.events,
+            Measure::Bytes => self.bytes,
+        }
+    }
+}
+
 /// A limit that a request is above, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Exceeded {
@@ -72,14 +81,14 @@ impl Buckets {
     /// Refuses what could not be taken now; of two limits the one that lasts longer is told.
     pub(super) fn check(&self, now: Instant, cost: Cost) -> Result<(), Exceeded> {
         let now = self.time(now);
-        let check = |bucket: &Option<TokenBucket>, measure, tokens| {
-            let bucket = bucket.as_ref()?;
-            let wait = bucket.check(now, tokens).err()?;
+        let all = self.buckets().filter_map(|(measure, bucket)| {
+            let wait = bucket.check(now, cost.of(measure)).err()?;
             Some(exceeded(bucket, measure, wait))
-        };
-        let of_events = check(&self.events, Measure::Events, cost.events);
-        let of_bytes = check(&self.bytes, Measure::Bytes, cost.bytes);
-        longest(of_events.into_iter().chain(of_bytes))
+        });
+        match all.max_by_key(|exceeded| exceeded.wait) {
+            Some(exceeded) => Err(exceeded),
+            None => Ok(()),
+        }
     }
 
     /// Refuses a request whose body is not read yet where it could not be taken whatever it holds: its bytes,
@@ -111,38 +120,37 @@ impl Buckets {
     /// Takes all of the cost, or nothing.
     pub(super) fn take(&self, now: Instant, cost: Cost) -> Result<(), Exceeded> {
         self.check(now, cost)?;
-        let time = self.time(now);
-        if let Some(events) = &self.events {
-            let taken = events.take(time, cost.events);
-            taken.map_err(|wait| exceeded(events, Measure::Events, wait))?;
-        }
-        if let Some(bytes) = &self.bytes
-            && let Err(wait) = bytes.take(time, cost.bytes)
-        {
-            if let Some(events) = &self.events {
-                events.give_back(cost.events);
-            }
-            return Err(exceeded(bytes, Measure::Bytes, wait));
-        }
-        Ok(())
+        let now = self.time(now);
+        take_from_all(
+            self.buckets(),
+            |(measure, bucket)| {
+                let taken = bucket.take(now, cost.of(*measure));
+                taken.map_err(|wait| exceeded(bucket, *measure, wait))
+            },
+            |(measure, bucket)| bucket.give_back(cost.of(measure)),
+        )
     }
 
     /// Puts back what was taken.
     pub(super) fn give_back(&self, cost: Cost) {
-        if let Some(events) = &self.events {
-            events.give_back(cost.events);
-        }
-        if let Some(bytes) = &self.bytes {
-            bytes.give_back(cost.bytes);
+        for (measure, bucket) in self.buckets() {
+            bucket.give_back(cost.of(measure));
         }
     }
 
     /// How long it takes until they are as new.
     pub(super) fn debt(&self, now: Instant) -> Duration {
         let now = self.time(now);
-        let all = self.events.iter().chain(&self.bytes);
-        let debts = all.map(|bucket| bucket.full_at().saturating_sub(now));
+        let debts = self
+            .buckets()
+            .map(|(_, bucket)| bucket.full_at().saturating_sub(now));
         debts.max().unwrap_or_default()
+    }
+
+    fn buckets(&self) -> impl Iterator<Item = (Measure, &TokenBucket)> + Clone {
+        let events = self.events.iter().map(|bucket| (Measure::Events, bucket));
+        let bytes = self.bytes.iter().map(|bucket| (Measure::Bytes, bucket));
+        events.chain(bytes)
     }
 
     fn time(&self, now: Instant) -> Duration {
@@ -150,12 +158,19 @@ impl Buckets {
     }
 }
 
-/// The one of several exceeded limits that lasts longest.
-fn longest(all: impl Iterator<Item = Exceeded>) -> Result<(), Exceeded> {
-    match all.max_by_key(|exceeded| exceeded.wait) {
-        Some(exceeded) => Err(exceeded),
-        None => Ok(()),
+/// Takes from each of several, or from none: where one refuses, those before it get back what was taken.
+pub(super) fn take_from_all<T, E>(
+    all: impl Iterator<Item = T> + Clone,
+    take: impl Fn(&T) -> Result<(), E>,
+    give_back: impl Fn(T),
+) -> Result<(), E> {
+    for (taken, one) in all.clone().enumerate() {
+        if let Err(refused) = take(&one) {
+            all.take(taken).for_each(give_back);
+            return Err(refused);
+        }
     }
+    Ok(())
 }
 
 fn exceeded(bucket: &TokenBucket, measure: Measure, wait: Wait) -> Exceeded {

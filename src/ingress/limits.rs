@@ -5,13 +5,14 @@
 //! once they have come, whatever becomes of them, and for its events once they are counted, before they are
 //! stored. What is refused for want of room here is given back.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::api_key::ApiKey;
-use super::buckets::{Buckets, Cost, Exceeded, Measure, Rates};
+use super::buckets::{Buckets, Cost, Exceeded, Measure, Rates, take_from_all};
 use super::client_buckets::{ClientBuckets, counted_as};
 use super::refusal::{Code, Refusal};
 use crate::config;
@@ -68,7 +69,7 @@ pub(super) struct RateLimited {
 impl Allowance<'_> {
     /// Refuses what could not be taken now, as far as that can be told before the body is read.
     pub(super) fn check_unread(&self, declared_bytes: Option<u64>) -> Result<(), RateLimited> {
-        self.all(|buckets, now| buckets.check_unread(now, declared_bytes))
+        self.check(|buckets, now| buckets.check_unread(now, declared_bytes))
     }
 
     /// Charges a request for its body, or refuses it and takes nothing.
@@ -83,33 +84,26 @@ impl Allowance<'_> {
 
     /// Takes all of a cost, or nothing.
     fn take(&self, cost: Cost) -> Result<(), RateLimited> {
-        self.all(|buckets, now| buckets.check(now, cost))?;
+        self.check(|buckets, now| buckets.check(now, cost))?;
         // Another request may have come first since the look.
-        if let Some((name, buckets)) = self.key {
-            let taken = buckets.take(Instant::now(), cost);
-            taken.map_err(|exceeded| of_key(name, &exceeded))?;
-        }
-        if let Some((client, buckets)) = &self.client
-            && let Err(exceeded) = buckets.take(Instant::now(), cost)
-        {
-            if let Some((_, of_key)) = self.key {
-                of_key.give_back(cost);
-            }
-            return Err(of_client(*client, &exceeded));
-        }
-        Ok(())
+        take_from_all(
+            self.limits(),
+            |(who, buckets)| {
+                let taken = buckets.take(Instant::now(), cost);
+                taken.map_err(|exceeded| who.limited(&exceeded))
+            },
+            |(_, buckets)| buckets.give_back(cost),
+        )
     }
 
     fn give_back(&self, cost: Cost) {
-        let of_key = self.key.map(|(_, buckets)| buckets);
-        let of_client = self.client.as_ref().map(|(_, buckets)| &**buckets);
-        for buckets in of_key.into_iter().chain(of_client) {
+        for (_, buckets) in self.limits() {
             buckets.give_back(cost);
         }
     }
 
     /// Asks for both limits; of two refusals the one that lasts longer is told.
-    fn all(
+    fn check(
         &self,
         ask: impl Fn(&Buckets, Instant) -> Result<(), Exceeded>,
     ) -> Result<(), RateLimited> {
@@ -117,19 +111,20 @@ impl Allowance<'_> {
             return Ok(());
         }
         let now = Instant::now();
-        let of_key = self.key.and_then(|(name, buckets)| {
-            let exceeded = ask(buckets, now).err()?;
-            Some((exceeded.wait, of_key(name, &exceeded)))
-        });
-        let of_client = self.client.as_ref().and_then(|(client, buckets)| {
-            let exceeded = ask(buckets, now).err()?;
-            Some((exceeded.wait, of_client(*client, &exceeded)))
-        });
-        let longest = of_key.into_iter().chain(of_client);
-        match longest.max_by_key(|(wait, _)| *wait) {
-            Some((_, limited)) => Err(limited),
+        let exceeded = self
+            .limits()
+            .filter_map(|(who, buckets)| Some((who, ask(buckets, now).err()?)));
+        match exceeded.max_by_key(|(_, exceeded)| exceeded.wait) {
+            Some((who, exceeded)) => Err(who.limited(&exceeded)),
             None => Ok(()),
         }
+    }
+
+    fn limits(&self) -> impl Iterator<Item = (Who<'_>, &Buckets)> + Clone {
+        let key = self.key.map(|(name, buckets)| (Who::Key(name), buckets));
+        let client = self.client.as_ref();
+        let client = client.map(|(client, buckets)| (Who::Client(*client), &**buckets));
+        key.into_iter().chain(client)
     }
 }
 
@@ -162,44 +157,57 @@ impl Charge<'_> {
     }
 }
 
-fn of_key(name: &str, exceeded: &Exceeded) -> RateLimited {
-    let (limit, setting) = match exceeded.measure {
-        Measure::Events => (RateLimit::KeyEvents, "events_per_second"),
-        Measure::Bytes => (RateLimit::KeyBytes, "bytes_per_second"),
-    };
-    let who = format!("The key {name:?}");
-    limited(
-        limit,
-        &who,
-        &format!("{setting} in [[auth.keys]]"),
-        exceeded,
-    )
+/// Whom a limit is about.
+#[derive(Clone, Copy)]
+enum Who<'a> {
+    /// Who sends with the key of this name.
+    Key(&'a str),
+    /// Who sends from here, as [`counted_as`] has it.
+    Client(IpAddr),
 }
 
-fn of_client(client: IpAddr, exceeded: &Exceeded) -> RateLimited {
-    let (limit, setting) = match exceeded.measure {
-        Measure::Events => (RateLimit::ClientEvents, "events_per_second_per_client"),
-        Measure::Bytes => (RateLimit::ClientBytes, "bytes_per_second_per_client"),
-    };
-    let who = match client {
-        IpAddr::V4(address) => format!("The address {address}"),
-        IpAddr::V6(network) => format!("The network {network}/64"),
-    };
-    limited(limit, &who, &format!("limits.{setting}"), exceeded)
+impl Who<'_> {
+    fn limited(self, exceeded: &Exceeded) -> RateLimited {
+        let (limit, what, setting) = match (self, exceeded.measure) {
+            (Self::Key(_), Measure::Events) => (
+                RateLimit::KeyEvents,
+                "events",
+                "events_per_second in [[auth.keys]]",
+            ),
+            (Self::Key(_), Measure::Bytes) => (
+                RateLimit::KeyBytes,
+                "bytes",
+                "bytes_per_second in [[auth.keys]]",
+            ),
+            (Self::Client(_), Measure::Events) => (
+                RateLimit::ClientEvents,
+                "events",
+                "limits.events_per_second_per_client",
+            ),
+            (Self::Client(_), Measure::Bytes) => (
+                RateLimit::ClientBytes,
+                "bytes",
+                "limits.bytes_per_second_per_client",
+            ),
+        };
+        let detail = format!(
+            "{self} may send {} {what} a second ({setting}); nothing of this request was kept. Send it again later.",
+            exceeded.per_second
+        );
+        RateLimited {
+            limit,
+            refusal: Refusal::new(Code::RateLimited, detail).retry_after(exceeded.wait),
+        }
+    }
 }
 
-fn limited(limit: RateLimit, who: &str, setting: &str, exceeded: &Exceeded) -> RateLimited {
-    let what = match exceeded.measure {
-        Measure::Events => "events",
-        Measure::Bytes => "bytes",
-    };
-    let detail = format!(
-        "{who} may send {} {what} a second ({setting}); nothing of this request was kept. Send it again later.",
-        exceeded.per_second
-    );
-    RateLimited {
-        limit,
-        refusal: Refusal::new(Code::RateLimited, detail).retry_after(exceeded.wait),
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(name) => write!(formatter, "The key {name:?}"),
+            Self::Client(IpAddr::V4(address)) => write!(formatter, "The address {address}"),
+            Self::Client(IpAddr::V6(network)) => write!(formatter, "The network {network}/64"),
+        }
     }
 }
 
