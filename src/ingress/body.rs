@@ -38,9 +38,7 @@ pub(super) struct BodyLimits {
 /// A body and how much of it was taken.
 pub(super) struct RequestBody {
     incoming: Incoming,
-    has_ended: bool,
-    /// Whether it ended too soon, or cannot be read on.
-    is_broken: bool,
+    state: State,
     /// Whether the client waits for `100 Continue` before it sends the body.
     is_awaited: bool,
     /// Whether it is one of a stream of HTTP/2.
@@ -52,8 +50,26 @@ pub(super) struct RequestBody {
     gathered: Gathered,
     /// Whether it has a content coding.
     is_packed: bool,
-    has_asked_for_turn: bool,
-    turn: Option<Turn>,
+    turn: TurnState,
+}
+
+/// How far a body has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Coming,
+    /// All of it was taken.
+    Ended,
+    /// It ended too soon, or cannot be read on.
+    Broken,
+}
+
+/// What a body has of its turn.
+enum TurnState {
+    /// Nothing yet: most come whole before they would ask for it.
+    NotAsked,
+    Taken(Turn),
+    /// It goes on without, or nothing more is to come.
+    Over,
 }
 
 /// A piece of a body or its trailers, or why there is none.
@@ -73,8 +89,11 @@ impl RequestBody {
         let is_multiplexed = head.version == Version::HTTP_2;
         let declared = incoming.size_hint().exact();
         Self {
-            has_ended: incoming.is_end_stream(),
-            is_broken: false,
+            state: if incoming.is_end_stream() {
+                State::Ended
+            } else {
+                State::Coming
+            },
             is_awaited: head.headers.contains_key(header::EXPECT),
             is_multiplexed,
             read_limit: read_limit(declared.filter(|_| !is_multiplexed), has_large_buffers),
@@ -82,8 +101,7 @@ impl RequestBody {
             bytes: 0,
             gathered: Gathered::default(),
             is_packed: false,
-            has_asked_for_turn: false,
-            turn: None,
+            turn: TurnState::NotAsked,
         }
     }
 
@@ -127,7 +145,10 @@ impl RequestBody {
 
     /// Its turn, which is over when it is decoded.
     pub(super) fn take_turn(&mut self) -> Option<Turn> {
-        self.turn.take()
+        match std::mem::replace(&mut self.turn, TurnState::Over) {
+            TurnState::Taken(turn) => Some(turn),
+            TurnState::NotAsked | TurnState::Over => None,
+        }
     }
 
     /// Reads the body whole; `reservation` holds its bytes then. `is_packed` tells whether it has a content coding.
@@ -179,7 +200,7 @@ impl RequestBody {
         reservation: &mut Reservation,
     ) -> Result<Option<Bytes>, Refusal> {
         self.wait_for_turn(limits, reservation).await?;
-        while !self.has_ended {
+        while self.state != State::Ended {
             // What has come already needs no timer.
             let frame = match self.incoming.frame().now_or_never() {
                 Some(frame) => frame,
@@ -197,7 +218,7 @@ impl RequestBody {
                     return Err(self.cut_short());
                 }
                 None => {
-                    self.has_ended = true;
+                    self.state = State::Ended;
                     self.gathered.end(reservation);
                 }
                 Some(Err(_)) => return Err(self.cut_short()),
@@ -227,7 +248,11 @@ impl RequestBody {
         let counted = self.gathered.count(bytes, ahead, reservation);
         counted.map_err(exhausted)?;
         let outlook = self.outlook(reservation);
-        self.turn.take_if(|turn| !turn.go_on(outlook));
+        if let TurnState::Taken(turn) = &mut self.turn
+            && !turn.go_on(outlook)
+        {
+            self.turn = TurnState::Over;
+        }
         Ok(())
     }
 
@@ -239,10 +264,11 @@ impl RequestBody {
         reservation: &Reservation,
     ) -> Result<(), Refusal> {
         let is_due = self.bytes >= BEGINNING && !self.incoming.is_end_stream();
-        if is_due && !self.has_asked_for_turn && !self.is_multiplexed {
-            self.has_asked_for_turn = true;
+        if is_due && matches!(self.turn, TurnState::NotAsked) && !self.is_multiplexed {
+            self.turn = TurnState::Over;
             // In a box, for most bodies come whole.
-            self.turn = Box::pin(limits.turns.take(self.outlook(reservation))).await?;
+            let turn = Box::pin(limits.turns.take(self.outlook(reservation))).await?;
+            self.turn = turn.map_or(TurnState::Over, TurnState::Taken);
         }
         Ok(())
     }
@@ -258,12 +284,12 @@ impl RequestBody {
 
     /// What comes next. The turn is over where it does not come soon.
     async fn frame_until(&mut self, deadline: Instant) -> Result<Option<NextFrame>, Elapsed> {
-        if self.turn.is_some() {
+        if matches!(self.turn, TurnState::Taken(_)) {
             let soon = deadline.min(Instant::now() + SILENCE);
             if let Ok(frame) = timeout_at(soon, self.incoming.frame()).await {
                 return Ok(frame);
             }
-            self.turn = None;
+            self.turn = TurnState::Over;
         }
         timeout_at(deadline, self.incoming.frame()).await
     }
@@ -281,7 +307,7 @@ impl RequestBody {
     }
 
     fn cut_short(&mut self) -> Refusal {
-        self.is_broken = true;
+        self.state = State::Broken;
         Refusal::new(
             Code::MalformedBody,
             "The body ended before its length, or its chunks are malformed; nothing of it was kept.",
@@ -293,9 +319,9 @@ impl RequestBody {
     pub(super) async fn take_short_rest(&mut self) -> bool {
         // Of a refused body it is in no budget any more, and what follows takes its time.
         self.gathered = Gathered::default();
-        self.turn = None;
-        if self.has_ended || self.is_awaited || self.is_broken {
-            return self.has_ended;
+        self.turn = TurnState::Over;
+        if self.state != State::Coming || self.is_awaited {
+            return self.state == State::Ended;
         }
         let is_multiplexed = self.is_multiplexed;
         let may_be_short = self.rest_at_least() <= SHORT_REST_BYTES;
@@ -305,22 +331,24 @@ impl RequestBody {
         } else {
             let _what_has_come = taking.now_or_never();
         }
-        self.has_ended
+        self.state == State::Ended
     }
 
     /// Takes what comes, a short rest at most.
     async fn take_what_comes(&mut self) {
         let mut bytes = 0;
-        while !self.has_ended && bytes <= SHORT_REST_BYTES {
+        while self.state == State::Coming && bytes <= SHORT_REST_BYTES {
             match self.incoming.frame().await {
-                None => self.has_ended = true,
+                None => self.state = State::Ended,
                 Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
                 Some(Err(_)) => {
-                    self.is_broken = true;
+                    self.state = State::Broken;
                     return;
                 }
             }
-            self.has_ended |= self.incoming.is_end_stream();
+            if self.incoming.is_end_stream() {
+                self.state = State::Ended;
+            }
         }
     }
 
