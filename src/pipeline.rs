@@ -38,8 +38,8 @@ use crate::event::{Envelope, Origin, Violation};
 use crate::telemetry::Sources;
 pub use arrival::Arrival;
 use builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid, Scratch};
-pub(crate) use coding::content_codings;
-use coding::{Coding, InflationLimits};
+use coding::InflationLimits;
+pub use coding::{ContentCodings, EncodedBody};
 use enrich::Templates;
 use enrich::event_id::EventIds;
 use enrich::source::Request;
@@ -260,12 +260,11 @@ impl Pipeline {
         &self,
         api: Api,
         arrival: &Arrival<'_>,
-        body: Bytes,
+        body: EncodedBody,
         sources: &Sources,
         reservation: &mut Reservation,
     ) -> Result<Decoded, DecodeError> {
-        let codings = content_codings(arrival.headers)?;
-        let body = self.inflate(&codings, body, reservation)?;
+        let body = self.inflate(body, reservation)?;
         let media_type = MediaType::of(arrival.headers);
         reservation.grow(media_type.charset.text_bytes(&body))?;
         let text = media_type.charset.read(&body);
@@ -316,27 +315,27 @@ impl Pipeline {
         })
     }
 
-    /// Undoes the codings, the last one first. What a body takes that is no longer needed is given back.
+    /// Undoes the codings. What a body takes that is no longer needed is given back.
     fn inflate(
         &self,
-        codings: &[Coding],
-        mut body: Bytes,
+        body: EncodedBody,
         reservation: &mut Reservation,
     ) -> Result<Bytes, DecodeError> {
+        let EncodedBody { mut bytes, codings } = body;
         // Who sends nothing has packed nothing, whatever a header of every request of its says: as with Logstash it is an
         // empty body.
-        if body.is_empty() {
-            return Ok(body);
+        if bytes.is_empty() {
+            return Ok(bytes);
         }
-        let limit = self.inflation.of(body.len());
-        let mut reserved = body.len();
-        for coding in codings.iter().rev() {
-            let inflated = coding::inflate(*coding, &body, limit, reservation)?;
+        let limit = self.inflation.of(bytes.len());
+        let mut reserved = bytes.len();
+        for coding in codings.to_undo() {
+            let inflated = coding::inflate(coding, &bytes, limit, reservation)?;
             let needless = std::mem::replace(&mut reserved, inflated.capacity());
-            body = Bytes::from(inflated);
+            bytes = Bytes::from(inflated);
             reservation.shrink(needless);
         }
-        Ok(body)
+        Ok(bytes)
     }
 
     /// What is added to the events of a request with the key of this index, or with none.

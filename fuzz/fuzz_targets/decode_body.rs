@@ -9,7 +9,7 @@ use bytes::Bytes;
 use headgate::budget::ByteBudget;
 use headgate::config::{Config, OutputType};
 use headgate::event::{LINE_END, Lines};
-use headgate::pipeline::{Api, Arrival, Pipeline};
+use headgate::pipeline::{Api, Arrival, ContentCodings, EncodedBody, Pipeline};
 use headgate::telemetry::Telemetry;
 use http::{HeaderMap, HeaderValue, Method, Version, header};
 use jiff::Timestamp;
@@ -105,7 +105,13 @@ fuzz_target!(|input: &[u8]| {
     if reservation.grow(body.len()).is_err() {
         return;
     }
-    let body = Bytes::copy_from_slice(body);
+    let Ok(codings) = ContentCodings::of(&headers) else {
+        return;
+    };
+    let body = EncodedBody {
+        bytes: Bytes::copy_from_slice(body),
+        codings,
+    };
     if let Ok(decoded) = pipeline.decode(api, &arrival, body, &telemetry.sources, &mut reservation)
     {
         check(&decoded.envelope.live);

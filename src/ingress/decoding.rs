@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header;
 use http::request::Parts;
 use jiff::Timestamp;
@@ -15,7 +14,7 @@ use super::refusal::{Code, Refusal};
 use super::turns::Turn;
 use crate::budget::Reservation;
 use crate::lifecycle::blocking;
-use crate::pipeline::{Arrival, DecodeError, Decoded};
+use crate::pipeline::{Arrival, DecodeError, Decoded, EncodedBody};
 use crate::units::timestamp;
 
 /// Bodies above this are decoded beside the runtime: a megabyte takes about as long as a hundred small requests.
@@ -26,9 +25,7 @@ pub(super) struct Undecoded {
     pub(super) head: Box<Head>,
     /// Index of the API key that it bears.
     pub(super) key: Option<usize>,
-    /// Whether its body has a content coding.
-    pub(super) is_packed: bool,
-    pub(super) bytes: Bytes,
+    pub(super) body: EncodedBody,
     pub(super) reservation: Reservation,
     pub(super) turn: Option<Turn>,
 }
@@ -42,7 +39,7 @@ impl Gate {
         deadline: Instant,
     ) -> Result<(Decoded, Reservation), Refusal> {
         // How large a packed body is inside nobody knows: a hundred bytes can be a hundred megabytes.
-        if request.is_packed || request.bytes.len() > LARGE_BODY {
+        if !request.body.codings.is_empty() || request.body.bytes.len() > LARGE_BODY {
             // In a box, for most requests have no use for it.
             Box::pin(self.decode_beside(policy, request, deadline)).await
         } else {
@@ -58,9 +55,8 @@ impl Gate {
         let Undecoded {
             head,
             key,
-            bytes,
+            body,
             mut reservation,
-            is_packed: _,
             turn: _until_decoded,
         } = request;
         let Head {
@@ -91,7 +87,7 @@ impl Gate {
         let sources = &self.telemetry.sources;
         let decoded = policy
             .pipeline
-            .decode(*api, &arrival, bytes, sources, &mut reservation)?;
+            .decode(*api, &arrival, body, sources, &mut reservation)?;
         Ok((decoded, reservation))
     }
 

@@ -20,7 +20,7 @@ use super::policy::Policy;
 use super::refusal::Refusal;
 use crate::budget::Reservation;
 use crate::event::Origin;
-use crate::pipeline::{self, Api, DecodeError, Decoded, Rejected};
+use crate::pipeline::{Api, ContentCodings, DecodeError, Decoded, EncodedBody, Rejected};
 
 /// A head that is larger in memory than those of honest clients is counted like a body.
 const SMALL_HEAD: usize = 4 * 1024;
@@ -153,19 +153,19 @@ impl Ingestion<'_> {
 
     /// Reads the body of a request that nothing has refused yet.
     async fn read(&self, head: Box<Head>, body: &mut RequestBody) -> Result<Undecoded, Refusal> {
-        let is_packed = !pipeline::content_codings(&head.parts.headers)?.is_empty();
+        let codings = ContentCodings::of(&head.parts.headers)?;
         let mut reservation = self.gate.budget.reservation();
         let waiting_bytes = waiting_bytes(&head.parts);
         if waiting_bytes > SMALL_HEAD {
             reservation.grow(waiting_bytes).map_err(DecodeError::from)?;
         }
+        let is_packed = !codings.is_empty();
         let reading = body.read(is_packed, &self.gate.body_limits, &mut reservation);
         let bytes = reading.await?;
         Ok(Undecoded {
             head,
             key: self.sender.key,
-            is_packed,
-            bytes,
+            body: EncodedBody { bytes, codings },
             reservation,
             turn: body.take_turn(),
         })

@@ -6,6 +6,7 @@ mod limit;
 
 use std::io::Read;
 
+use bytes::Bytes;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header};
 
@@ -24,37 +25,62 @@ const STEP: usize = 64 * 1024;
 /// More codings than anybody applies on purpose; each takes a pass over the body.
 const MAX_CODINGS: usize = 4;
 
+/// A body as it came.
+#[derive(Clone, Debug)]
+pub struct EncodedBody {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// What is to be undone before it can be read.
+    pub codings: ContentCodings,
+}
+
+/// The content codings of a body, in the order in which they were applied (RFC 9110, 8.4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContentCodings(Vec<Coding>);
+
 /// One content coding (RFC 9110, 8.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Coding {
+pub(super) enum Coding {
     Gzip,
     Deflate,
     Zstd,
     Brotli,
 }
 
-/// The content codings of a request, in the order in which they were applied.
-///
-/// # Errors
-/// [`DecodeError::UnsupportedCoding`] for one that is not known.
-pub(crate) fn content_codings(headers: &HeaderMap) -> Result<Vec<Coding>, DecodeError> {
-    let values = headers.get_all(header::CONTENT_ENCODING).iter();
-    let mut codings = Vec::new();
-    for name in values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
-        let coding = match name.trim_ascii().to_ascii_lowercase().as_slice() {
-            b"gzip" | b"x-gzip" => Coding::Gzip,
-            b"deflate" => Coding::Deflate,
-            b"zstd" => Coding::Zstd,
-            b"br" => Coding::Brotli,
-            b"identity" | b"" => continue,
-            _ => return Err(DecodeError::UnsupportedCoding),
-        };
-        codings.push(coding);
+impl ContentCodings {
+    /// Those that a request's headers name.
+    ///
+    /// # Errors
+    /// [`DecodeError::UnsupportedCoding`] for one that is not known.
+    pub fn of(headers: &HeaderMap) -> Result<Self, DecodeError> {
+        let values = headers.get_all(header::CONTENT_ENCODING).iter();
+        let mut codings = Vec::new();
+        for name in values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
+            let coding = match name.trim_ascii().to_ascii_lowercase().as_slice() {
+                b"gzip" | b"x-gzip" => Coding::Gzip,
+                b"deflate" => Coding::Deflate,
+                b"zstd" => Coding::Zstd,
+                b"br" => Coding::Brotli,
+                b"identity" | b"" => continue,
+                _ => return Err(DecodeError::UnsupportedCoding),
+            };
+            codings.push(coding);
+        }
+        if codings.len() > MAX_CODINGS {
+            return Err(DecodeError::UnsupportedCoding);
+        }
+        Ok(Self(codings))
     }
-    if codings.len() > MAX_CODINGS {
-        return Err(DecodeError::UnsupportedCoding);
+
+    /// Whether the body is as it was meant.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
-    Ok(codings)
+
+    /// The last one first, as they are undone.
+    pub(super) fn to_undo(&self) -> impl Iterator<Item = Coding> {
+        self.0.iter().rev().copied()
+    }
 }
 
 /// Undoes one coding. The result's capacity is reserved in `reservation`.
@@ -306,11 +332,12 @@ mod tests {
     fn names_are_read_in_any_case_and_number() {
         let parse = |value: &'static str| {
             let value = http::HeaderValue::from_static(value);
-            content_codings(&HeaderMap::from_iter([(header::CONTENT_ENCODING, value)]))
+            ContentCodings::of(&HeaderMap::from_iter([(header::CONTENT_ENCODING, value)]))
         };
-        assert_eq!(parse("GZip, br").unwrap(), [Coding::Gzip, Coding::Brotli]);
-        assert_eq!(parse("identity").unwrap(), []);
-        assert_eq!(parse("x-gzip,zstd , deflate").unwrap().len(), 3);
+        let two = ContentCodings(vec![Coding::Gzip, Coding::Brotli]);
+        assert_eq!(parse("GZip, br"), Ok(two));
+        assert!(parse("identity").unwrap().is_empty());
+        assert_eq!(parse("x-gzip,zstd , deflate").unwrap().0.len(), 3);
         assert_eq!(parse("lzma"), Err(DecodeError::UnsupportedCoding));
         assert_eq!(
             parse("gzip,gzip,gzip,gzip,gzip"),

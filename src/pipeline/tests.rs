@@ -73,10 +73,13 @@ impl Sent<'_> {
             let name: HeaderName = name.parse().unwrap();
             headers.append(name, value.parse().unwrap());
         }
-        let body = Bytes::copy_from_slice(body.as_ref());
+        let body = EncodedBody {
+            bytes: Bytes::copy_from_slice(body.as_ref()),
+            codings: ContentCodings::of(&headers)?,
+        };
         let budget = ByteBudget::new(self.budget);
         let mut reservation = budget.reservation();
-        reservation.grow(body.len()).unwrap();
+        reservation.grow(body.bytes.len()).unwrap();
         let arrival = Arrival {
             at: NOW.parse().unwrap(),
             now: NOW,

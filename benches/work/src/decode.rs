@@ -6,7 +6,7 @@ use headgate::budget::ByteBudget;
 use headgate::config::OutputType;
 use headgate::config::{Config, DEFAULT_FILE};
 use headgate::event::Envelope;
-use headgate::pipeline::{Api, Arrival, Pipeline};
+use headgate::pipeline::{Api, Arrival, ContentCodings, EncodedBody, Pipeline};
 use headgate::telemetry::Telemetry;
 use http::{HeaderMap, HeaderValue, Method, Version, header};
 use jiff::Timestamp;
@@ -67,6 +67,10 @@ impl Decode {
     pub fn envelope(&self) -> Result<Envelope> {
         let mut reservation = self.budget.reservation();
         reservation.grow(self.body.len())?;
+        let body = EncodedBody {
+            bytes: self.body.clone(),
+            codings: ContentCodings::of(&self.headers)?,
+        };
         let arrival = Arrival {
             at: Timestamp::UNIX_EPOCH,
             now: "2026-03-01T12:00:00.000Z",
@@ -83,7 +87,7 @@ impl Decode {
         let decoded = self.pipeline.decode(
             Api::Logstash,
             &arrival,
-            self.body.clone(),
+            body,
             &self.telemetry.sources,
             &mut reservation,
         )?;

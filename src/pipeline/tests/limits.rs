@@ -1,7 +1,7 @@
 //! The limits on a whole request: exact at their edges, and nothing is kept beyond them.
 
 use super::{Api, DecodeError, Sent};
-use super::{ByteBudget, Bytes, Coding, ready};
+use super::{ByteBudget, Bytes, ContentCodings, EncodedBody, HeaderMap, ready};
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
@@ -175,9 +175,14 @@ fn of_several_codings_only_the_last_body_is_held() {
     let budget = ByteBudget::new(usize::MAX);
     let mut reservation = budget.reservation();
     reservation.grow(twice.len()).unwrap();
-    let codings = [Coding::Gzip, Coding::Gzip];
+    let mut headers = HeaderMap::new();
+    headers.insert("content-encoding", "gzip, gzip".parse().unwrap());
+    let body = EncodedBody {
+        bytes: twice,
+        codings: ContentCodings::of(&headers).unwrap(),
+    };
     let pipeline = &ready("").pipeline;
-    let body = pipeline.inflate(&codings, twice, &mut reservation).unwrap();
+    let body = pipeline.inflate(body, &mut reservation).unwrap();
     let held = Vec::from(body).capacity();
     assert_eq!((held, reservation.bytes()), (512 * 1024, 512 * 1024));
 }
