@@ -1,4 +1,5 @@
-//! The byte budget: one bound for all request bodies and rendered envelopes in memory. Counters only.
+//! The byte budget: one bound for all request bodies and rendered envelopes in memory. Counters, and
+//! buffers that are grown within it.
 //!
 //! A reservation grows as bytes arrive and is given back when it is dropped, whatever the reason, so
 //! nothing can leak from a request that is cut, refused or times out.
@@ -124,6 +125,17 @@ impl Reservation {
         enlarge();
         self.shrink(twice);
         Ok(())
+    }
+
+    /// Makes a buffer larger, all of whose capacity is held, and takes what it grows by; as [`Self::moving`].
+    ///
+    /// # Errors
+    /// [`Exhausted`]; the buffer is as it was then.
+    pub fn enlarge(&mut self, buffer: &mut Vec<u8>, capacity: usize) -> Result<(), Exhausted> {
+        let (held, before) = (buffer.len(), buffer.capacity());
+        self.moving(held, capacity - before, || {
+            buffer.reserve_exact(capacity - held);
+        })
     }
 
     /// Bytes held.

@@ -15,9 +15,9 @@ use super::splice::{EventText, MARKS_ROOM, Marks};
 use super::{DecodeError, Rejected, validate, violations};
 use crate::budget::Reservation;
 use crate::config::OnInvalid;
-use crate::event::{Envelope, LINE_END, Origin, Violation};
+use crate::event::{Envelope, Origin, Violation};
 
-use buffers::{Bound, lines, make_room};
+use buffers::{Bound, LineBuffer, LinesMark};
 pub(super) use context::{Context, EnvelopeLimits, Invalid};
 use source_counts::{CountsMark, SourceCounts};
 
@@ -45,10 +45,8 @@ pub(super) struct EnvelopeBuilder<'a> {
     reservation: &'a mut Reservation,
     scanner: Scanner,
     scratch: &'a mut Scratch,
-    live: Vec<u8>,
-    live_count: usize,
-    dead: Vec<u8>,
-    dead_count: usize,
+    live: LineBuffer,
+    dead: LineBuffer,
     rejected: Vec<Rejected>,
     /// The source of each event that is not rejected.
     sources: SourceCounts,
@@ -57,10 +55,8 @@ pub(super) struct EnvelopeBuilder<'a> {
 /// How far an envelope had come, to go back to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
-    live: usize,
-    live_count: usize,
-    dead: usize,
-    dead_count: usize,
+    live: LinesMark,
+    dead: LinesMark,
     rejected: usize,
     sources: CountsMark,
 }
@@ -77,10 +73,8 @@ impl<'a> EnvelopeBuilder<'a> {
             reservation,
             scanner: Scanner::default(),
             scratch,
-            live: Vec::new(),
-            live_count: 0,
-            dead: Vec::new(),
-            dead_count: 0,
+            live: LineBuffer::default(),
+            dead: LineBuffer::default(),
             rejected: Vec::new(),
             sources: SourceCounts::default(),
         }
@@ -183,15 +177,15 @@ impl<'a> EnvelopeBuilder<'a> {
         self.guess_size(scanned.span.len());
         let size = scanned.span.len() + added + violations::room(marks.violations);
         let bound = self.bound_beside(&self.dead);
-        make_room(&mut self.live, size, bound, self.reservation)?;
+        self.live.make_room(size, bound, self.reservation)?;
         let event = EventText {
             text,
             scanned,
             found: &self.scratch.found,
         };
-        self.context.additions.write(event, marks, &mut self.live);
-        self.live.extend_from_slice(LINE_END);
-        self.live_count += 1;
+        let additions = &self.context.additions;
+        additions.write(event, marks, &mut self.live.bytes);
+        self.live.end_event();
         self.note_source(text);
         Ok(())
     }
@@ -208,21 +202,21 @@ impl<'a> EnvelopeBuilder<'a> {
             + LETTER_ROOM
             + violations::room(violations);
         let bound = self.bound_beside(&self.live);
-        make_room(&mut self.dead, size, bound, self.reservation)?;
+        self.dead.make_room(size, bound, self.reservation)?;
         let event = EventText {
             text,
             scanned,
             found: &self.scratch.found,
         };
         let additions = &self.context.additions;
-        letter::push(&mut self.dead, self.context.now, violations, |out| {
+        letter::push(&mut self.dead.bytes, self.context.now, violations, |out| {
             let marks = Marks {
                 tags,
                 violations: &[],
             };
             additions.write(event, marks, out);
         });
-        self.dead_count += 1;
+        self.dead.count_line();
         self.note_source(text);
         Ok(())
     }
@@ -249,7 +243,7 @@ impl<'a> EnvelopeBuilder<'a> {
 
     /// Events so far, the rejected ones included.
     pub(super) fn count(&self) -> usize {
-        self.live_count + self.dead_count + self.rejected.len()
+        self.live.count() + self.dead.count() + self.rejected.len()
     }
 
     fn note_source(&mut self, text: &[u8]) {
@@ -271,7 +265,7 @@ impl<'a> EnvelopeBuilder<'a> {
     /// Reserves, at the first event, what the whole envelope will take if the others are like it: growing by
     /// doubling would copy everything again and again.
     fn guess_size(&mut self, event_bytes: usize) {
-        if self.live.capacity() > 0 {
+        if self.live.bytes.capacity() > 0 {
             return;
         }
         let body_bytes = self.context.body_bytes;
@@ -287,7 +281,7 @@ impl<'a> EnvelopeBuilder<'a> {
         let bound = self.bound_beside(&self.dead);
         let guess = guess.min(bound.max_bytes.saturating_sub(bound.elsewhere));
         // A guess that finds no room is no reason to refuse: the first event may be an unusual one.
-        let _without = make_room(&mut self.live, guess, bound, self.reservation);
+        let _without = self.live.make_room(guess, bound, self.reservation);
     }
 
     /// What follows may take as much as an envelope alone.
@@ -304,7 +298,7 @@ impl<'a> EnvelopeBuilder<'a> {
     }
 
     /// The bound of one buffer beside the other.
-    fn bound_beside(&self, other: &[u8]) -> Bound {
+    fn bound_beside(&self, other: &LineBuffer) -> Bound {
         Bound {
             max_bytes: self.context.limits.max_bytes,
             elsewhere: other.len(),
@@ -317,10 +311,8 @@ impl<'a> EnvelopeBuilder<'a> {
 
     pub(super) fn mark(&self) -> Mark {
         Mark {
-            live: self.live.len(),
-            live_count: self.live_count,
-            dead: self.dead.len(),
-            dead_count: self.dead_count,
+            live: self.live.mark(),
+            dead: self.dead.mark(),
             rejected: self.rejected.len(),
             sources: self.sources.mark(),
         }
@@ -328,10 +320,8 @@ impl<'a> EnvelopeBuilder<'a> {
 
     /// Forgets everything since the mark.
     pub(super) fn roll_back(&mut self, mark: Mark) {
-        self.live.truncate(mark.live);
-        self.live_count = mark.live_count;
-        self.dead.truncate(mark.dead);
-        self.dead_count = mark.dead_count;
+        self.live.roll_back(mark.live);
+        self.dead.roll_back(mark.dead);
         self.rejected.truncate(mark.rejected);
         self.sources.roll_back(mark.sources);
     }
@@ -339,8 +329,8 @@ impl<'a> EnvelopeBuilder<'a> {
     pub(super) fn finish(self, origin: Origin) -> (Envelope, Vec<Rejected>) {
         let envelope = Envelope {
             origin,
-            live: lines(self.live, self.live_count, self.reservation),
-            dead: lines(self.dead, self.dead_count, self.reservation),
+            live: self.live.into_lines(self.reservation),
+            dead: self.dead.into_lines(self.reservation),
             sources: self.sources.finish(),
         };
         (envelope, self.rejected)

@@ -177,8 +177,9 @@ fn make_room(buffer: &mut Vec<u8>, reservation: &mut Reservation) -> Result<(), 
     if buffer.len() < buffer.capacity() {
         return Ok(());
     }
-    let doubling = buffer.capacity().max(STEP);
-    let mut enlarge = |more| reservation.moving(buffer.len(), more, || buffer.reserve_exact(more));
+    let capacity = buffer.capacity();
+    let doubling = capacity.max(STEP);
+    let mut enlarge = |more| reservation.enlarge(buffer, capacity + more);
     enlarge(doubling).or_else(|_| enlarge((doubling / 8).max(STEP)))?;
     Ok(())
 }

@@ -1,10 +1,9 @@
 //! Events of which only a text is known: what is no JSON, and what is too long or too deep to be looked into. Pure.
 
-use super::buffers::make_room;
 use super::message::{MESSAGE_ROOM, push_message};
 use super::{EnvelopeBuilder, Invalid, LETTER_ROOM};
 use crate::config::OnInvalid;
-use crate::event::{LINE_END, Violation};
+use crate::event::Violation;
 use crate::pipeline::json::{Members, push_string, string_len};
 use crate::pipeline::splice::{EventText, Marks};
 use crate::pipeline::{DecodeError, letter, violations};
@@ -28,8 +27,8 @@ impl EnvelopeBuilder<'_> {
         self.check_count()?;
         let size = string_len(text) + MESSAGE_ROOM + self.context.additions.size();
         let bound = self.bound_beside(&self.dead);
-        make_room(&mut self.live, size, bound, self.reservation)?;
-        let mut live = std::mem::take(&mut self.live);
+        self.live.make_room(size, bound, self.reservation)?;
+        let mut live = std::mem::take(&mut self.live.bytes);
         let start = live.len();
         push_message(&mut live, text, tags);
         let scanned = self.scan_own(&live, start);
@@ -47,13 +46,12 @@ impl EnvelopeBuilder<'_> {
             self.context
                 .additions
                 .add_members(&self.scratch.found, &mut live);
-            live.extend_from_slice(LINE_END);
-            self.live = live;
-            self.live_count += 1;
+            self.live.bytes = live;
+            self.live.end_event();
             return Ok(());
         }
         live.truncate(start);
-        self.live = live;
+        self.live.bytes = live;
         self.marked_message(text, tags, violations)
     }
 
@@ -90,15 +88,15 @@ impl EnvelopeBuilder<'_> {
         }
         let size = string_len(cut) + LETTER_ROOM + violations::room(violations);
         let bound = self.bound_beside(&self.live);
-        make_room(&mut self.dead, size, bound, self.reservation)?;
+        self.dead.make_room(size, bound, self.reservation)?;
         letter::push_text(
-            &mut self.dead,
+            &mut self.dead.bytes,
             self.context.now,
             violations,
             cut,
             text.len(),
         );
-        self.dead_count += 1;
+        self.dead.count_line();
         let none = self.context.source_key.none(self.context.sources);
         self.sources.note(none);
         Ok(())
