@@ -23,6 +23,7 @@ mod ingest;
 mod limits;
 mod policy;
 mod prefixed;
+mod protocol;
 mod proxied;
 mod proxy_protocol;
 mod query_key;

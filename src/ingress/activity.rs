@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::stream::Protocol;
+use super::protocol::Protocol;
 use super::transport::read_limit;
 use crate::config;
 

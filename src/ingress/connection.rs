@@ -25,11 +25,11 @@ use super::activity::{Activity, Doing, TimeLimits};
 use super::client::{Client, ClientIp};
 use super::gate::Gate;
 use super::handshake::secure;
+use super::protocol::{Protocol, sniff};
 use super::proxied;
 use super::registry::{Registration, Standing};
 use super::stream::{
-    ClientStream, MAX_EMPTY_LINES_BYTES, Protocol, close_lingering, empty_lines, end_our_side,
-    sniff,
+    ClientStream, MAX_EMPTY_LINES_BYTES, close_lingering, empty_lines, end_our_side,
 };
 use super::stream_tasks::StreamTasks;
 use super::supervision::{Alarm, End, GOODBYE, far_away, supervise};

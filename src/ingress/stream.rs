@@ -7,59 +7,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::activity::Activity;
 use super::prefixed::read_again;
 use super::transport::Transport;
 
-/// What every HTTP/2 connection begins with (RFC 9113, 3.4).
-const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 /// A client that still sends after a refusal gets this long to read it.
 pub(super) const LINGER: Duration = Duration::from_secs(3);
 /// One that has fallen silent, this long.
 pub(super) const LINGER_SILENCE: Duration = Duration::from_secs(1);
-
-/// Which HTTP a client speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Protocol {
-    Http1,
-    Http2,
-}
-
-impl Protocol {
-    /// Their names within TLS (RFC 7301, 6), the preferred one first.
-    pub(super) const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
-
-    /// The one of this name.
-    pub(super) fn of_alpn(name: &[u8]) -> Option<Self> {
-        match name {
-            b"h2" => Some(Self::Http2),
-            b"http/1.1" => Some(Self::Http1),
-            _ => None,
-        }
-    }
-}
-
-/// Reads on from the first bytes until it is clear which protocol the client speaks. None at the end of the stream.
-pub(super) async fn sniff(
-    stream: &mut Transport,
-    read: &mut BytesMut,
-) -> io::Result<Option<Protocol>> {
-    loop {
-        if read.starts_with(HTTP2_PREFACE) {
-            return Ok(Some(Protocol::Http2));
-        }
-        if !HTTP2_PREFACE.starts_with(read) {
-            return Ok(Some(Protocol::Http1));
-        }
-        if stream.read_buf(read).await? == 0 {
-            return Ok(None);
-        }
-    }
-}
 
 /// How many bytes of empty lines are passed over before a request. Who sends more is taken at his word: it is
 /// a slow head.

@@ -14,7 +14,7 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio::sync::Mutex;
 use tokio_rustls::TlsAcceptor;
 
-use super::stream::Protocol;
+use super::protocol::Protocol;
 use crate::config::{ClientAuth, ServerTls, TlsFileProblem};
 use crate::file_watch::FileWatch;
 use crate::lifecycle::blocking;

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::prefixed::Prefixed;
-use super::stream::Protocol;
+use super::protocol::Protocol;
 
 /// A body up to this size, in bytes, is read in one piece, and need not be copied together.
 const SHORT_BODY_BYTES: usize = 64 * 1024;
