@@ -167,24 +167,31 @@ impl RetryQueue {
     }
 
     fn choose_freely(&mut self, now: Instant) -> Choice {
-        let suspects_may_go = self.suspects.have_room();
-        let may_go = |entry: &Entry| suspects_may_go || !entry.is_suspect();
-        let candidates = if self.keeps_order() { 1 } else { usize::MAX };
+        let keeps_order = self.keeps_order();
+        let room_from = self.suspects.have_room_from(now);
+        let passed_goes_at = |entry: &Entry| match entry.is_suspect() {
+            true => room_from.map(|from| from.max(entry.due)),
+            false => Some(entry.due),
+        };
+        // Where order is kept, nothing else could use the time that it leaves.
+        let goes_at = |entry: &Entry| match keeps_order {
+            true => Some(entry.due),
+            false => passed_goes_at(entry),
+        };
+        let candidates = if keeps_order { 1 } else { usize::MAX };
         let in_order = self.in_order.iter().take(candidates);
-        let in_order = in_order.filter(|(_, entry)| may_go(entry));
-        let due = in_order.clone().find(|(_, entry)| entry.due <= now);
-        let due = due.map(|(first, _)| *first);
-        let next = in_order.map(|(_, entry)| entry.due).min();
-        if let Some(entry) = due.and_then(|first| self.in_order.remove(&first)) {
-            return self.send(entry);
+        let in_order = in_order.filter_map(|(first, entry)| Some((*first, goes_at(entry)?)));
+        let due = in_order.clone().find(|(_, at)| *at <= now);
+        let next = in_order.map(|(_, at)| at).min();
+        if let Some(entry) = due.and_then(|(first, _)| self.in_order.remove(&first)) {
+            return self.send(entry, now);
         }
-        let is_due = |entry: &Entry| entry.due <= now && may_go(entry);
+        let is_due = |entry: &Entry| passed_goes_at(entry).is_some_and(|at| at <= now);
         let due = self.passed.iter().position(is_due);
         if let Some(entry) = due.and_then(|index| self.passed.remove(index)) {
-            return self.send(entry);
+            return self.send(entry, now);
         }
-        let passed = self.passed.iter().filter(|entry| may_go(entry));
-        let next_passed = passed.map(|entry| entry.due).min();
+        let next_passed = self.passed.iter().filter_map(passed_goes_at).min();
         let next = next.into_iter().chain(next_passed).min();
         if self.may_lease() {
             Choice::Lease(next)
@@ -209,7 +216,7 @@ impl RetryQueue {
             let has_others = !self.in_order.is_empty() || !self.passed.is_empty();
             Choice::Lease(has_others.then_some(now + LOOK_AGAIN))
         } else if let Some(entry) = self.take_for_a_probe() {
-            self.send(entry)
+            self.send(entry, now)
         } else {
             Choice::Lease(None)
         }
@@ -244,8 +251,8 @@ impl RetryQueue {
         }
     }
 
-    fn send(&self, entry: Entry) -> Choice {
-        let under_way = entry.is_suspect().then(|| self.suspects.begin());
+    fn send(&self, entry: Entry, now: Instant) -> Choice {
+        let under_way = entry.is_suspect().then(|| self.suspects.begin(now));
         Choice::Send(Shipment {
             under_way,
             ..entry.shipment

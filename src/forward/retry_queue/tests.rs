@@ -155,8 +155,8 @@ fn what_failed_for_any_reason_lets_others_pass_and_comes_one_by_one() {
     assert_eq!(sent(waiting.choose(Admission::Free, true, now)), Some(1));
 }
 
-#[test]
-fn a_batch_that_may_be_to_blame_lets_others_pass() {
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_may_be_to_blame_lets_others_pass() {
     let now = Instant::now();
     for (slots, failures, passes) in [(1, 9, false), (1, 10, true)] {
         let mut waiting = RetryQueue::new(slots);
@@ -195,6 +195,32 @@ fn suspects_hold_half_of_the_slots_and_keep_no_new_batches_waiting() {
     let choice = waiting.choose(Admission::Free, true, now);
     assert_eq!(sent(choice), Some(3), "the one before is over");
     drop(other);
+}
+
+#[tokio::test(start_paused = true)]
+async fn suspects_hold_a_single_slot_half_of_the_time() {
+    let took = 30 * PAUSE;
+    for slots in [1, 2] {
+        let mut waiting = RetryQueue::new(slots);
+        // Of two Brokers one is down.
+        waiting.suspects().share(1);
+        for first in 0..2 {
+            waiting.add(suspect(first, 10), Instant::now());
+        }
+        let mut choose = || waiting.choose(Admission::Free, true, Instant::now());
+        let Choice::Send(under_way) = choose() else {
+            panic!("nothing else was sent yet");
+        };
+        tokio::time::advance(took).await;
+        drop(under_way);
+        let until = Instant::now() + took;
+        assert!(
+            matches!(choose(), Choice::Lease(Some(next)) if next == until),
+            "the other one would keep new events waiting"
+        );
+        tokio::time::advance(took).await;
+        assert_eq!(sent(choose()), Some(1));
+    }
 }
 
 #[test]
