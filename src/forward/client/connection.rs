@@ -71,7 +71,7 @@ pub(super) enum NoAnswer {
     #[error("the request failed: {}", tls::explain(.0))]
     Closed(hyper::Error),
     /// Something else than an answer came, or TLS failed.
-    #[error("the request failed: {}", tls::explain(.0))]
+    #[error("the request failed: {}{}", tls::explain(.0), advice(.0))]
     Broken(hyper::Error),
     /// It may yet be taken.
     #[error("it did not answer in time (broker.request_timeout)")]
@@ -95,7 +95,7 @@ impl Connection {
         };
         let stream = Counted::new(stream, Box::new(count));
         let dropped = CancellationToken::new();
-        let (sender, work) = http1::handshake(TokioIo::new(stream)).await?;
+        let (sender, work) = lenient().handshake(TokioIo::new(stream)).await?;
         let connection = Self {
             sender,
             written,
@@ -159,6 +159,17 @@ impl Connection {
     }
 }
 
+/// Takes answers with header lines that HTTP forbids, as a proxy on the way may add them: what was taken counts by its status,
+/// and would else be sent again for ever.
+fn lenient() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .ignore_invalid_headers_in_responses(true);
+    builder
+}
+
 /// Bytes that a request takes on the wire, but for the line with its length, which hyper adds (RFC 9112, 2.1).
 fn least_bytes_of(request: &Request<Pieces>) -> u64 {
     let target = request.uri().path_and_query();
@@ -211,6 +222,15 @@ impl From<hyper::Error> for NoAnswer {
         } else {
             Self::Broken(error)
         }
+    }
+}
+
+/// What to mend, where no HTTP was spoken: by TLS that was asked in plain text, mostly.
+fn advice(error: &hyper::Error) -> &'static str {
+    if error.is_parse() {
+        "; what answers does not speak HTTP as it should: check scheme and port in broker.urls"
+    } else {
+        ""
     }
 }
 

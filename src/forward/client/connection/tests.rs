@@ -115,10 +115,40 @@ async fn silence_and_nonsense_are_no_end_of_the_connection() {
     let mut end = [0];
     assert_eq!(theirs.read(&mut end).await.unwrap(), 0, "it is closed");
 
-    let (mut connection, _place, mut theirs) = begin().await;
-    let exchange = connection.exchange(request(), REQUEST_TIMEOUT);
-    let (answered, ()) = tokio::join!(exchange, answer(&mut theirs, b"SSH-2.0-OpenSSH\r\n\r\n"));
-    assert!(matches!(answered, Err(NoAnswer::Broken(_))));
+    let tls_alert: &[u8] = b"\x15\x03\x01\x00\x02\x02\x46";
+    for nonsense in [b"SSH-2.0-OpenSSH\r\n\r\n", tls_alert] {
+        let (mut connection, _place, mut theirs) = begin().await;
+        let exchange = connection.exchange(request(), REQUEST_TIMEOUT);
+        let (answered, ()) = tokio::join!(exchange, answer(&mut theirs, nonsense));
+        let Err(error @ NoAnswer::Broken(_)) = answered else {
+            panic!("it is no answer");
+        };
+        assert!(error.to_string().contains("scheme and port"), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_with_a_header_line_that_is_none_counts_by_its_status() {
+    for line in [
+        "no line",
+        "Two Words: x",
+        "Server : x",
+        "X: a\r\n b",
+        "X: \x01",
+    ] {
+        let (mut connection, place, mut theirs) = begin().await;
+        let text = format!("HTTP/1.1 200 OK\r\n{line}\r\nContent-Length: 2\r\n\r\nok");
+        let exchange = connection.exchange(request(), REQUEST_TIMEOUT);
+        let (answered, ()) = tokio::join!(exchange, answer(&mut theirs, text.as_bytes()));
+        let answered = answered.unwrap_or_else(|error| panic!("{line:?}: {error}"));
+        assert_eq!(
+            (answered.status, answered.is_whole),
+            (200, true),
+            "{line:?}"
+        );
+        place.keep(connection, &answered);
+        deliver(place.take().unwrap(), &place, &mut theirs).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
