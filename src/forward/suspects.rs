@@ -69,6 +69,7 @@ impl Suspects {
     pub(super) async fn ended(&self) {
         self.ended.notified().await;
     }
+
     fn others_until(&self) -> MutexGuard<'_, Option<Instant>> {
         self.others_until
             .lock()
