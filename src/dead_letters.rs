@@ -10,6 +10,7 @@ mod reader;
 mod recalled;
 mod requests;
 mod shelf;
+mod shelf_kind;
 mod shelves;
 #[cfg(test)]
 mod tests;
@@ -35,13 +36,9 @@ use letter::{push_arrived, reason_of, undeliverable};
 pub use reader::{KeptLetter, damaged_lines, is_folder_of_letters, read};
 use recalled::Recalled;
 pub use requests::{Action, QueuedRequest, Request};
+use shelf_kind::ShelfKind;
 use shelves::Shelves;
 pub use shelves::{LetterBatch, LetterFile, ReadLimits};
-
-/// The folders of the shelves: for events that died on arrival, and for those that a Broker rejected.
-const SHELVES: [&str; 2] = ["arrival", "broker"];
-const ARRIVAL: usize = 0;
-const BROKER: usize = 1;
 
 /// How far the clock of files may be behind the one that tells when something was.
 const CLOCK_SLACK: Duration = Duration::from_secs(10);
@@ -97,8 +94,8 @@ impl DeadLetters {
     /// I/O errors, naming the path.
     pub fn recall(&self, since: SystemTime, is_open: impl Fn(Position) -> bool) -> io::Result<()> {
         let since = since.checked_sub(CLOCK_SLACK).unwrap_or(since);
-        for shelf in SHELVES {
-            let shelf = self.shelves.folder().join(shelf);
+        for kind in ShelfKind::ALL {
+            let shelf = self.shelves.folder().join(kind.folder_name());
             for file in files::list(&shelf).map_err(|error| files::at(&shelf, &error))? {
                 let path = files::path(&shelf, file.number);
                 self.recall_from(&path, since, &is_open)
@@ -147,7 +144,7 @@ impl DeadLetters {
         for (id, letter) in letters().filter(|(id, _)| !kept_before.contains(id)) {
             push_arrived(&mut text, id, letter);
         }
-        self.write(ARRIVAL, &text)?;
+        self.write(ShelfKind::Arrival, &text)?;
         self.recalled.forget(&kept_before);
         for (id, letter) in letters() {
             self.note(id, reason_of(letter));
@@ -163,7 +160,7 @@ impl DeadLetters {
         let kept_before = self.recalled.among(std::iter::once(event.position));
         if kept_before.is_empty() {
             let at = timestamp::to_text(Timestamp::now());
-            self.write(BROKER, &undeliverable(event, &at)?)?;
+            self.write(ShelfKind::Broker, &undeliverable(event, &at)?)?;
         }
         self.recalled.forget(&kept_before);
         self.note(event.position, event.reason);
@@ -176,7 +173,7 @@ impl DeadLetters {
         EventDeadLettered { id: &id, reason }.emit();
     }
 
-    fn write(&self, shelf: usize, letters: &[u8]) -> io::Result<()> {
+    fn write(&self, shelf: ShelfKind, letters: &[u8]) -> io::Result<()> {
         if letters.is_empty() {
             return Ok(());
         }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::SHELVES;
 use super::files::{at, for_each_line, list, path};
+use super::shelf_kind::ShelfKind;
 use super::shelves::LOCK_FILE;
 use crate::event::Position;
 
@@ -53,7 +53,8 @@ impl KeptLetter {
 /// # Errors
 /// I/O errors, naming the path: of a folder that may not be looked into nobody knows what it is.
 pub fn is_folder_of_letters(folder: &Path) -> io::Result<bool> {
-    for name in SHELVES.iter().chain([&LOCK_FILE]) {
+    let shelves = ShelfKind::ALL.map(ShelfKind::folder_name);
+    for name in shelves.into_iter().chain([LOCK_FILE]) {
         let path = folder.join(name);
         if path.try_exists().map_err(|error| at(&path, &error))? {
             return Ok(true);
@@ -99,8 +100,8 @@ pub fn damaged_lines(folder: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
 /// The files of all shelves, in the order in which they are read.
 fn letter_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for shelf in SHELVES {
-        let shelf = folder.join(shelf);
+    for kind in ShelfKind::ALL {
+        let shelf = folder.join(kind.folder_name());
         let listed = list(&shelf).map_err(|error| at(&shelf, &error))?;
         files.extend(listed.iter().map(|file| path(&shelf, file.number)));
     }

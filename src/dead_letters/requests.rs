@@ -12,8 +12,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::SHELVES;
 use super::files::{NumberedFile, UNDER_WAY, at, list, tidy};
+use super::shelf_kind::{PerShelf, ShelfKind};
 use crate::event::Position;
 use crate::folders::{make_folder, sync_folder, unless_gone};
 use crate::units::timestamp::since_epoch;
@@ -52,7 +52,7 @@ pub struct Request {
     /// The newest file of each shelf when it was made: what came later is not meant. Else a letter of an event that
     /// fails again would be sent again when a crash makes the request begin anew, and a purge would take what nobody
     /// has seen.
-    through: [u64; SHELVES.len()],
+    through: PerShelf<u64>,
     /// How much of that file is meant. Requests of older versions mean all of it.
     #[serde(default)]
     newest: Newest,
@@ -63,14 +63,14 @@ pub struct Request {
 #[serde(rename_all = "snake_case")]
 enum Newest {
     /// What it was long when the request was made.
-    Bytes([u64; SHELVES.len()]),
+    Bytes(PerShelf<u64>),
     /// All but so many bytes at its end. This stays true when letters before them are taken out.
-    AllBut([u64; SHELVES.len()]),
+    AllBut(PerShelf<u64>),
 }
 
 impl Default for Newest {
     fn default() -> Self {
-        Self::AllBut([0; SHELVES.len()])
+        Self::AllBut(PerShelf::default())
     }
 }
 
@@ -89,13 +89,13 @@ impl Request {
     /// # Errors
     /// I/O errors, naming the path.
     pub fn new(folder: &Path, action: Action, ids: Option<BTreeSet<Position>>) -> io::Result<Self> {
-        let (mut through, mut bytes) = ([0; SHELVES.len()], [0; SHELVES.len()]);
-        for (index, shelf) in SHELVES.into_iter().enumerate() {
-            let shelf = folder.join(shelf);
+        let (mut through, mut bytes) = (PerShelf::default(), PerShelf::default());
+        for kind in ShelfKind::ALL {
+            let shelf = folder.join(kind.folder_name());
             let files = list(&shelf).map_err(|error| at(&shelf, &error))?;
             if let Some(newest) = files.last() {
-                through[index] = newest.number;
-                bytes[index] = newest.bytes;
+                through[kind] = newest.number;
+                bytes[kind] = newest.bytes;
             }
         }
         Ok(Self {
@@ -153,12 +153,12 @@ impl Request {
     }
 
     /// Whether it is about letters of this file.
-    pub(super) fn covers(&self, shelf: usize, number: u64) -> bool {
+    pub(super) fn covers(&self, shelf: ShelfKind, number: u64) -> bool {
         number <= self.through[shelf]
     }
 
     /// How many bytes at the end of this file, which is written no more, came later than the request.
-    pub(super) fn later_bytes(&self, shelf: usize, file: NumberedFile) -> u64 {
+    pub(super) fn later_bytes(&self, shelf: ShelfKind, file: NumberedFile) -> u64 {
         match self.newest {
             _ if file.number != self.through[shelf] => 0,
             Newest::Bytes(meant) => file.bytes.saturating_sub(meant[shelf]),
@@ -172,7 +172,7 @@ impl Request {
     }
 
     /// The same request, to be told from what came later by the end of each shelf's newest file.
-    pub(super) fn settled(self, later: [u64; SHELVES.len()]) -> Self {
+    pub(super) fn settled(self, later: PerShelf<u64>) -> Self {
         Self {
             newest: Newest::AllBut(later),
             ..self
@@ -282,8 +282,10 @@ mod tests {
         fs::write(folder.path().join("broker/000000000007.ndjson"), "").unwrap();
         let all = Request::new(folder.path(), Action::Replay, None).unwrap();
         assert!(all.is_for_all() && all.wants(Some(1)) && all.wants(None));
-        assert!(all.covers(1, 7) && !all.covers(1, 8) && !all.covers(0, 1));
-        let later_bytes = |number| all.later_bytes(1, NumberedFile { number, bytes: 9 });
+        assert!(all.covers(ShelfKind::Broker, 7) && !all.covers(ShelfKind::Broker, 8));
+        assert!(!all.covers(ShelfKind::Arrival, 1));
+        let later_bytes =
+            |number| all.later_bytes(ShelfKind::Broker, NumberedFile { number, bytes: 9 });
         assert_eq!([6, 7].map(later_bytes), [0, 9]);
         let chosen = Some(BTreeSet::from([3]));
         let chosen = Request::new(folder.path(), Action::Replay, chosen).unwrap();
@@ -294,12 +296,12 @@ mod tests {
     fn a_request_of_an_older_version_means_its_newest_file_whole() {
         let old = r#"{"action":"purge","ids":null,"through":[0,7]}"#;
         let old: Request = serde_json::from_str(old).unwrap();
-        assert!(old.is_settled() && old.covers(1, 7));
+        assert!(old.is_settled() && old.covers(ShelfKind::Broker, 7));
         let newest = NumberedFile {
             number: 7,
             bytes: 100,
         };
-        assert_eq!(old.later_bytes(1, newest), 0);
+        assert_eq!(old.later_bytes(ShelfKind::Broker, newest), 0);
     }
 
     #[test]

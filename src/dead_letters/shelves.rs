@@ -7,24 +7,26 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::value::RawValue;
 
+use super::OpenError;
 use super::files::{self, LetterRanges, Line, at, for_each_line, list, tidy};
 use super::reader::KeptLetter;
 use super::requests::{self, QueuedRequest, Request};
 use super::shelf::Shelf;
-use super::{OpenError, SHELVES};
+use super::shelf_kind::{PerShelf, ShelfKind};
 use crate::folders::{FolderLock, check_writable, is_full, make_folder, unless_gone};
 
 /// The shelves as long as we hold them.
 pub(super) struct Shelves {
     folder: PathBuf,
-    shelves: [Mutex<Shelf>; SHELVES.len()],
+    arrival: Mutex<Shelf>,
+    broker: Mutex<Shelf>,
     _lock: FolderLock,
 }
 
 /// One file of letters that is written no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LetterFile {
-    shelf: usize,
+    shelf: ShelfKind,
     number: u64,
     /// Bytes at its end that a request is not about.
     later_bytes: u64,
@@ -67,9 +69,12 @@ impl Shelves {
             });
         };
         make_ready(folder).map_err(failed)?;
+        let shelf =
+            |kind: ShelfKind| Mutex::new(Shelf::new(folder.join(kind.folder_name()), max_bytes));
         Ok(Self {
             folder: folder.to_owned(),
-            shelves: SHELVES.map(|name| Mutex::new(Shelf::new(folder.join(name), max_bytes))),
+            arrival: shelf(ShelfKind::Arrival),
+            broker: shelf(ShelfKind::Broker),
             _lock: lock,
         })
     }
@@ -79,7 +84,7 @@ impl Shelves {
     }
 
     /// Appends lines to one shelf; how many letters were dropped to make room.
-    pub(super) fn append(&self, shelf: usize, lines: &[u8]) -> io::Result<u64> {
+    pub(super) fn append(&self, shelf: ShelfKind, lines: &[u8]) -> io::Result<u64> {
         self.lock(shelf).append(lines)
     }
 
@@ -106,7 +111,7 @@ impl Shelves {
     }
 
     fn settle(&self, request: &Request) -> io::Result<Request> {
-        let mut later = [0; SHELVES.len()];
+        let mut later = PerShelf::default();
         for file in self.files(request)? {
             later[file.shelf] += file.later_bytes;
         }
@@ -116,17 +121,17 @@ impl Shelves {
     /// The files that a request is about, oldest first, closed: new letters go to others.
     pub(super) fn files(&self, request: &Request) -> io::Result<Vec<LetterFile>> {
         let mut all = Vec::new();
-        for index in 0..SHELVES.len() {
-            let mut shelf = self.lock(index);
+        for kind in ShelfKind::ALL {
+            let mut shelf = self.lock(kind);
             shelf.close();
             let files = list(shelf.folder()).map_err(|error| at(shelf.folder(), &error))?;
             let covered = files
                 .into_iter()
-                .filter(|file| request.covers(index, file.number));
+                .filter(|file| request.covers(kind, file.number));
             all.extend(covered.map(|file| LetterFile {
-                shelf: index,
+                shelf: kind,
                 number: file.number,
-                later_bytes: request.later_bytes(index, file),
+                later_bytes: request.later_bytes(kind, file),
             }));
         }
         Ok(all)
@@ -214,13 +219,15 @@ impl Shelves {
     }
 
     fn path(&self, file: LetterFile) -> PathBuf {
-        files::path(&self.folder.join(SHELVES[file.shelf]), file.number)
+        files::path(&self.folder.join(file.shelf.folder_name()), file.number)
     }
 
-    fn lock(&self, shelf: usize) -> MutexGuard<'_, Shelf> {
-        self.shelves[shelf]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self, kind: ShelfKind) -> MutexGuard<'_, Shelf> {
+        let shelf = match kind {
+            ShelfKind::Arrival => &self.arrival,
+            ShelfKind::Broker => &self.broker,
+        };
+        shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -242,8 +249,8 @@ fn for_each_meant_line(
 fn make_ready(folder: &Path) -> io::Result<()> {
     check_writable(folder)?;
     requests::make_ready(folder)?;
-    for shelf in SHELVES {
-        tidy(&folder.join(shelf))?;
+    for kind in ShelfKind::ALL {
+        tidy(&folder.join(kind.folder_name()))?;
     }
     Ok(())
 }

@@ -204,7 +204,7 @@ fn only_files_that_were_written_since_are_looked_through() {
 fn a_letter_that_a_crash_tore_is_written_again() {
     let folder = tempfile::tempdir().unwrap();
     open(folder.path(), "1MiB").reject(5);
-    let shelf = folder.path().join(SHELVES[BROKER]);
+    let shelf = folder.path().join(ShelfKind::Broker.folder_name());
     let file = files::path(&shelf, files::list(&shelf).unwrap()[0].number);
     for torn in [2, 20] {
         let text = fs::read(&file).unwrap();
@@ -243,7 +243,7 @@ fn a_file_that_letters_are_taken_out_of_keeps_its_access() {
     let store = open(folder.path(), "1MiB");
     store.arrive(1, 2);
     let mode = |file: &Path| fs::metadata(file).unwrap().permissions().mode() & 0o777;
-    let shelf = folder.path().join(SHELVES[0]);
+    let shelf = folder.path().join(ShelfKind::Arrival.folder_name());
     let file = || files::path(&shelf, files::list(&shelf).unwrap()[0].number);
     for access in [0o640, 0o604] {
         fs::set_permissions(file(), fs::Permissions::from_mode(access)).unwrap();
