@@ -216,8 +216,19 @@ impl DeadLetters {
         self.shelves.files(request)
     }
 
+    /// Until [`Self::end_sending`] this file, of all on its shelf, makes no room for others, nor counts in the limit: its
+    /// letters are being sent again, and some may come back.
+    pub fn begin_sending(&self, file: LetterFile) {
+        self.shelves.begin_sending(file);
+    }
+
+    /// What is left of the file counts again.
+    pub fn end_sending(&self, file: LetterFile) {
+        self.shelves.end_sending(file);
+    }
+
     /// Letters of a file that a request is about, from the byte `from` on; none when there are no more, or when the
-    /// file made room for others meanwhile.
+    /// file made room for others before it was begun.
     ///
     /// # Errors
     /// I/O errors, naming the path.

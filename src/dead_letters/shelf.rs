@@ -22,6 +22,9 @@ pub(super) struct Shelf {
     current: Option<Current>,
     /// The number of the last file that was opened here.
     last: u64,
+    /// The file whose letters are being sent again. It is neither counted nor dropped to make room: what was sent of it
+    /// may have died again and be counted in another file, and the rest is asked for.
+    being_sent: Option<u64>,
     /// Whether the oldest letters could not be removed.
     is_stuck: bool,
 }
@@ -41,6 +44,7 @@ impl Shelf {
             max_bytes,
             current: None,
             last: 0,
+            being_sent: None,
             is_stuck: false,
         }
     }
@@ -66,6 +70,11 @@ impl Shelf {
     /// Goes on in a new file with the next letter, so that those before it can be told from it.
     pub(super) fn close(&mut self) {
         self.current = None;
+    }
+
+    /// Leaves this file out when room is made, or none.
+    pub(super) fn set_being_sent(&mut self, number: Option<u64>) {
+        self.being_sent = number;
     }
 
     /// Takes letters out of a closed file; see [`files::take_out`].
@@ -175,9 +184,14 @@ impl Shelf {
         let Some(current) = &mut self.current else {
             return (dropped, Ok(()));
         };
-        let mut bytes = current.bytes + current.full.iter().map(|file| file.bytes).sum::<u64>();
-        while bytes > self.max_bytes && !current.full.is_empty() {
-            let oldest = current.full[0];
+        let being_sent = self.being_sent;
+        let counts = |file: &NumberedFile| Some(file.number) != being_sent;
+        let counted = current.full.iter().filter(|file| counts(file));
+        let mut bytes = current.bytes + counted.map(|file| file.bytes).sum::<u64>();
+        while bytes > self.max_bytes
+            && let Some(index) = current.full.iter().position(counts)
+        {
+            let oldest = current.full[index];
             let path = path(&self.folder, oldest.number);
             match files::remove(&self.folder, oldest.number) {
                 Ok(letters) => {
@@ -190,7 +204,7 @@ impl Shelf {
                 }
                 Err(error) => return (dropped, Err(at(&path, &error))),
             }
-            current.full.remove(0);
+            current.full.remove(index);
             bytes -= oldest.bytes;
         }
         (dropped, Ok(()))

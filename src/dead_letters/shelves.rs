@@ -169,6 +169,16 @@ impl Shelves {
         Ok(batch)
     }
 
+    /// Leaves a file out when room is made.
+    pub(super) fn begin_sending(&self, file: LetterFile) {
+        self.lock(file.shelf).set_being_sent(Some(file.number));
+    }
+
+    /// Counts the file again that was left out.
+    pub(super) fn end_sending(&self, file: LetterFile) {
+        self.lock(file.shelf).set_being_sent(None);
+    }
+
     /// Takes letters out of a file.
     pub(super) fn take_out(&self, file: LetterFile, gone: &LetterRanges) -> io::Result<()> {
         self.lock(file.shelf).take_out(file.number, gone)

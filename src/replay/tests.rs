@@ -30,12 +30,20 @@ struct Running {
 impl Running {
     /// With room for this many bytes in the spool, and so many letters.
     fn start(spool_bytes: usize, letters: u64) -> Self {
+        Self::start_with(Config::default(), spool_bytes, 1..=letters)
+    }
+
+    /// The same with letters at these positions.
+    fn start_with(
+        mut config: Config,
+        spool_bytes: usize,
+        letters: impl IntoIterator<Item = Position>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = Config::default();
         config.dead_letters.dir = folder.path().into();
         let telemetry = Arc::new(Telemetry::new(vec![], 10, OutputType::Http));
         let dead_letters = DeadLetters::open(&config.dead_letters, Arc::clone(&telemetry)).unwrap();
-        for position in 1..=letters {
+        for position in letters {
             reject(&dead_letters, position);
         }
         let spool = Spool::in_memory(spool_bytes, Acknowledge::Queued, Arc::clone(&telemetry));
@@ -139,6 +147,35 @@ async fn what_was_sent_before_a_long_wait_leaves_the_shelf_meanwhile() {
     running.until(|running| running.requests() == 0).await;
     let received = running.shared.telemetry.books().received;
     assert_eq!(received, 3, "each is sent once");
+    running.end(Phase::Closing).await;
+}
+
+/// Bytes of a letter, whose position has three digits.
+fn letter_bytes() -> u64 {
+    let running = Running::start_with(Config::default(), 0, [100]);
+    let shelf = running.folder.path().join("broker");
+    let files = std::fs::read_dir(shelf).unwrap();
+    files
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_dies_again_drops_no_letter_that_is_still_to_be_sent() {
+    let mut config = Config::default();
+    // Full with 48 letters in files of three.
+    config.dead_letters.max_bytes = format!("{}B", 48 * letter_bytes()).parse().unwrap();
+    let running = Running::start_with(config, ROOM_FOR_ONE, 100..148);
+    running.ask_for_replay();
+    let mut again = 500..548;
+    while let Some(position) = again.next()
+        && let Ok((1, parts)) = tokio::time::timeout(100 * PAUSE, running.lease()).await
+    {
+        reject(&running.shared.dead_letters, position);
+        running.shared.spool.ack(&parts);
+    }
+    running.until(|running| running.requests() == 0).await;
+    assert_eq!(running.letters(), Vec::from_iter(500..548));
     running.end(Phase::Closing).await;
 }
 
