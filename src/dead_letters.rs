@@ -250,12 +250,21 @@ impl DeadLetters {
         self.shelves.take_out(file, gone)
     }
 
-    /// Removes the letters that a request is about; how many they were.
+    /// Removes the letters that a request is about; how many they were. They are gone for good once [`Self::sync`] has
+    /// returned.
     ///
     /// # Errors
     /// I/O errors, naming the path; some may be gone then.
     pub fn purge(&self, request: &Request) -> io::Result<u64> {
         self.shelves.purge(request)
+    }
+
+    /// Makes durable what was removed.
+    ///
+    /// # Errors
+    /// I/O errors, naming the path: a loss of power may bring letters back.
+    pub fn sync(&self) -> io::Result<()> {
+        self.shelves.sync()
     }
 }
 
@@ -268,6 +277,14 @@ pub enum PurgeError {
     /// A file cannot be read or written.
     #[error(transparent)]
     Files(#[from] io::Error),
+    /// What was done is not durable.
+    #[error("dead letters were removed ({purged}), but a loss of power may bring them back")]
+    NotDurable {
+        /// How many letters.
+        purged: u64,
+        /// The I/O error.
+        source: io::Error,
+    },
 }
 
 /// Removes letters where no server runs; how many they were.
@@ -275,5 +292,10 @@ pub enum PurgeError {
 /// # Errors
 /// [`OpenError::Locked`] where one does, and else the system's.
 pub fn purge(folder: &Path, request: &Request) -> Result<u64, PurgeError> {
-    Ok(Shelves::open(folder, 0)?.purge(request)?)
+    let shelves = Shelves::open(folder, 0)?;
+    let purged = shelves.purge(request)?;
+    match shelves.sync() {
+        Ok(()) => Ok(purged),
+        Err(source) => Err(PurgeError::NotDurable { purged, source }),
+    }
 }

@@ -168,6 +168,8 @@ impl Shared {
     async fn purge(&self, request: Request) -> Result<(), Interrupted> {
         let purge = move |letters: &DeadLetters| letters.purge(&request);
         let purged = self.until_done(purge).await?;
+        // Only then the request goes: a loss of power could bring back letters that are told to be gone.
+        self.until_done(DeadLetters::sync).await?;
         PurgeEnded { purged }.emit();
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
-use crate::folders::{sync_folder, unless_gone};
+use crate::folders::unless_gone;
 use crate::telemetry::events::RemovedUncounted;
 
 /// The end of the name of a file under way, which is no letter file yet.
@@ -141,7 +141,7 @@ pub(super) fn for_each_line(
 }
 
 /// Takes letters out of a file, and removes it when nothing is left; how many bytes are. A file that is gone, because
-/// the quota dropped it, has none.
+/// the quota dropped it, has none. A loss of power brings the letters back until the folder is synced.
 pub(super) fn take_out(folder: &Path, number: u64, gone: &LetterRanges) -> io::Result<u64> {
     let path = path(folder, number);
     let Some(mut old) = unless_gone(File::open(&path))? else {
@@ -159,9 +159,6 @@ pub(super) fn take_out(folder: &Path, number: u64, gone: &LetterRanges) -> io::R
                 let _stays_until_the_next_start = fs::remove_file(&under_way);
             })?;
     }
-    // It has happened. Should the folder not be safe, a crash brings the letters back, and they are sent twice; an
-    // error told here would make the caller take the same places out of the new file.
-    let _comes_back_at_worst = sync_folder(folder);
     Ok(left)
 }
 
@@ -194,7 +191,7 @@ fn copy_without(old: &mut File, gone: &LetterRanges, new: &mut File) -> io::Resu
 }
 
 /// Removes a file; how many letters were found in it. One that is gone already held none, and one that cannot be read
-/// goes all the same: it would else be in the way for good.
+/// goes all the same: it would else be in the way for good. A loss of power brings it back until the folder is synced.
 pub(super) fn remove(folder: &Path, number: u64) -> io::Result<u64> {
     let path = path(folder, number);
     let mut letters = 0;
@@ -203,8 +200,6 @@ pub(super) fn remove(folder: &Path, number: u64) -> io::Result<u64> {
         true
     });
     unless_gone(fs::remove_file(&path))?;
-    // It has happened, and should the folder not be safe a crash brings the letters back.
-    let _comes_back_at_worst = sync_folder(folder);
     if let Err(error) = &read {
         RemovedUncounted {
             path: &path,

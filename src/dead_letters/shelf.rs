@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::files::{self, LetterRanges, NumberedFile, at, list, path};
-use crate::folders::{make_folder, sync_folder};
+use crate::folders::{make_folder, sync_folder, unless_gone};
 use crate::telemetry::events::{DeadLettersDropped, DeadLettersNotDropped};
 use crate::units::timestamp::since_epoch;
 
@@ -25,6 +25,8 @@ pub(super) struct Shelf {
     /// The file whose letters are being sent again. It is neither counted nor dropped to make room: what was sent of it
     /// may have died again and be counted in another file, and the rest is asked for.
     being_sent: Option<u64>,
+    /// Makes names durable; tests put their own in its place.
+    sync_folder: fn(&Path) -> io::Result<()>,
     /// Whether the oldest letters could not be removed.
     is_stuck: bool,
 }
@@ -45,6 +47,7 @@ impl Shelf {
             current: None,
             last: 0,
             being_sent: None,
+            sync_folder,
             is_stuck: false,
         }
     }
@@ -75,6 +78,13 @@ impl Shelf {
     /// Leaves this file out when room is made, or none.
     pub(super) fn set_being_sent(&mut self, number: Option<u64>) {
         self.being_sent = number;
+    }
+
+    /// Makes durable what was removed.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        unless_gone((self.sync_folder)(&self.folder))
+            .map(drop)
+            .map_err(|error| at(&self.folder, &error))
     }
 
     /// Takes letters out of a closed file; see [`files::take_out`].
@@ -115,7 +125,7 @@ impl Shelf {
             }
         };
         if needs_next {
-            self.open_next(sync_folder)?;
+            self.open_next()?;
         }
         let current = self
             .current
@@ -142,8 +152,8 @@ impl Shelf {
         };
         if failed.bytes == 0 {
             // Else every attempt, on a full disk or in a folder that cannot be synced, would leave an empty file.
-            let _stays_empty = fs::remove_file(path(&self.folder, failed.number))
-                .and_then(|()| sync_folder(&self.folder));
+            let _stays_empty =
+                fs::remove_file(path(&self.folder, failed.number)).and_then(|()| self.sync());
         } else {
             let _stays_torn = failed
                 .file
@@ -152,7 +162,7 @@ impl Shelf {
         }
     }
 
-    fn open_next(&mut self, sync: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    fn open_next(&mut self) -> io::Result<()> {
         make_folder(&self.folder)?;
         let full = list(&self.folder)?;
         let number = self.next_number(&full);
@@ -167,7 +177,7 @@ impl Shelf {
             bytes: 0,
             full,
         });
-        sync(&self.folder).inspect_err(|_| self.cut_off_what_failed())
+        (self.sync_folder)(&self.folder).inspect_err(|_| self.cut_off_what_failed())
     }
 
     /// Numbers only grow, also when all files before are gone: a request means the letters up to a number, and must
@@ -204,10 +214,24 @@ impl Shelf {
                 }
                 Err(error) => return (dropped, Err(at(&path, &error))),
             }
+            // It has happened, and should the folder not be safe a loss of power brings the letters back.
+            let _comes_back_at_worst = (self.sync_folder)(&self.folder);
             current.full.remove(index);
             bytes -= oldest.bytes;
         }
         (dropped, Ok(()))
+    }
+}
+
+#[cfg(test)]
+impl Shelf {
+    /// From now on the folder cannot be synced, or can be again.
+    pub(super) fn fail_syncs(&mut self, fail: bool) {
+        self.sync_folder = if fail {
+            |_| Err(io::Error::other("not synced"))
+        } else {
+            sync_folder
+        };
     }
 }
 
@@ -274,11 +298,13 @@ mod tests {
     fn a_folder_that_cannot_be_synced_gets_no_empty_files() {
         let folder = tempfile::tempdir().unwrap();
         let mut shelf = Shelf::new(folder.path().into(), 1 << 20);
+        shelf.fail_syncs(true);
         for _ in 0..3 {
-            let failed = shelf.open_next(|_| Err(io::Error::other("not synced")));
-            assert_eq!(failed.unwrap_err().to_string(), "not synced");
+            let failed = shelf.append(b"one\n").unwrap_err();
+            assert!(failed.to_string().ends_with("not synced"), "{failed}");
             assert!(list(folder.path()).unwrap().is_empty());
         }
+        shelf.fail_syncs(false);
         shelf.append(b"one\n").unwrap();
         assert_eq!(text(folder.path()), "one\n");
     }

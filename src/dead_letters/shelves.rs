@@ -181,10 +181,22 @@ impl Shelves {
 
     /// Takes letters out of a file.
     pub(super) fn take_out(&self, file: LetterFile, gone: &LetterRanges) -> io::Result<()> {
-        self.lock(file.shelf).take_out(file.number, gone)
+        let mut shelf = self.lock(file.shelf);
+        shelf.take_out(file.number, gone)?;
+        // It has happened. Should the folder not be safe, a loss of power brings the letters back, and they are sent
+        // twice; an error told here would make the caller take the same places out of the new file.
+        let _comes_back_at_worst = shelf.sync();
+        Ok(())
     }
 
-    /// Removes the letters that a request is about; how many they were.
+    /// Makes durable what was removed.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let mut all = ShelfKind::ALL.into_iter();
+        all.try_for_each(|kind| self.lock(kind).sync())
+    }
+
+    /// Removes the letters that a request is about; how many they were. A loss of power brings them back until
+    /// [`Self::sync`] has returned.
     pub(super) fn purge(&self, request: &Request) -> io::Result<u64> {
         let mut purged = 0;
         for file in self.files(request)? {
@@ -223,7 +235,7 @@ impl Shelves {
         })
         .map_err(|error| at(&path, &error))?;
         if chosen.letters() > 0 {
-            self.take_out(file, &chosen)?;
+            self.lock(file.shelf).take_out(file.number, &chosen)?;
         }
         Ok(chosen.letters() as u64)
     }
@@ -238,6 +250,16 @@ impl Shelves {
             ShelfKind::Broker => &self.broker,
         };
         shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Shelves {
+    /// From now on the folders cannot be synced, or can be again.
+    pub(super) fn fail_syncs(&self, fail: bool) {
+        for kind in ShelfKind::ALL {
+            self.lock(kind).fail_syncs(fail);
+        }
     }
 }
 

@@ -238,6 +238,23 @@ fn chosen_letters_or_all_are_purged() {
 }
 
 #[test]
+fn a_purge_that_a_loss_of_power_could_undo_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), "1MiB");
+    store.arrive(10, 2);
+    store.reject(20);
+    for ids in [Some([10].into()), None] {
+        store.letters.shelves.fail_syncs(true);
+        store.purge(ids);
+        let error = store.letters.sync().unwrap_err();
+        assert!(error.to_string().contains("arrival"), "{error}");
+        store.letters.shelves.fail_syncs(false);
+        store.letters.sync().unwrap();
+    }
+    assert!(store.ids().is_empty());
+}
+
+#[test]
 fn a_file_that_letters_are_taken_out_of_keeps_its_access() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path(), "1MiB");
