@@ -8,6 +8,8 @@ use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
+use seglog::is_out_of_handles;
+
 use crate::folders::unless_gone;
 use crate::telemetry::events::RemovedUncounted;
 
@@ -191,7 +193,8 @@ fn copy_without(old: &mut File, gone: &LetterRanges, new: &mut File) -> io::Resu
 }
 
 /// Removes a file; how many letters were found in it. One that is gone already held none, and one that cannot be read
-/// goes all the same: it would else be in the way for good. A loss of power brings it back until the folder is synced.
+/// goes all the same: it would else be in the way for good. Where no file can be opened at all just now it stays. A loss of
+/// power brings it back until the folder is synced.
 pub(super) fn remove(folder: &Path, number: u64) -> io::Result<u64> {
     let path = path(folder, number);
     let mut letters = 0;
@@ -199,8 +202,9 @@ pub(super) fn remove(folder: &Path, number: u64) -> io::Result<u64> {
         letters += 1;
         true
     });
+    let unreadable = unless_out_of_handles(read)?.err();
     unless_gone(fs::remove_file(&path))?;
-    if let Err(error) = &read {
+    if let Some(error) = &unreadable {
         RemovedUncounted {
             path: &path,
             reason: error,
@@ -208,6 +212,14 @@ pub(super) fn remove(folder: &Path, number: u64) -> io::Result<u64> {
         .emit();
     }
     Ok(letters)
+}
+
+/// What reading a file came to, as far as that tells of the file: without a handle for it nobody knows what is in it.
+pub(super) fn unless_out_of_handles<T>(outcome: io::Result<T>) -> io::Result<io::Result<T>> {
+    match outcome {
+        Err(error) if is_out_of_handles(&error) => Err(error),
+        outcome => Ok(outcome),
+    }
 }
 
 /// Removes what a crash left of a rewriting.
@@ -292,6 +304,17 @@ mod tests {
             assert!(list(folder.path()).unwrap().is_empty());
         }
         assert_eq!(remove(folder.path(), 7).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_now_is_not_one_that_cannot_be_read() {
+        const EIO: i32 = 5;
+        const ENFILE: i32 = 23;
+        const EMFILE: i32 = 24;
+        let of = |errno| unless_out_of_handles::<()>(Err(io::Error::from_raw_os_error(errno)));
+        assert!(of(EMFILE).is_err() && of(ENFILE).is_err());
+        assert!(of(EIO).unwrap().is_err());
+        unless_out_of_handles(Ok(())).unwrap().unwrap();
     }
 
     #[test]

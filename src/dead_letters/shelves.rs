@@ -8,7 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::value::RawValue;
 
 use super::OpenError;
-use super::files::{self, LetterRanges, Line, at, for_each_line, list, tidy};
+use super::files::{
+    self, LetterRanges, Line, at, for_each_line, list, tidy, unless_out_of_handles,
+};
 use super::reader::KeptLetter;
 use super::requests::{self, QueuedRequest, Request};
 use super::shelf::Shelf;
@@ -201,7 +203,7 @@ impl Shelves {
         let mut purged = 0;
         for file in self.files(request)? {
             let is_whole = request.is_for_all() && file.later_bytes == 0;
-            purged += if is_whole && !self.holds_damage(file) {
+            purged += if is_whole && !self.holds_damage(file)? {
                 self.lock(file.shelf).remove(file.number)?
             } else {
                 self.purge_chosen(file, request)?
@@ -211,13 +213,15 @@ impl Shelves {
     }
 
     /// Whether a file has lines that are no letters: these stay. One that cannot be read goes whole.
-    fn holds_damage(&self, file: LetterFile) -> bool {
+    fn holds_damage(&self, file: LetterFile) -> io::Result<bool> {
         let mut holds_damage = false;
-        let read = for_each_meant_line(file, &self.path(file), 0, |line| {
+        let path = self.path(file);
+        let read = for_each_meant_line(file, &path, 0, |line| {
             holds_damage = KeptLetter::parse(line.text).is_none();
             !holds_damage
         });
-        read.is_ok() && holds_damage
+        let read = unless_out_of_handles(read).map_err(|error| at(&path, &error))?;
+        Ok(read.is_ok() && holds_damage)
     }
 
     fn purge_chosen(&self, file: LetterFile, request: &Request) -> io::Result<u64> {
