@@ -27,7 +27,7 @@ use thiserror::Error;
 use crate::config;
 use crate::event::{Lines, Position};
 use crate::folders::sync_folder;
-use crate::telemetry::events::EventDeadLettered;
+use crate::telemetry::events::{EventDeadLettered, LettersNotRecalled};
 use crate::telemetry::{DeathReason, Telemetry};
 use crate::units::timestamp;
 pub use files::LetterRanges;
@@ -88,41 +88,27 @@ impl DeadLetters {
     }
 
     /// To be told at start, after a crash, which positions may come again: a letter that was kept since then, and
-    /// whose position is open, is counted and not written when it comes.
+    /// whose position is open, is counted and not written when it comes. Letters of a file that cannot be read or synced
+    /// are written a second time at worst.
     ///
     /// # Errors
-    /// I/O errors, naming the path.
+    /// I/O errors of listing the files, naming the path.
     pub fn recall(&self, since: SystemTime, is_open: impl Fn(Position) -> bool) -> io::Result<()> {
         let since = since.checked_sub(CLOCK_SLACK).unwrap_or(since);
         for kind in ShelfKind::ALL {
             let shelf = self.shelves.folder().join(kind.folder_name());
             for file in files::list(&shelf).map_err(|error| files::at(&shelf, &error))? {
                 let path = files::path(&shelf, file.number);
-                self.recall_from(&path, since, &is_open)
-                    .map_err(|error| files::at(&path, &error))?;
+                match recent_ids(&path, since, &is_open) {
+                    Ok(ids) => ids.into_iter().for_each(|id| self.recalled.add(id)),
+                    Err(error) => {
+                        let (path, reason) = (&path, &error);
+                        LettersNotRecalled { path, reason }.emit();
+                    }
+                }
             }
         }
         Ok(())
-    }
-
-    fn recall_from(
-        &self,
-        path: &Path,
-        since: SystemTime,
-        is_open: impl Fn(Position) -> bool,
-    ) -> io::Result<()> {
-        if fs::metadata(path)?.modified()? < since {
-            return Ok(());
-        }
-        reader::read_file(path, &mut |letter| {
-            if let Some(id) = letter.position().filter(|id| is_open(*id)) {
-                self.recalled.add(id);
-            }
-            true
-        })?;
-        // They may have been written and not synced, and their events are going to be acked because of them.
-        File::open(path)?.sync_all()?;
-        path.parent().map_or(Ok(()), sync_folder)
     }
 
     /// Keeps letters that were rendered on arrival, of several envelopes at once; each position is that of the
@@ -266,6 +252,26 @@ impl DeadLetters {
     pub fn sync(&self) -> io::Result<()> {
         self.shelves.sync()
     }
+}
+
+/// The ids of the open letters in a file that was written since then, which are safe when this returns.
+fn recent_ids(
+    path: &Path,
+    since: SystemTime,
+    is_open: impl Fn(Position) -> bool,
+) -> io::Result<Vec<Position>> {
+    let mut ids = Vec::new();
+    if fs::metadata(path)?.modified()? < since {
+        return Ok(ids);
+    }
+    reader::read_file(path, &mut |letter| {
+        ids.extend(letter.position().filter(|id| is_open(*id)));
+        true
+    })?;
+    // They may have been written and not synced, and their events are going to be acked because of them.
+    File::open(path)?.sync_all()?;
+    path.parent().map_or(Ok(()), sync_folder)?;
+    Ok(ids)
 }
 
 /// Why letters were not purged.

@@ -28,6 +28,22 @@ impl DeadLettersWrittenAgain {
     }
 }
 
+/// After a crash a file of dead letters cannot be read or synced: of events that come again it is not known whether their
+/// letters are in it.
+pub struct LettersNotRecalled<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// The I/O error.
+    pub reason: &'a dyn Display,
+}
+
+impl LettersNotRecalled<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(path = %self.path.display(), reason = %self.reason, "a file of dead letters cannot be read: letters in it may be written a second time");
+    }
+}
+
 /// The oldest dead letters cannot be removed to make room: the folder grows beyond its limit. Logged once,
 /// until they can be again.
 pub struct DeadLettersNotDropped<'a> {
