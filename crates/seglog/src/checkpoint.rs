@@ -84,12 +84,20 @@ impl Checkpoints {
     pub(crate) fn prepare(&mut self) -> io::Result<()> {
         for (file, name) in self.files.iter_mut().zip(CHECKPOINTS) {
             let made = self.folder.open(name, Mode::Create)?;
-            match lengthen(&*made) {
-                Err(error) if !is_out_of_room(&error) => return Err(error),
-                _long_enough_or_no_room => *file = Some(made),
-            }
+            lengthen(&*made, ROOM_BYTES)?;
+            *file = Some(made);
         }
         self.folder.sync()
+    }
+
+    /// Makes the files so long that a checkpoint of so many ranges needs no more of the disk.
+    ///
+    /// # Errors
+    /// I/O errors; a disk that is full already is none.
+    pub fn make_room_for(&mut self, ranges: usize) -> io::Result<()> {
+        let bytes = HEAD_BYTES + ranges * RANGE_BYTES + CHECKSUM_BYTES;
+        let mut files = self.files.iter().flatten();
+        files.try_for_each(|file| lengthen(&**file, bytes))
     }
 
     /// Writes a checkpoint and makes it durable.
@@ -115,16 +123,19 @@ impl Checkpoints {
     }
 }
 
-/// Writes zeros behind what a file holds, up to the room that is kept.
-fn lengthen(file: &dyn File) -> io::Result<()> {
-    let bytes = file.bytes()?;
-    if bytes < ROOM_BYTES as u64 {
-        let zeros = [0; ROOM_BYTES];
-        let missing = &zeros[bytes as usize..];
-        write_all_at(file, &mut [IoSlice::new(missing)], bytes)?;
-        file.sync()?;
+/// Writes zeros behind what a file holds, up to so many bytes, or as many as there is room for.
+fn lengthen(file: &dyn File, bytes: usize) -> io::Result<()> {
+    let there = file.bytes()?;
+    let missing = (bytes as u64).saturating_sub(there);
+    if missing == 0 {
+        return Ok(());
     }
-    Ok(())
+    let zeros = vec![0; missing as usize];
+    let written = write_all_at(file, &mut [IoSlice::new(&zeros)], there);
+    match written.and_then(|()| file.sync()) {
+        Err(error) if is_out_of_room(&error) => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// The newest sound checkpoint, with its sequence and the file that holds it.

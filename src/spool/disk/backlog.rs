@@ -18,7 +18,7 @@ use crate::spool::lane::Threshold;
 use crate::spool::side::Side;
 
 /// Acks may be so scattered before leasing waits for the oldest: each range takes room in every checkpoint.
-const MAX_ACKED_RANGES: usize = 10_000;
+pub(super) const MAX_ACKED_RANGES: usize = 10_000;
 
 /// Which sides have something that they wait for.
 #[derive(Clone, Copy, Debug, Default)]

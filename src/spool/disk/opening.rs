@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use seglog::{Acked, Folder, Log, OpenError, Opened, Options, Reader};
 use tokio_util::sync::CancellationToken;
 
-use super::backlog::Backlog;
+use super::backlog::{Backlog, MAX_ACKED_RANGES};
 use super::feed::{Behind, Feed};
 use super::shared::Shared;
 use super::writer::{Writer, capacity};
@@ -21,6 +21,10 @@ use crate::telemetry::events::{SpoolOpened, SpoolSegmentSetAside};
 
 /// The most text of dead letters that waits in memory: they are filed as fast as they come, or not at all.
 const LETTERS_CAPACITY: usize = 1024 * 1024;
+
+/// Ranges that a checkpoint has room for on a disk that has become full, which it is to give space back to: as many as
+/// there may be, and some more of what was leased before there were.
+const CHECKPOINT_RANGES: usize = MAX_ACKED_RANGES * 5 / 4;
 
 /// How the spool on disk is kept.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +84,7 @@ impl DiskSpool {
         options: SpoolOptions,
         telemetry: Arc<Telemetry>,
     ) -> Result<(Self, OpenedSpool), OpenError> {
-        let opened = Log::open(
+        let mut opened = Log::open(
             folder,
             Options {
                 segment_bytes: options.segment_bytes,
@@ -88,6 +92,11 @@ impl DiskSpool {
                 first_position: first_position(),
             },
         )?;
+        let make_room = opened.checkpoints.make_room_for(CHECKPOINT_RANGES);
+        make_room.map_err(|source| OpenError::Io {
+            path: folder.path().to_owned(),
+            source,
+        })?;
         report(folder.path(), &opened, &telemetry);
         let found = OpenedSpool {
             acked: opened.acked.clone(),

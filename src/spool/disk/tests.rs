@@ -4,6 +4,7 @@ mod faults;
 mod foreign;
 mod random;
 mod recycled;
+mod scattered;
 mod unreadable;
 
 use std::sync::Arc;
