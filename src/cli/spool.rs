@@ -20,6 +20,9 @@ use crate::units::timestamp;
 /// The spool is damaged.
 const DAMAGED: u8 = 3;
 
+const LOST_CHECKPOINT: &str =
+    "both files of the checkpoint, which tells what was delivered: all that there is comes again";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Spool {
     /// Positions, events, bytes, the oldest event; exit status 3 where that meets damage
@@ -70,12 +73,12 @@ fn inspection(folder: &Path) -> Result<Inspection, InspectError> {
 fn inspect(folder: &Path) -> Result<ExitCode, InspectError> {
     let overview = inspection(folder)?.overview()?;
     print(&overview_text(folder, &overview))?;
-    Ok(status(&overview.damages))
+    Ok(status(&overview.damages, overview.has_lost_checkpoint))
 }
 
 /// The status after a look at a spool, in which this was found to be damaged.
-fn status(damages: &[Lost]) -> ExitCode {
-    if damages.is_empty() {
+fn status(damages: &[Lost], has_lost_checkpoint: bool) -> ExitCode {
+    if damages.is_empty() && !has_lost_checkpoint {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(DAMAGED)
@@ -91,6 +94,7 @@ fn overview_text(folder: &Path, overview: &Overview) -> String {
         events,
         oldest,
         checkpoint_at,
+        has_lost_checkpoint,
         torn_bytes,
         set_aside,
         damages,
@@ -109,6 +113,9 @@ fn overview_text(folder: &Path, overview: &Overview) -> String {
         when(*oldest),
         when(*checkpoint_at),
     );
+    if *has_lost_checkpoint {
+        text += &format!("damaged       {LOST_CHECKPOINT}\n");
+    }
     for Entry { name, bytes } in set_aside {
         text += &format!("set aside     {name}, {bytes} bytes\n");
     }
@@ -147,11 +154,14 @@ fn verify(folder: &Path) -> Result<ExitCode, InspectError> {
             "headgate: {name} holds what a server set aside because it was damaged; remove it when it was looked at"
         ));
     }
-    Ok(status(&verdict.damages))
+    Ok(status(&verdict.damages, verdict.has_lost_checkpoint))
 }
 
 fn verdict_text(verdict: &Verdict, torn_bytes: u64) -> String {
     let mut text = String::new();
+    if verdict.has_lost_checkpoint {
+        text += &format!("damaged: {LOST_CHECKPOINT}\n");
+    }
     for lost in &verdict.damages {
         text += &format!("damaged: {}\n", lost_text(lost));
     }
@@ -164,7 +174,7 @@ fn verdict_text(verdict: &Verdict, torn_bytes: u64) -> String {
             "; a torn tail of {torn_bytes} bytes, which was never acknowledged and is no damage"
         );
     }
-    if verdict.damages.is_empty() {
+    if verdict.damages.is_empty() && !verdict.has_lost_checkpoint {
         text += "; no damage";
     }
     text

@@ -55,6 +55,8 @@ pub struct Overview {
     pub oldest: Option<SystemTime>,
     /// When the last checkpoint was written.
     pub checkpoint_at: Option<SystemTime>,
+    /// Whether no checkpoint can be read any more: what was delivered is not known.
+    pub has_lost_checkpoint: bool,
     /// Bytes of records that were never acknowledged, and are torn.
     pub torn_bytes: u64,
     /// Files that damaged stretches were set aside in.
@@ -81,6 +83,8 @@ pub struct Verdict {
     pub events: u64,
     /// Stretches that cannot be read.
     pub damages: Vec<Lost>,
+    /// Whether no checkpoint can be read any more: what was delivered is not known.
+    pub has_lost_checkpoint: bool,
 }
 
 /// What was written out.
@@ -142,6 +146,7 @@ impl Inspection {
             oldest,
             positions,
             checkpoint_at: checkpoint.map(|known| time(known.written_at)),
+            has_lost_checkpoint: self.survey.has_lost_checkpoint,
             torn_bytes: self.survey.torn_bytes,
             set_aside: self.survey.set_aside.clone(),
             damages,
@@ -154,7 +159,10 @@ impl Inspection {
     /// I/O errors.
     pub fn verify(&self, progress: Progress<'_>) -> io::Result<Verdict> {
         let mut walk = Walk::over_all(Arc::clone(&self.folder), &self.survey);
-        let mut verdict = Verdict::default();
+        let mut verdict = Verdict {
+            has_lost_checkpoint: self.survey.has_lost_checkpoint,
+            ..Verdict::default()
+        };
         loop {
             match walk.step()? {
                 Found::Record(record) => {

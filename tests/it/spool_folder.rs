@@ -210,6 +210,37 @@ async fn a_look_tells_of_damage_as_far_as_it_goes_and_a_check_of_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_of_which_both_files_are_damaged_is_told() {
+    let broker = FakeBroker::start();
+    broker.usually(Reply::status(503));
+    let site = Site::new(&with(&[&broker], ""));
+    let server = site.serve();
+    assert_eq!(server.post(array(0..10)).await.status, 200);
+    server.kill();
+    let files = ["checkpoint-a", "checkpoint-b"].map(|name| site.path("spool").join(name));
+    let flip_a_bit = |file: &Path| {
+        let mut bytes = fs::read(file).unwrap();
+        bytes[20] ^= 0x20;
+        fs::write(file, bytes).unwrap();
+    };
+    for command in ["inspect", "verify"] {
+        let look = || {
+            let output = run(&["spool", command, "--dir", "."], &site.path("spool"));
+            let told = String::from_utf8(output.stdout).unwrap();
+            let is_told = told.contains("both files of the checkpoint");
+            (output.status.code(), is_told)
+        };
+        assert_eq!(look(), (Some(0), false), "{command}");
+        // One alone may be what a crash has torn.
+        flip_a_bit(&files[0]);
+        assert_eq!(look(), (Some(0), false), "{command}");
+        flip_a_bit(&files[1]);
+        assert_eq!(look(), (Some(3), true), "{command}");
+        files.iter().for_each(|file| flip_a_bit(file));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damage_in_what_was_delivered_long_ago_is_nobodys_loss() {
     let broker = FakeBroker::start();
     let site = Site::new(&with(&[&broker], ""));

@@ -76,6 +76,18 @@ impl Checkpoints {
         Ok((checkpoints, newest.map(|(.., checkpoint)| checkpoint)))
     }
 
+    /// Whether both files of a folder were written: then one of them is sound, however a crash has cut the other.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub(crate) fn were_written(folder: &dyn Folder) -> io::Result<bool> {
+        let mut were_written = true;
+        for name in CHECKPOINTS {
+            were_written &= was_written(folder, name)?;
+        }
+        Ok(were_written)
+    }
+
     /// Makes both files, with room for a few hundred ranges, and keeps them open: a checkpoint gives space
     /// back, so it must not need any on a disk that is full, nor a file handle when there are none.
     ///
@@ -183,6 +195,19 @@ fn read(folder: &dyn Folder, name: &str) -> io::Result<Option<(u64, Checkpoint)>
         Ok(bytes) => Ok(bytes.as_deref().and_then(decode)),
         Err(error) if is_bad_sector(&error) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether something else than the zeros is in a file that it is made with.
+fn was_written(folder: &dyn Folder, name: &str) -> io::Result<bool> {
+    let mut beginning = [0; HEAD_BYTES];
+    let outcome = folder
+        .open(name, Mode::Read)
+        .and_then(|file| read_full_at(&*file, &mut beginning, 0));
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if is_bad_sector(&error) => Ok(true),
+        outcome => outcome.map(|_| beginning.iter().any(|byte| *byte != 0)),
     }
 }
 

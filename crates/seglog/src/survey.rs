@@ -24,6 +24,8 @@ pub struct Survey {
     pub segments: Vec<Segment>,
     /// The newest sound checkpoint.
     pub checkpoint: Option<Checkpoint>,
+    /// Whether there was one, and both files are damaged.
+    pub has_lost_checkpoint: bool,
     /// The position after the last event that counts; none where there was never a log.
     pub end: Option<Position>,
     /// Bytes of records that were never synced, and are torn. Beside a log that is being written: what is on its way.
@@ -139,6 +141,7 @@ fn look(
     let mut survey = Survey {
         segments: Vec::new(),
         checkpoint: None,
+        has_lost_checkpoint: false,
         end: None,
         torn_bytes: 0,
         files: 0,
@@ -154,6 +157,8 @@ fn look(
     survey.find_end(&**folder, before)?;
     // After the segments were looked at: those that were purged meanwhile are below its low-water mark.
     (survey.checkpoints, survey.checkpoint) = Checkpoints::find(Arc::clone(folder))?;
+    survey.has_lost_checkpoint =
+        survey.checkpoint.is_none() && Checkpoints::were_written(&**folder)?;
     Ok(survey)
 }
 

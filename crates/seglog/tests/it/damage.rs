@@ -5,7 +5,7 @@ use std::ops::Range;
 use seglog::testing::MemoryFolder;
 use seglog::{Checkpoint, Damage, Folder, HEAD_BYTES, HEADER_BYTES, Opened, Position};
 
-use crate::support::{OPTIONS, Read, append, checkpoint, open, payload, read_open};
+use crate::support::{OPTIONS, Read, append, checkpoint, open, payload, read_open, shared};
 
 /// Bytes of a record whose payload has 100.
 const RECORD_BYTES: u64 = HEAD_BYTES as u64 + 100;
@@ -245,12 +245,19 @@ fn one_bad_checkpoint_falls_back_to_the_other_and_two_to_the_oldest_segment() {
     names.sort_by_key(|name| sequence(name));
     let [older, newest] = names;
     folder.damage(newest, |bytes| bytes[41] ^= 1);
+    let is_lost = || {
+        seglog::survey(&shared(&folder))
+            .unwrap()
+            .has_lost_checkpoint
+    };
+    assert!(!is_lost(), "one may be what a crash has torn");
     let opened = open(&folder);
     assert_eq!(opened.acked.low(), 104);
     assert_eq!(read_open(&folder, &opened).0, all[2..]);
     folder.kill();
     folder.damage(older, |bytes| bytes.truncate(59));
     folder.damage(newest, |bytes| bytes[57] ^= 1);
+    assert!(is_lost());
     let mut opened = open(&folder);
     assert_eq!(
         (opened.acked.low(), opened.checkpoint_written_at),
