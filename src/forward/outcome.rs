@@ -124,12 +124,14 @@ fn advice(status: u16) -> &'static str {
 
 /// Seconds, or an HTTP date (RFC 9110, 10.2.3).
 fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
-    let wait = match text.trim().parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = httpdate::parse_http_date(text.trim()).ok()?;
-            date.duration_since(now).unwrap_or_default()
-        }
+    let text = text.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let wait = if is_number {
+        // Digits that are no such number are too many: they ask for longer than any number says.
+        text.parse().map_or(Duration::MAX, Duration::from_secs)
+    } else {
+        let date = httpdate::parse_http_date(text).ok()?;
+        date.duration_since(now).unwrap_or_default()
     };
     Some(wait.min(MAX_RETRY_AFTER))
 }
@@ -237,10 +239,12 @@ mod tests {
             ("2", Some(2)),
             (" 0 ", Some(0)),
             ("86400", Some(300)),
+            ("18446744073709551616", Some(300)),
             ("Sun, 06 Nov 1994 08:49:40 GMT", Some(3)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
             ("soon", None),
             ("-1", None),
+            ("", None),
         ] {
             let after = failure(of(503, Some(text))).retry_after;
             assert_eq!(after, seconds.map(Duration::from_secs), "{text}");
