@@ -8,7 +8,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, RootCertStore};
+use rustls::{CertificateError, Error, RootCertStore};
 use seglog::is_out_of_handles;
 use thiserror::Error;
 
@@ -61,6 +61,14 @@ pub enum FileFault {
     /// It has one that cannot be used.
     #[error("cannot be used ({0})")]
     Unusable(Error),
+    /// It has something else where a certificate ought to be.
+    #[error("cannot be used: what it holds is no X.509 certificate")]
+    NoCertificate,
+    /// It has a certificate without extensions, as `openssl x509 -req` makes unless it is given some.
+    #[error(
+        "cannot be used: it is of X.509 version 1, and TLS needs version 3: let it be made with the extension subjectAltName"
+    )]
+    OldVersion,
     /// The key is that of another certificate than that of this setting.
     #[error("is not the key of {0}")]
     OtherKey(&'static str),
@@ -145,8 +153,8 @@ impl TlsFiles<'_> {
                 let fault = FileFault::OtherKey(self.certificate.setting);
                 Err(self.key.problem(Content::Key, fault))
             }
-            Err(error @ Error::InvalidCertificate(_)) => {
-                let fault = FileFault::Unusable(error);
+            Err(Error::InvalidCertificate(error)) => {
+                let fault = of_certificate(error);
                 Err(self.certificate.problem(Content::Certificate, fault))
             }
             Err(error) => Err(self.key.problem(Content::Key, FileFault::Unusable(error))),
@@ -192,7 +200,10 @@ pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
 fn roots(path: &Path) -> Result<RootCertStore, FileFault> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
-        roots.add(certificate).map_err(FileFault::Unusable)?;
+        roots.add(certificate).map_err(|error| match error {
+            Error::InvalidCertificate(error) => of_certificate(error),
+            error => FileFault::Unusable(error),
+        })?;
     }
     Ok(roots)
 }
@@ -204,6 +215,17 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileFault> 
         return Err(FileFault::Empty);
     }
     Ok(found)
+}
+
+/// The library speaks of a peer's certificate, whosever it is, and in names of its own.
+fn of_certificate(error: CertificateError) -> FileFault {
+    match error {
+        CertificateError::BadEncoding => FileFault::NoCertificate,
+        CertificateError::Other(other) if other.to_string() == "UnsupportedCertVersion" => {
+            FileFault::OldVersion
+        }
+        error => FileFault::Unusable(Error::InvalidCertificate(error)),
+    }
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileFault> {

@@ -20,6 +20,18 @@ fn write(folder: &Path, identity: &Identity) -> String {
     format!("[server.tls]\ncertificate = {certificate:?}\nkey = {key:?}\n")
 }
 
+/// A certificate of X.509 version 1, as `openssl x509 -req` makes it by itself.
+const OF_VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBFDCBuwIULLvohVBefshHieIkWcM3aFHbOSEwCgYIKoZIzj0EAwIwDDEKMAgG
+A1UEAwwBeDAgFw0yNjExMzAwNzUyNDFaGA8yMTI2MTEwNjA3NTI0MVowDDEKMAgG
+A1UEAwwBeDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABLmKWpsuBIBbkeAg4Y07
+rQC3WGvLJ1VV2LlRpozuY2HTAcC2Ry5pEMgZUfYXUyC8HcwU6nn1mEwLIHplIdDW
+FGowCgYIKoZIzj0EAwIDSAAwRQIgcg75BbRiB23KmgbxZOp1T9wMaBYAw0/PkChT
+xPLFIdQCIQDLNPjAp1wKYEbexeUAm0rEwWXuDXFmzbZUhZ0l54S7OA==
+-----END CERTIFICATE-----
+";
+
 #[test]
 fn every_wrong_file_is_told_with_its_key() {
     let folder = tempfile::tempdir().unwrap();
@@ -37,6 +49,7 @@ fn every_wrong_file_is_told_with_its_key() {
         "no-certificate.pem",
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     );
+    let of_version_1 = at("v1.pem", OF_VERSION_1);
     let nothing = at("nothing.pem", "");
     let encrypted = at(
         "encrypted.key",
@@ -49,7 +62,7 @@ fn every_wrong_file_is_told_with_its_key() {
     let missing = folder.path().join("missing.pem");
     let key_is_missing = format!("tls.key = {missing:?}");
     let missing = Some(missing);
-    let cases: [(&[&Option<PathBuf>], &[&str]); 11] = [
+    let cases: [(&[&Option<PathBuf>], &[&str]); 12] = [
         (
             &[&certificate, &None],
             &["tls.certificate = ", "tls.key = \"\"", "both must be set"],
@@ -68,7 +81,15 @@ fn every_wrong_file_is_told_with_its_key() {
         ),
         (
             &[&no_certificate, &key],
-            &["server.tls.certificate = ", "cannot be used"],
+            &["server.tls.certificate = ", "no X.509 certificate"],
+        ),
+        (
+            &[&of_version_1, &key],
+            &[
+                "server.tls.certificate = ",
+                "X.509 version 1",
+                "subjectAltName",
+            ],
         ),
         (
             &[&nothing, &missing],
