@@ -60,11 +60,16 @@ impl Tls {
                 }
                 Ok(None) => unreachable!("a certificate is set, as it was at the start"),
                 Err(problem) => {
-                    if problem.is_out_of_handles() {
+                    let is_out_of_handles = problem.is_out_of_handles();
+                    if is_out_of_handles {
                         watch.look_again();
                     }
                     metrics.reloaded(false);
-                    TlsReloadRefused { problem: &problem }.emit();
+                    TlsReloadRefused {
+                        problem: &problem,
+                        is_out_of_handles,
+                    }
+                    .emit();
                 }
             }
         }

@@ -43,14 +43,23 @@ impl TlsReloaded {
 pub struct TlsReloadRefused<'a> {
     /// Which setting, and what must be true of it and is not.
     pub problem: &'a dyn Display,
+    /// Whether it is no fault of the files: no further one can be open now.
+    pub is_out_of_handles: bool,
 }
 
 impl TlsReloadRefused<'_> {
     /// Writes the line.
     pub fn emit(&self) {
-        warn!(
-            reason = %self.problem,
-            "the files of server.tls have changed and cannot be used: nothing has changed for connections; mend the files, they are read again then"
-        );
+        if self.is_out_of_handles {
+            warn!(
+                reason = %self.problem,
+                "the files of server.tls have changed and cannot be read, for too many files are open: nothing has changed for connections; they are read again as soon as there is room"
+            );
+        } else {
+            warn!(
+                reason = %self.problem,
+                "the files of server.tls have changed and cannot be used: nothing has changed for connections; mend the files, they are read again then"
+            );
+        }
     }
 }
