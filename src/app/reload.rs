@@ -59,8 +59,11 @@ impl App {
     pub fn refuse_reload(&self, errors: &ConfigErrors) {
         self.server.in_force().is_refused = true;
         self.server.telemetry.reloads.refused();
-        let problems = errors.problems();
-        ConfigRefused { problems }.emit();
+        ConfigRefused {
+            problems: errors.problems(),
+            is_out_of_handles: errors.is_out_of_handles(),
+        }
+        .emit();
     }
 }
 

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use tokio::signal::unix::Signal;
 
 use crate::app::App;
-use crate::config::{Config, Loaded};
+use crate::config::{Config, ConfigErrors, Loaded};
 use crate::file_watch::FileWatch;
 use crate::lifecycle::blocking;
 use crate::telemetry::events::ConfigWarning;
@@ -54,9 +54,7 @@ impl Reloader {
         let read = move || {
             let mut watch = FileWatch::new(files);
             let loaded = Config::load_again(&source);
-            if let Ok(loaded) = &loaded {
-                watch.follow(loaded.files());
-            }
+            watch_what_was_read(&mut watch, &loaded);
             (watch, loaded)
         };
         let (watch, loaded) = blocking(read).await;
@@ -81,5 +79,44 @@ impl Reloader {
         app.reload(&loaded.config);
         self.log_level.set(new);
         self.loaded = loaded;
+    }
+}
+
+/// Has the files watched that belong to what was read, or has them read once more where that could not be done.
+fn watch_what_was_read(watch: &mut FileWatch, read: &Result<Loaded, ConfigErrors>) {
+    match read {
+        Ok(loaded) => watch.follow(loaded.files()),
+        Err(errors) if errors.is_out_of_handles() => watch.look_again(),
+        Err(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Problem;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_read_for_want_of_handles_is_read_once_more_and_what_is_wrong_is_not()
+    {
+        const ENOENT: i32 = 2;
+        const EMFILE: i32 = 24;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("headgate.toml");
+        std::fs::write(&path, "[log]\n").unwrap();
+        for (code, expected) in [(EMFILE, true), (ENOENT, false)] {
+            let problem = Problem::Unreadable {
+                path: path.clone(),
+                error: io::Error::from_raw_os_error(code),
+            };
+            let errors = ConfigErrors::new(vec![problem], vec![], Config::default().log);
+            let mut watch = FileWatch::new(vec![path.clone()]);
+            watch_what_was_read(&mut watch, &Err(errors));
+            let soon = tokio::time::timeout(Duration::from_secs(60), watch.changed()).await;
+            assert_eq!(soon.is_ok(), expected, "{code}");
+        }
     }
 }

@@ -191,7 +191,11 @@ fn merge(
     if source.is_some() && judged == Judged::Whole {
         tls_files::check(&config, &mut merge);
         if let Some(Err(problem)) = config.validate.schema.as_mut().map(SchemaFile::read) {
-            merge.refuse("validate.schema", problem.to_string());
+            if problem.is_out_of_handles() {
+                merge.out_of_handles("validate.schema", problem.to_string());
+            } else {
+                merge.refuse("validate.schema", problem.to_string());
+            }
         }
         contradictions::check(&config, &mut merge);
     }

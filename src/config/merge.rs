@@ -80,6 +80,17 @@ impl<'a> Merge<'a> {
         self.refuse_given(key.to_owned(), given, allowed, self.origin(key));
     }
 
+    /// Notes that the file that a key names cannot be opened now.
+    pub(super) fn out_of_handles(&mut self, key: &str, allowed: String) {
+        self.faulty.push(key.to_owned());
+        self.note(Problem::OutOfHandles {
+            key: key.to_owned(),
+            given: shown::value(key, self.value(key)),
+            allowed,
+            origin: self.origin(key),
+        });
+    }
+
     /// Notes that a key may not have a value that did not get into the tree.
     pub(super) fn refuse_given(
         &mut self,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use seglog::is_out_of_handles;
 use thiserror::Error;
 
 use crate::config::{Log, Warning};
@@ -85,6 +86,18 @@ pub enum Problem {
         /// Where it came from.
         origin: Origin,
     },
+    /// The file that the key names cannot be opened now, whatever is in it.
+    #[error("{origin}{key} = {given}: must be {allowed}")]
+    OutOfHandles {
+        /// The path of the key.
+        key: String,
+        /// The path of the file.
+        given: String,
+        /// What it may be, and why that cannot be told.
+        allowed: String,
+        /// Where it came from.
+        origin: Origin,
+    },
     /// A key that has no default is not there.
     #[error("{origin}{key}: is missing: must be {allowed}")]
     Missing {
@@ -107,6 +120,17 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// Whether nothing need be wrong: a file could not be read only because no further one can be open.
+    fn is_out_of_handles(&self) -> bool {
+        match self {
+            Self::Unreadable { error, .. } => is_out_of_handles(error),
+            Self::OutOfHandles { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// All that is wrong, at least one problem; shown one a line, and then the warnings.
 #[derive(Debug, Error)]
 #[error("{}", lines(.problems, .warnings))]
@@ -118,12 +142,17 @@ pub struct ConfigErrors {
 
 impl ConfigErrors {
     /// `warnings` are those that may explain a problem, `log` is `[log]` as far as it could be read.
-    pub(super) fn new(problems: Vec<Problem>, warnings: Vec<Warning>, log: Log) -> Self {
+    pub(crate) fn new(problems: Vec<Problem>, warnings: Vec<Warning>, log: Log) -> Self {
         Self {
             problems,
             warnings,
             log,
         }
+    }
+
+    /// Whether a file could not be read only for want of a handle, so that all may be right a moment later.
+    pub fn is_out_of_handles(&self) -> bool {
+        self.problems.iter().any(Problem::is_out_of_handles)
     }
 
     /// The problems, never none.
@@ -150,4 +179,36 @@ fn lines(problems: &[Problem], warnings: &[Warning]) -> String {
         .chain(warnings)
         .collect();
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn what_is_right_once_files_can_be_opened_is_told_from_what_is_wrong() {
+        const ENOENT: i32 = 2;
+        const EMFILE: i32 = 24;
+        let unreadable = |code| Problem::Unreadable {
+            path: "headgate.toml".into(),
+            error: io::Error::from_raw_os_error(code),
+        };
+        let named = || Problem::OutOfHandles {
+            key: "validate.schema".to_owned(),
+            given: String::new(),
+            allowed: String::new(),
+            origin: Origin::Defaults,
+        };
+        for (problems, expected) in [
+            (vec![unreadable(EMFILE)], true),
+            (vec![unreadable(ENOENT)], false),
+            (vec![unreadable(ENOENT), named()], true),
+        ] {
+            let errors = ConfigErrors::new(problems, vec![], Config::default().log);
+            assert_eq!(errors.is_out_of_handles(), expected, "{errors}");
+        }
+    }
 }

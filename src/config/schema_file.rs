@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ReferencingError, ValidationError, Validator};
+use seglog::is_out_of_handles;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
@@ -25,6 +26,13 @@ struct Compiled {
 #[derive(Debug, Error)]
 #[error("the path of a JSON Schema file: this one {0}")]
 pub struct SchemaProblem(Fault);
+
+impl SchemaProblem {
+    /// Whether it is no fault of the file's: no further one can be open now.
+    pub(crate) fn is_out_of_handles(&self) -> bool {
+        matches!(&self.0, Fault::Unreadable(error) if is_out_of_handles(error))
+    }
+}
 
 #[derive(Debug, Error)]
 enum Fault {

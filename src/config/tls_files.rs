@@ -192,7 +192,11 @@ pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
     let provider = rustls::crypto::ring::default_provider();
     for files in [config.server.tls.files(), config.broker.tls.files()] {
         for problem in files.problems(&provider) {
-            merge.refuse(problem.setting, problem.allowed());
+            if problem.is_out_of_handles() {
+                merge.out_of_handles(problem.setting, problem.allowed());
+            } else {
+                merge.refuse(problem.setting, problem.allowed());
+            }
         }
     }
 }

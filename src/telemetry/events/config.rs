@@ -63,6 +63,8 @@ impl<P: Display> ConfigProblem<'_, P> {
 pub struct ConfigRefused<'a, P> {
     /// All that is wrong with it.
     pub problems: &'a [P],
+    /// Whether that may be only because no further file can be open now.
+    pub is_out_of_handles: bool,
 }
 
 impl<P: Display> ConfigRefused<'_, P> {
@@ -71,9 +73,16 @@ impl<P: Display> ConfigRefused<'_, P> {
         for problem in self.problems {
             ConfigProblem { problem }.emit();
         }
-        error!(
-            problems = self.problems.len(),
-            "configuration read again: it is wrong and was refused as a whole; the old one stays in force"
-        );
+        if self.is_out_of_handles {
+            error!(
+                problems = self.problems.len(),
+                "configuration read again: too many files are open to read all of it; the old one stays in force, and it is read once more as soon as there is room"
+            );
+        } else {
+            error!(
+                problems = self.problems.len(),
+                "configuration read again: it is wrong and was refused as a whole; the old one stays in force"
+            );
+        }
     }
 }
