@@ -54,9 +54,13 @@ pub(super) fn without_secrets(text: &str) -> String {
 }
 
 fn without_user_information(text: &str) -> String {
-    let Some((before, _)) = text.split_once('@') else {
+    let Some((before, after)) = text.split_once('@') else {
         return text.to_owned();
     };
+    // `@timestamp`: nobody stands before it.
+    if matches!(before, "" | "[") && !after.contains('@') {
+        return text.to_owned();
+    }
     let start = before.find("//").map_or(0, |slashes| slashes + 2);
     let host = text.rfind('@').expect("an `@` was found above");
     format!("{}{MASK}{}", &text[..start], &text[host..])
@@ -101,6 +105,10 @@ mod tests {
             ),
             ("http://user:se@cret@logstash/", "http://***@logstash/"),
             ("user:secret@logstash", "***@logstash"),
+            ("@timestamp", "@timestamp"),
+            ("[@timestamp][a]", "[@timestamp][a]"),
+            ("@se@cret", "***@cret"),
+            ("[@[u:p@logstash", "***@logstash"),
             ("http://logstash/in?token=s3cret", "http://logstash/in?***"),
             ("http://u:p@logstash/?a=b@c?d", "http://***@logstash/?***"),
             ("not a url", "not a url"),

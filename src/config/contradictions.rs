@@ -1,5 +1,7 @@
 //! Checks of values against their ranges and against each other. Pure.
 
+mod added_fields;
+
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -11,8 +13,8 @@ use crate::config::merge::Merge;
 use crate::config::{
     Broker, ClientAuth, Compression, Config, Durability, OutputType, SchemaFile, listeners,
 };
+use crate::units::Secret;
 use crate::units::secret::MASK;
-use crate::units::{FieldReference, Secret};
 
 /// Notes every value out of its range.
 pub(super) fn check_ranges(config: &Config, merge: &mut Merge<'_>) {
@@ -27,7 +29,7 @@ pub(super) fn check(config: &Config, merge: &mut Merge<'_>) {
     check_server_tls(config, merge);
     check_folders(config, merge);
     check_limits(config, merge);
-    check_added_fields(config, merge);
+    added_fields::check(config, merge);
     check_schema(config, merge);
     check_broker(config, merge);
     check_auth(config, merge);
@@ -144,45 +146,6 @@ fn check_limits(config: &Config, merge: &mut Merge<'_>) {
     if config.broker.retry_initial > config.broker.retry_max {
         let rule = "the first wait must not be longer than the longest";
         merge.contradiction(&["broker.retry_initial", "broker.retry_max"], rule);
-    }
-}
-
-/// Of two fields of which one is part of the other, only one could be added.
-fn check_added_fields(config: &Config, merge: &mut Merge<'_>) {
-    let fields = config.enrich.named_fields();
-    check_default_fields(config, &fields, merge);
-    for (index, (key, field)) in fields.iter().enumerate() {
-        for (other_key, other) in &fields[..index] {
-            let is_within = field.contains(other) || other.contains(field);
-            if is_within && key != other_key {
-                let rule = "each must name a field of its own, none inside another";
-                merge.contradiction(&[other_key, key], rule);
-            }
-        }
-    }
-}
-
-/// A field that is added where its key is unset takes no other key's place. Fields of one's own may take its.
-fn check_default_fields(
-    config: &Config,
-    fields: &[(&str, &FieldReference)],
-    merge: &mut Merge<'_>,
-) {
-    let host = Some(config.enrich.host_field());
-    for (default_key, default) in [
-        ("enrich.remote_host_target_field", host),
-        (
-            "enrich.request_headers_target_field",
-            config.enrich.headers_field(),
-        ),
-    ] {
-        let is_set = fields.iter().any(|(set, _)| *set == default_key);
-        for (key, field) in fields {
-            if !is_set && *key != "enrich.fields" && Some(*field) == default.as_ref() {
-                let rule = "each must name a field of its own, and this is the other one's where it is unset";
-                merge.contradiction(&[default_key, key], rule);
-            }
-        }
     }
 }
 

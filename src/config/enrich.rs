@@ -100,6 +100,25 @@ impl Enrich {
     }
 }
 
+impl Enrich {
+    /// The fields of a request that the ECS mode adds beside its address, and that no key moves.
+    pub fn ecs_fields() -> impl Iterator<Item = FieldReference> {
+        let fields = [
+            "[http][version]",
+            "[http][method]",
+            "[http][request][body][bytes]",
+            "[http][request][mime_type]",
+            "[user_agent][original]",
+            "[url][domain]",
+            "[url][port]",
+            "[url][path]",
+        ];
+        fields
+            .into_iter()
+            .map(|field| field.parse().expect("it is a reference"))
+    }
+}
+
 /// Which fields the request's data goes to, as in Logstash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,5 +1,6 @@
 //! Fields that the operator has added to events: `enrich.fields`, `auth.keys[].fields`. Pure.
 
+use jiff::fmt::temporal::Pieces;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Map;
 use thiserror::Error;
@@ -19,6 +20,11 @@ pub enum StaticFieldsError {
     /// JSON has no such value.
     #[error("a value that JSON has too; in `{0}` is a number that is not finite")]
     NotFinite(String),
+    /// `@timestamp` would be none.
+    #[error(
+        "a time in quotes, such as \"2026-01-02T03:04:05Z\", where it is for `@timestamp`, which `{0}` is not"
+    )]
+    NotATime(String),
     /// Two keys speak of the same field, or one of a part of the other.
     #[error("a field of its own, not inside another; `{0}` is there already")]
     Twice(String),
@@ -57,6 +63,18 @@ fn insert(
     }
 }
 
+/// Whether an `@timestamp` stays one.
+fn may_be_added(field: &FieldReference, value: &serde_json::Value) -> bool {
+    match field.path() {
+        [name] if name == "@timestamp" => {
+            let text = value.as_str();
+            text.is_some_and(|text| Pieces::parse(text).is_ok())
+        }
+        [name, ..] => name != "@timestamp",
+        [] => true,
+    }
+}
+
 impl TryFrom<toml::Table> for StaticFields {
     type Error = StaticFieldsError;
 
@@ -68,6 +86,9 @@ impl TryFrom<toml::Table> for StaticFields {
                 .parse()
                 .map_err(|_| StaticFieldsError::Name(key.clone()))?;
             let value = json(value).ok_or_else(|| StaticFieldsError::NotFinite(key.clone()))?;
+            if !may_be_added(&field, &value) {
+                return Err(StaticFieldsError::NotATime(key));
+            }
             if !insert(&mut object, field.path(), value.clone()) {
                 return Err(StaticFieldsError::Twice(key));
             }
@@ -150,12 +171,15 @@ mod tests {
 
     #[test]
     fn what_is_no_set_of_fields_is_refused() {
-        use StaticFieldsError::{Name, NotFinite, Twice};
+        use StaticFieldsError::{Name, NotATime, NotFinite, Twice};
         for (toml, error) in [
             ("'[a' = 1", Name("[a".into())),
             ("'' = 1", Name(String::new())),
             ("a = inf", NotFinite("a".into())),
             ("a = { b = [nan] }", NotFinite("a".into())),
+            ("'@timestamp' = 5", NotATime("@timestamp".into())),
+            ("'@timestamp' = 'now'", NotATime("@timestamp".into())),
+            ("'[@timestamp][a]' = 1", NotATime("[@timestamp][a]".into())),
             ("a = 1\n'[a]' = 2", Twice("[a]".into())),
             ("a = 1\n'[a][b]' = 2", Twice("[a][b]".into())),
             ("'[a][b]' = 1\na = { c = 2 }", Twice("a".into())),

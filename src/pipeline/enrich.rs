@@ -106,22 +106,18 @@ fn request_fields(config: &Config, api: Api) -> Vec<(FieldReference, ValueSource
         all.push((target, ValueSource::Headers));
     }
     if is_ecs {
-        all.extend([
-            (path(&["http", "version"]), ValueSource::HttpVersion),
-            (path(&["http", "method"]), ValueSource::Method),
-            (
-                path(&["http", "request", "body", "bytes"]),
-                ValueSource::BodyBytes,
-            ),
-            (
-                path(&["http", "request", "mime_type"]),
-                ValueSource::MimeType,
-            ),
-            (path(&["user_agent", "original"]), ValueSource::UserAgent),
-            (path(&["url", "domain"]), ValueSource::UrlDomain),
-            (path(&["url", "port"]), ValueSource::UrlPort),
-            (path(&["url", "path"]), ValueSource::Target),
-        ]);
+        // In the order of their fields.
+        let sources = [
+            ValueSource::HttpVersion,
+            ValueSource::Method,
+            ValueSource::BodyBytes,
+            ValueSource::MimeType,
+            ValueSource::UserAgent,
+            ValueSource::UrlDomain,
+            ValueSource::UrlPort,
+            ValueSource::Target,
+        ];
+        all.extend(std::iter::zip(Enrich::ecs_fields(), sources));
     }
     all
 }

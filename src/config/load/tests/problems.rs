@@ -144,15 +144,27 @@ fn values_that_contradict_each_other_are_told_together() {
         ),
         (
             "[enrich]\nrequest_headers_target_field = 'host'",
-            "enrich.remote_host_target_field|enrich.request_headers_target_field|host|where it is unset",
+            "enrich.remote_host_target_field|enrich.request_headers_target_field|host|where they are unset",
         ),
         (
             "[enrich]\necs_compatibility = 'v1'\nid_field = '[host][ip]'",
-            "enrich.remote_host_target_field|enrich.id_field|[host][ip]|where it is unset",
+            "enrich.remote_host_target_field|enrich.id_field|[host][ip]|where they are unset",
         ),
         (
             "[enrich]\nclient_ip_field = 'headers'",
-            "enrich.request_headers_target_field|enrich.client_ip_field|where it is unset",
+            "enrich.request_headers_target_field|enrich.client_ip_field|where they are unset",
+        ),
+        (
+            "[enrich]\nid_field = '[host][id]'",
+            "enrich.remote_host_target_field|enrich.id_field|where they are unset|to `host`",
+        ),
+        (
+            "[enrich]\necs_compatibility = 'v8'\ntrace_id_field = '[http][request]'",
+            "enrich.ecs_compatibility|enrich.trace_id_field|[http][request]|is added with ECS",
+        ),
+        (
+            "[enrich]\necs_compatibility = 'v1'\nremote_host_target_field = '[url][path][a]'",
+            "enrich.ecs_compatibility|enrich.remote_host_target_field|is added with ECS",
         ),
         (
             "[metrics]\nsource_fields = ['A', 'a']",

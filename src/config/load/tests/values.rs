@@ -57,6 +57,11 @@ enrich.fields = { '[a' = 1 } => ."[a" = 1: | [outer][inner]
 enrich.remote_host_target_field = '[a' => [a | or ""
 enrich.id_field = '[a' => [a | or ""
 enrich.trace_id_field = 5 => = 5: | or ""
+enrich.remote_host_target_field = '@timestamp' => = "@timestamp": | another field than `@timestamp`, `@version` and `message`
+enrich.request_headers_target_field = '[@version][a]' => = "[@version][a]": | another field than
+enrich.id_field = 'message' => = "message": | another field than
+enrich.received_at_field = '[@timestamp][a]' => = "[@timestamp][a]": | another field than
+enrich.fields = { '@timestamp' = 5 } => ."@timestamp" = 5: | a time in quotes, such as "2026-01-02T03:04:05Z"
 enrich.drop_headers = ['a', 1] => [1] = 1: must be a text in quotes
 enrich.drop_headers = ['a', 'Cookie:'] => [1] = "Cookie:": must be the name of an HTTP header
 enrich.drop_headers = ['cookie, x-a'] => [0] = "cookie, x-a": must be the name of an HTTP header
