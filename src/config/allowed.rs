@@ -47,7 +47,7 @@ impl Attempt<'_> {
             "a boolean" => "true or false".to_owned(),
             "a string" => "a text in quotes".to_owned(),
             "path string" => "a path in quotes".to_owned(),
-            "a sequence" => self.list(decode),
+            "a sequence" => self.list(&decode),
             "a map" => self.table(),
             _ => expected.to_owned(),
         };
@@ -71,13 +71,13 @@ impl Attempt<'_> {
     }
 
     /// A list, with the example that is nearest to what was given.
-    fn list(&self, decode: impl Fn(Value) -> Result<Option<String>, Error>) -> String {
-        let given = Value::Array(vec![text(self.given)]);
-        let one = Attempt {
-            given: &given,
-            ..*self
-        };
-        match (one.read(decode), self.right) {
+    fn list(&self, decode: &dyn Fn(Value) -> Result<Option<String>, Error>) -> String {
+        let as_list = |given: &Value| Attempt { given, ..*self }.read(decode);
+        let several = self.given.as_str().and_then(parted);
+        let given = several
+            .filter(|several| as_list(several).is_ok())
+            .unwrap_or_else(|| Value::Array(vec![text(self.given)]));
+        match (as_list(&given), self.right) {
             (Err(allowed), _) => format!("a list in brackets, each item {allowed}"),
             // A text with quotes in it may be a list that could not be read as one.
             (Ok(()), _) if self.given.as_str().is_some_and(is_plain) => {
@@ -97,6 +97,12 @@ impl Attempt<'_> {
         };
         format!("a table, such as {example}")
     }
+}
+
+/// The list that a text with commas may be meant for, as it is in the variables of other programs.
+fn parted(text: &str) -> Option<Value> {
+    let items = text.split(',').map(|item| Value::from(item.trim()));
+    text.contains(',').then(|| Value::Array(items.collect()))
 }
 
 fn is_plain(text: &str) -> bool {

@@ -27,6 +27,9 @@ fn parse(text: &str) -> Result<Url, &'static str> {
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(FORM);
     }
+    if url.host_str().is_some_and(|host| host.contains(',')) {
+        return Err(r#"one URL: several are items of the list, such as ["http://a", "http://b"]"#);
+    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(
             "a URL without user information: use the keys `user` and `password` of [broker]",
@@ -82,6 +85,9 @@ mod tests {
             ("logstash:8080", Some("scheme http or https and a host")),
             ("ftp://logstash/", Some("scheme http or https and a host")),
             ("http://", Some("scheme http or https and a host")),
+            ("http://a,http://b", Some("one URL: several are items")),
+            ("http://a,b:8080/", Some("one URL: several are items")),
+            ("http://a/x,y", None),
             ("http://u:p@logstash/", Some("`user` and `password`")),
             ("http://u@logstash/", Some("`user` and `password`")),
             ("http://logstash/#a", Some("fragment")),

@@ -100,6 +100,10 @@ output.file.max_bytes = 5 => = 5: | a size | or ""
 output.file = 'x' => x | a table: [output.file]
 broker.urls = ['not a url'] => [0] = "not a url": must be a URL with the scheme http or https
 broker.urls = 'http://a/?key=x' => must be a list, such as ["http://a/?***"]
+broker.urls = 'http://a:1, http://b/?key=x' => must be a list, such as ["http://a:1", "http://b/?***"]
+broker.urls = ['http://a,http://b'] => [0] = "http://a,http://b": must be one URL: several are items of the list
+server.trusted_proxies = '10.0.0.0/8,::1' => must be a list, such as ["10.0.0.0/8", "::1"]
+validate.required = 'a,b' => must be a list, such as ["a", "b"]
 broker.urls = 'x' => must be a list in brackets, each item a URL with the scheme http or https
 broker.urls = 5 => must be a list in brackets, each item a URL with the scheme http or https
 broker.urls = ['http://a', 'http://a/'] => [1] = "http://a/": must be a URL of its own
