@@ -129,7 +129,7 @@ pub(super) const OUTPUT_BYTES_REMOVED: Metric = metric(
     Counter,
     "headgate_output_bytes_removed_total",
     &[],
-    "Bytes of these files.",
+    "Bytes of the files of the file output that were removed because output.file.max_bytes was reached.",
 );
 pub(super) const SPOOL_BYTES: Metric = metric(
     Gauge,
@@ -183,7 +183,7 @@ pub(super) const SPOOL_LOST_EVENTS: Metric = metric(
     Counter,
     "headgate_spool_lost_events_total",
     &[],
-    "Events that were in these stretches.",
+    "Events that were lost, because the stretch of the spool on disk that held them could not be read.",
 );
 pub(super) const BROKER_REQUESTS: Metric = metric(
     Counter,
