@@ -17,7 +17,7 @@ use tower::ServiceBuilder;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use crate::lifecycle::{Lifecycle, Phase, TaskGroup};
+use crate::lifecycle::{Lifecycle, Phase};
 use crate::telemetry::{Gauges, Telemetry};
 pub use status::{Books, BrokerSummary, ConfigSummary, ListenerStatus, SpoolSummary, Status};
 
@@ -52,8 +52,8 @@ pub async fn serve(
         telemetry,
         lifecycle: lifecycle.clone(),
     };
-    let tasks = TaskGroup::default();
-    let accepting = server::accept(listener, router(admin), &tasks, &lifecycle);
+    let tasks = lifecycle.task_group();
+    let accepting = server::accept(listener, router(admin), &tasks);
     lifecycle.unless_stopped(accepting).await;
     tasks.ended().await;
 }

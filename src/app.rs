@@ -97,7 +97,7 @@ impl App {
             resolver,
         } = surroundings;
         let lifecycle = Lifecycle::new();
-        let background = TaskGroup::default();
+        let background = lifecycle.task_group();
         let telemetry = Arc::new(rooms::telemetry(&config));
         let (dead_letters, spool) = rooms::stores(&config, spool_folder, &telemetry).await?;
         let (public, admin) = rooms::listeners(&config)?;
@@ -107,7 +107,6 @@ impl App {
             dead_letters.clone(),
             Arc::clone(&telemetry),
             &resolver,
-            &lifecycle,
             &background,
         )?;
         let replays = Replays::start(
@@ -115,9 +114,9 @@ impl App {
             spool.clone(),
             dead_letters,
             Arc::clone(&telemetry),
-            &lifecycle,
             &background,
         );
+        let serving = lifecycle.task_group();
         let server = Arc::new(Server {
             ingress: Ingress::new(
                 &config,
@@ -136,7 +135,7 @@ impl App {
             replays,
         });
         let app = Self {
-            serving: TaskGroup::default(),
+            serving,
             background,
             drain_delay: config.server.drain_delay,
             drain_timeout: config.server.drain_timeout,

@@ -32,7 +32,7 @@ use bytes::Bytes;
 
 use crate::config::{BrokerFormat, Config, OutputType};
 use crate::dead_letters::DeadLetters;
-use crate::lifecycle::{Lifecycle, TaskGroup};
+use crate::lifecycle::TaskGroup;
 use crate::spool::{LeaseLimits, Part, Spool};
 use crate::telemetry::Telemetry;
 use backoff::Backoff;
@@ -128,7 +128,8 @@ pub enum StartError {
 }
 
 impl Forward {
-    /// Starts the configured output. Its tasks end with the life. `resolver` finds the addresses of Brokers.
+    /// Starts the configured output. Its tasks end with the life of their group. `resolver` finds the addresses of
+    /// Brokers.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -138,17 +139,15 @@ impl Forward {
         dead_letters: DeadLetters,
         telemetry: Arc<Telemetry>,
         resolver: &Arc<dyn Resolve>,
-        lifecycle: &Lifecycle,
         tasks: &TaskGroup,
     ) -> Result<Self, StartError> {
         let shared = Shared::new(spool, dead_letters, telemetry);
         let outputs = Outputs {
             config,
             shared,
-            lifecycle,
             tasks,
         };
-        outputs.run(file_letters(outputs.shared.clone()));
+        tasks.spawn_until_stopped(file_letters(outputs.shared.clone()));
         let brokers = match config.output_type() {
             OutputType::Http => Some(outputs.start_brokers(resolver)?),
             OutputType::File => {
@@ -175,19 +174,13 @@ impl Forward {
 struct Outputs<'a> {
     config: &'a Config,
     shared: Shared,
-    lifecycle: &'a Lifecycle,
     tasks: &'a TaskGroup,
 }
 
 impl Outputs<'_> {
-    /// Runs a task until the life has stopped.
-    fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn_until_stopped(self.lifecycle, task);
-    }
-
     /// Ends by itself: what is being written is written, and counted.
     fn run_local(&self, output: LocalOutput) {
-        let (shared, lifecycle) = (self.shared.clone(), self.lifecycle.clone());
+        let (shared, lifecycle) = (self.shared.clone(), self.tasks.lifecycle().clone());
         self.tasks.spawn(local::run(output, shared, lifecycle));
     }
 
@@ -210,8 +203,8 @@ impl Outputs<'_> {
             shared: self.shared.clone(),
             taken: AtomicU64::new(0),
         };
-        let (lifecycle, tasks) = (self.lifecycle.clone(), self.tasks.clone());
-        self.run(dispatcher::run(Arc::new(delivery), lifecycle, tasks));
+        let dispatcher = dispatcher::run(Arc::new(delivery), self.tasks.clone());
+        self.tasks.spawn_until_stopped(dispatcher);
         Ok(brokers)
     }
 
@@ -225,9 +218,9 @@ impl Outputs<'_> {
         let broker = |((index, url), label): ((usize, _), String)| {
             let metrics = self.shared.telemetry.broker(&label);
             let resolver = Arc::clone(resolver);
-            let life = (self.lifecycle.clone(), self.tasks.clone());
+            let tasks = self.tasks.clone();
             let errored = metrics.errored.clone();
-            let target = Target::new(url, config, tls.as_ref(), resolver, life, errored)?;
+            let target = Target::new(url, config, tls.as_ref(), resolver, tasks, errored)?;
             let clients = BrokerClient::several(&Arc::new(target), config.max_in_flight);
             let changed = Arc::clone(&changed);
             Ok(Arc::new(Broker::new(

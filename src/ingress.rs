@@ -47,7 +47,7 @@ use tokio::net::TcpListener;
 
 use crate::budget::ByteBudget;
 use crate::config::{Config, TlsFileProblem};
-use crate::lifecycle::{Lifecycle, TaskGroup};
+use crate::lifecycle::Lifecycle;
 use crate::spool::Spool;
 use crate::telemetry::Telemetry;
 use gate::Gate;
@@ -123,12 +123,11 @@ impl Ingress {
     /// Accepts and serves connections until the life closes; then waits until the last one has ended, or the
     /// life has.
     pub async fn serve(&self, listener: TcpListener, config: &Config) {
-        let tasks = TaskGroup::default();
+        let tasks = self.lifecycle.task_group();
         let server = Server::new(
             Arc::clone(&self.gate),
             Arc::clone(&self.connections),
             self.tls.clone(),
-            self.lifecycle.clone(),
             tasks.clone(),
             config,
         );

@@ -87,6 +87,14 @@ impl Lifecycle {
         }
     }
 
+    /// A group for tasks of this life.
+    pub fn task_group(&self) -> TaskGroup {
+        TaskGroup {
+            tracker: TaskTracker::new(),
+            lifecycle: self.clone(),
+        }
+    }
+
     /// What a future gives, unless the end comes first.
     pub async fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         self.stopped.run_until_cancelled(future).await
@@ -98,13 +106,20 @@ impl Lifecycle {
     }
 }
 
-/// The group of all tasks of one kind; the only place that spawns, so that nothing runs unowned.
-#[derive(Clone, Debug, Default)]
+/// The group of all tasks of one kind in one life; the only place that spawns, so that nothing runs unowned. Clones are
+/// handles to the same group.
+#[derive(Clone, Debug)]
 pub struct TaskGroup {
     tracker: TaskTracker,
+    lifecycle: Lifecycle,
 }
 
 impl TaskGroup {
+    /// The life that its tasks belong to.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
     /// Runs `task` in the background until it ends by itself.
     #[expect(
         clippy::disallowed_methods,
@@ -118,12 +133,12 @@ impl TaskGroup {
     }
 
     /// As [`Self::spawn`], but no longer than until the life has stopped.
-    pub fn spawn_until_stopped<F>(&self, lifecycle: &Lifecycle, task: F)
+    pub fn spawn_until_stopped<F>(&self, task: F)
     where
         F: Future + Send + 'static,
         F::Output: Send,
     {
-        let lifecycle = lifecycle.clone();
+        let lifecycle = self.lifecycle.clone();
         self.spawn(async move {
             lifecycle.unless_stopped(task).await;
         });

@@ -60,13 +60,12 @@ struct Shared {
 struct Interrupted;
 
 impl Replays {
-    /// Starts the task, which ends with the life.
+    /// Starts the task, which ends with the life of its group.
     pub fn start(
         config: &Config,
         spool: Spool,
         dead_letters: DeadLetters,
         telemetry: Arc<Telemetry>,
-        lifecycle: &Lifecycle,
         tasks: &TaskGroup,
     ) -> Self {
         let shared = Arc::new(Shared {
@@ -74,7 +73,7 @@ impl Replays {
             spool,
             dead_letters,
             telemetry,
-            lifecycle: lifecycle.clone(),
+            lifecycle: tasks.lifecycle().clone(),
             told_after: config.server.request_timeout,
         });
         let replayer = Replayer {

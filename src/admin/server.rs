@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::accept::Acceptor;
-use crate::lifecycle::{Lifecycle, TaskGroup};
+use crate::lifecycle::TaskGroup;
 
 /// Longest time from one answer to the end of the next request's head, the wait between two scrapes included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
@@ -23,12 +23,7 @@ const LIFE: Duration = Duration::from_secs(600);
 const MAX_CONNECTIONS: usize = 64;
 
 /// Accepts for ever.
-pub(super) async fn accept(
-    listener: TcpListener,
-    router: Router,
-    tasks: &TaskGroup,
-    lifecycle: &Lifecycle,
-) {
+pub(super) async fn accept(listener: TcpListener, router: Router, tasks: &TaskGroup) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT);
@@ -39,11 +34,9 @@ pub(super) async fn accept(
         let (stream, _) = acceptor.next().await;
         let service = TowerToHyperService::new(router.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service);
-        let lifecycle = lifecycle.clone();
-        tasks.spawn(async move {
+        tasks.spawn_until_stopped(async move {
             // A scraper that went away is no news.
-            let connection = tokio::time::timeout(LIFE, connection);
-            let _served = lifecycle.unless_stopped(connection).await;
+            let _served = tokio::time::timeout(LIFE, connection).await;
             drop(permit);
         });
     }

@@ -22,7 +22,7 @@ use super::encode::{Pieces, media_type};
 use super::outcome::{Answer, Outcome, WasSent};
 use super::shipment::BatchId;
 use crate::config::{self, Compression, TlsFileProblem};
-use crate::lifecycle::{Lifecycle, TaskGroup};
+use crate::lifecycle::TaskGroup;
 use connection::{Answered, Connection, IdleConnection, NoAnswer};
 use dialer::Dialer;
 pub use resolve::{Resolve, SystemResolver};
@@ -60,7 +60,6 @@ pub(super) struct Target {
     request_timeout: Duration,
     unused_limit: Duration,
     max_age: Duration,
-    lifecycle: Lifecycle,
     tasks: TaskGroup,
     /// Counts requests that are sent again.
     errored: Counter,
@@ -72,12 +71,11 @@ impl Target {
         config: &config::Broker,
         tls: Option<&Arc<ClientConfig>>,
         resolver: Arc<dyn Resolve>,
-        (lifecycle, tasks): (Lifecycle, TaskGroup),
+        tasks: TaskGroup,
         errored: Counter,
     ) -> Result<Self, SetupError> {
         let refused = || SetupError::Url(url[..Position::BeforePath].to_owned());
-        let life = (lifecycle.clone(), tasks.clone());
-        let dialer = Dialer::new(url, tls, resolver, life, config.connect_timeout);
+        let dialer = Dialer::new(url, tls, resolver, tasks.clone(), config.connect_timeout);
         Ok(Self {
             uri: url[Position::BeforePath..].parse().map_err(|_| refused())?,
             headers: headers(url, config).ok_or_else(refused)?,
@@ -87,7 +85,6 @@ impl Target {
             request_timeout: config.request_timeout,
             unused_limit: config.pool_idle_timeout,
             max_age: config.connection_max_age,
-            lifecycle,
             tasks,
             errored,
         })
@@ -126,8 +123,8 @@ impl BrokerClient {
     #[cfg(test)]
     pub(super) fn unconnected(url: &Url, config: &config::Broker) -> Vec<Self> {
         let resolver = Arc::new(SystemResolver);
-        let life = (Lifecycle::new(), TaskGroup::default());
-        let target = Target::new(url, config, None, resolver, life, Counter::noop());
+        let tasks = crate::lifecycle::Lifecycle::new().task_group();
+        let target = Target::new(url, config, None, resolver, tasks, Counter::noop());
         let target = target.expect("the URL can be sent to");
         Self::several(&Arc::new(target), config.max_in_flight)
     }
@@ -191,7 +188,7 @@ impl BrokerClient {
         let (connection, work) = begun.map_err(|error| error.to_string())?;
         let place = Arc::downgrade(&self.place);
         let work = work.run(place, target.unused_limit);
-        target.tasks.spawn_until_stopped(&target.lifecycle, work);
+        target.tasks.spawn_until_stopped(work);
         Ok(connection)
     }
 

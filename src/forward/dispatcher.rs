@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::delivery::Delivery;
-use crate::lifecycle::{Lifecycle, TaskGroup};
+use crate::lifecycle::TaskGroup;
 
 /// Delivers until the life has stopped. Each request runs in a task of its own.
-pub(super) async fn run(delivery: Arc<Delivery>, lifecycle: Lifecycle, tasks: TaskGroup) {
+pub(super) async fn run(delivery: Arc<Delivery>, tasks: TaskGroup) {
     let (batches, brokers) = (&delivery.batches, &delivery.brokers);
     loop {
         let admission = brokers.admission().await;
@@ -23,6 +23,6 @@ pub(super) async fn run(delivery: Arc<Delivery>, lifecycle: Lifecycle, tasks: Ta
         };
         let delivery = Arc::clone(&delivery);
         let run = async move { delivery.run(shipment, slot).await };
-        tasks.spawn_until_stopped(&lifecycle, run);
+        tasks.spawn_until_stopped(run);
     }
 }

@@ -17,7 +17,7 @@ use super::stream_tasks::StreamTasks;
 use super::tls::Tls;
 use crate::accept::Acceptor;
 use crate::config::Config;
-use crate::lifecycle::{Lifecycle, TaskGroup};
+use crate::lifecycle::TaskGroup;
 
 /// Connections beyond `server.max_connections`, so that health checks are answered.
 const RESERVE: usize = 64;
@@ -40,7 +40,6 @@ pub(super) struct Server {
     room: Arc<Semaphore>,
     max_connections: usize,
     tasks: TaskGroup,
-    lifecycle: Lifecycle,
 }
 
 impl Server {
@@ -48,13 +47,12 @@ impl Server {
         gate: Arc<Gate>,
         connections: Arc<Registry>,
         tls: Option<Arc<Tls>>,
-        lifecycle: Lifecycle,
         tasks: TaskGroup,
         config: &Config,
     ) -> Self {
         let max_connections = config.server.max_connections;
         let limits = TimeLimits::new(&config.server);
-        let stream_tasks = StreamTasks::new(tasks.clone(), lifecycle.clone());
+        let stream_tasks = StreamTasks(tasks.clone());
         Self {
             gate,
             connections,
@@ -66,19 +64,18 @@ impl Server {
                 limits,
                 reserve_limits: limits.of_reserve(),
                 proxy_protocol: config.server.proxy_protocol,
-                lifecycle: lifecycle.clone(),
+                lifecycle: tasks.lifecycle().clone(),
             }),
             room: Arc::new(Semaphore::new(max_connections + RESERVE)),
             max_connections,
             tasks,
-            lifecycle,
         }
     }
 
     /// Accepts until the life closes.
     pub(super) async fn accept(&self, listener: TcpListener) {
         let accepting = self.accept_all(Acceptor::new(listener));
-        self.lifecycle.unless_closing(accepting).await;
+        self.tasks.lifecycle().unless_closing(accepting).await;
     }
 
     async fn accept_all(&self, mut acceptor: Acceptor) {

@@ -1,19 +1,10 @@
 //! Who owns the tasks of HTTP/2 streams.
 
-use crate::lifecycle::{Lifecycle, TaskGroup};
+use crate::lifecycle::TaskGroup;
 
 /// hyper serves each stream of an HTTP/2 connection as a task of its own; these have an owner and an end too.
 #[derive(Clone, Debug)]
-pub(super) struct StreamTasks {
-    tasks: TaskGroup,
-    lifecycle: Lifecycle,
-}
-
-impl StreamTasks {
-    pub(super) fn new(tasks: TaskGroup, lifecycle: Lifecycle) -> Self {
-        Self { tasks, lifecycle }
-    }
-}
+pub(super) struct StreamTasks(pub(super) TaskGroup);
 
 impl<F> hyper::rt::Executor<F> for StreamTasks
 where
@@ -21,6 +12,6 @@ where
     F::Output: Send,
 {
     fn execute(&self, stream: F) {
-        self.tasks.spawn_until_stopped(&self.lifecycle, stream);
+        self.0.spawn_until_stopped(stream);
     }
 }

@@ -60,7 +60,7 @@ impl Running {
             passed_over: Vec::new(),
             has_failed: false,
         };
-        let tasks = TaskGroup::default();
+        let tasks = shared.lifecycle.task_group();
         tasks.spawn(replayer.run());
         Self {
             folder,

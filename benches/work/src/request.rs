@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use headgate::config::Config;
 use headgate::config::OutputType;
 use headgate::ingress::Ingress;
-use headgate::lifecycle::{Lifecycle, TaskGroup};
+use headgate::lifecycle::Lifecycle;
 use headgate::spool::{Acknowledge, LeaseLimits, Spool};
 use headgate::telemetry::Telemetry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -102,11 +102,13 @@ async fn serve_and_connect(config: &Config) -> Result<(Spool, TcpStream)> {
     let max_sources = config.metrics.max_sources;
     let telemetry = Arc::new(Telemetry::new(labels, max_sources, OutputType::File));
     let spool = Spool::in_memory(SPOOL_BYTES, Acknowledge::Queued, Arc::clone(&telemetry));
-    let ingress = Ingress::new(&config, spool.clone(), telemetry, Lifecycle::new())?;
+    let lifecycle = Lifecycle::new();
+    let tasks = lifecycle.task_group();
+    let ingress = Ingress::new(&config, spool.clone(), telemetry, lifecycle)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     // Ends with the runtime.
-    TaskGroup::default().spawn(async move { ingress.serve(listener, &config).await });
+    tasks.spawn(async move { ingress.serve(listener, &config).await });
     let connection = TcpStream::connect(address).await?;
     connection.set_nodelay(true)?;
     Ok((spool, connection))

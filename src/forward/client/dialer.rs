@@ -19,7 +19,7 @@ use url::{Host, Url};
 
 use super::resolve::{Lookup, Resolve};
 use super::tls;
-use crate::lifecycle::{Lifecycle, TaskGroup};
+use crate::lifecycle::TaskGroup;
 
 /// In this time TCP and TLS are set up over any distance on Earth.
 const ENOUGH: Duration = Duration::from_secs(2);
@@ -57,7 +57,7 @@ impl Dialer {
         url: &Url,
         tls: Option<&Arc<ClientConfig>>,
         resolver: Arc<dyn Resolve>,
-        life: (Lifecycle, TaskGroup),
+        tasks: TaskGroup,
         limit: Duration,
     ) -> Option<Self> {
         let host = url.host()?.to_owned();
@@ -68,7 +68,7 @@ impl Dialer {
         };
         Some(Self {
             host: match host {
-                Host::Domain(name) => Host::Domain(Lookup::new(name, port, resolver, life)),
+                Host::Domain(name) => Host::Domain(Lookup::new(name, port, resolver, tasks)),
                 Host::Ipv4(address) => Host::Ipv4(address),
                 Host::Ipv6(address) => Host::Ipv6(address),
             },

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 
-use crate::lifecycle::{Lifecycle, TaskGroup};
+use crate::lifecycle::TaskGroup;
 
 /// Finds the addresses of a name. Asked whenever a connection is opened, so an implementation answers with what holds now.
 pub trait Resolve: Send + Sync {
@@ -43,7 +43,7 @@ pub(super) struct Lookup {
     name: String,
     port: u16,
     resolver: Arc<dyn Resolve>,
-    life: (Lifecycle, TaskGroup),
+    tasks: TaskGroup,
     /// The last one, which may be over.
     last: Mutex<Option<Shared<BoxFuture<'static, Answer>>>>,
 }
@@ -53,13 +53,13 @@ impl Lookup {
         name: String,
         port: u16,
         resolver: Arc<dyn Resolve>,
-        life: (Lifecycle, TaskGroup),
+        tasks: TaskGroup,
     ) -> Self {
         Self {
             name,
             port,
             resolver,
-            life,
+            tasks,
             last: Mutex::default(),
         }
     }
@@ -79,8 +79,7 @@ impl Lookup {
         let lookup = lookup.boxed().shared();
         // It ends by itself: else an answer that comes when nobody waits any more would be kept for the next who asks,
         // however much later that is.
-        let (lifecycle, tasks) = &self.life;
-        tasks.spawn_until_stopped(lifecycle, lookup.clone());
+        self.tasks.spawn_until_stopped(lookup.clone());
         last.insert(lookup).clone()
     }
 }
@@ -94,6 +93,7 @@ mod tests {
     use tokio::time::{sleep, timeout};
 
     use super::*;
+    use crate::lifecycle::Lifecycle;
 
     /// Name servers that answer when they are told to. The port of an answer says how often they were asked.
     struct SlowNames {
@@ -126,8 +126,8 @@ mod tests {
             asked: Mutex::new(0),
             answers: Semaphore::new(0),
         });
-        let life = (Lifecycle::new(), TaskGroup::default());
-        let lookup = Lookup::new("broker".into(), 80, Arc::clone(&names) as _, life);
+        let tasks = Lifecycle::new().task_group();
+        let lookup = Lookup::new("broker".into(), 80, Arc::clone(&names) as _, tasks);
         let ask_all = || join_all((0..64).map(|_| lookup.addresses()));
         let port = |answer: Answer| answer.unwrap()[0].port();
         for _ in 0..3 {

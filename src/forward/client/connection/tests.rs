@@ -16,7 +16,7 @@ async fn begin() -> (Connection, Arc<IdleConnection>, DuplexStream) {
     let (ours, theirs) = duplex(64 * 1024);
     let (connection, work) = Connection::begin(ours, MAX_AGE).await.unwrap();
     let place = Arc::new(IdleConnection::default());
-    let tasks = crate::lifecycle::TaskGroup::default();
+    let tasks = crate::lifecycle::Lifecycle::new().task_group();
     tasks.spawn(work.run(Arc::downgrade(&place), UNUSED_LIMIT));
     (connection, place, theirs)
 }
