@@ -38,7 +38,7 @@ use crate::telemetry::Telemetry;
 use backoff::Backoff;
 use batch::Batch;
 use batches::Batches;
-use broker::Broker;
+use broker::{Broker, Identity, identities};
 use brokers::Brokers;
 use client::{BrokerClient, Target, client_config};
 pub use client::{Resolve, SetupError, SystemResolver};
@@ -214,20 +214,25 @@ impl Outputs<'_> {
         let is_tls = config.urls.iter().any(|url| url.scheme() == "https");
         let tls = is_tls.then(|| client_config(&config.tls)).transpose()?;
         let changed = Arc::default();
-        let labels = broker::labels(&config.urls);
-        let broker = |((index, url), label): ((usize, _), String)| {
-            let metrics = self.shared.telemetry.broker(&label);
+        let broker = |identity: Identity| {
+            let metrics = self.shared.telemetry.broker(&identity.label);
             let resolver = Arc::clone(resolver);
             let tasks = self.tasks.clone();
             let errored = metrics.errored.clone();
-            let target = Target::new(url, config, tls.as_ref(), resolver, tasks, errored)?;
+            let target = Target::new(
+                &identity.url,
+                config,
+                tls.as_ref(),
+                resolver,
+                tasks,
+                errored,
+            )?;
             let clients = BrokerClient::several(&Arc::new(target), config.max_in_flight);
             let changed = Arc::clone(&changed);
-            Ok(Arc::new(Broker::new(
-                index, label, url, config, metrics, clients, changed,
-            )))
+            let broker = Broker::new(identity, config, metrics, clients, changed);
+            Ok(Arc::new(broker))
         };
-        let all = config.urls.iter().enumerate().zip(labels).map(broker);
+        let all = identities(&config.urls).into_iter().map(broker);
         let all = all.collect::<Result<_, SetupError>>()?;
         Ok(Brokers::new(all, Arc::clone(&changed)))
     }

@@ -75,7 +75,7 @@ impl Brokers {
         let (costs, offering): (Vec<_>, Vec<_>) = self
             .all
             .iter()
-            .filter(|broker| !left_out.contains(&broker.index))
+            .filter(|broker| !left_out.contains(&broker.identity.index))
             .filter_map(|broker| match broker.offer(now) {
                 Offer::Slot { cost } => Some((cost, broker)),
                 Offer::Probe | Offer::NotBefore(_) | Offer::None => None,
@@ -107,33 +107,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::Config;
-    use crate::config::OutputType;
+    use crate::forward::broker::identities;
     use crate::forward::circuit_breaker::Trip;
-    use crate::forward::client::BrokerClient;
-    use crate::telemetry::Telemetry;
 
     fn brokers(count: usize) -> Brokers {
-        let telemetry = Telemetry::new(vec![], 1, OutputType::Http);
-        let mut config = Config::default().broker;
-        config.max_in_flight = 1;
-        let url = "http://127.0.0.1:9/".parse().unwrap();
+        let urls = vec!["http://127.0.0.1:9/".parse().unwrap(); count];
         let changed = Arc::default();
-        let broker = |index: usize| {
-            let metrics = telemetry.broker(&index.to_string());
-            let changed = Arc::clone(&changed);
-            let clients = BrokerClient::unconnected(&url, &config);
-            Arc::new(Broker::new(
-                index,
-                index.to_string(),
-                &url,
-                &config,
-                metrics,
-                clients,
-                changed,
-            ))
-        };
-        Brokers::new((0..count).map(broker).collect(), Arc::clone(&changed))
+        let broker = |identity| Broker::unconnected(identity, 1, Arc::clone(&changed));
+        let all = identities(&urls).into_iter().map(broker).collect();
+        Brokers::new(all, Arc::clone(&changed))
     }
 
     fn fail(slot: &Slot, rest: Duration) {
@@ -150,7 +132,7 @@ mod tests {
         let fail_next = |rest| {
             let slot = brokers.take().unwrap();
             fail(&slot, rest);
-            slot.broker().index
+            slot.broker().identity.index
         };
         fail_next(Duration::from_secs(60));
         let rest = Duration::from_secs(3);
@@ -159,7 +141,7 @@ mod tests {
         assert_eq!(brokers.admission().await, Admission::Probe);
         assert_eq!(begun.elapsed(), rest);
         let probe = brokers.take().unwrap();
-        assert_eq!(probe.broker().index, rested);
+        assert_eq!(probe.broker().identity.index, rested);
         let waiting = tokio::time::timeout(Duration::from_secs(50), brokers.admission());
         assert!(waiting.await.is_err(), "one probe at a time");
         assert!(probe.note_delivery());
@@ -171,10 +153,13 @@ mod tests {
     async fn what_failed_at_one_goes_to_another() {
         let brokers = brokers(2);
         let slot = brokers.take().unwrap();
-        let index = slot.broker().index;
+        let index = slot.broker().identity.index;
         drop(slot);
         for _ in 0..10 {
-            assert_ne!(brokers.take_but(&[index]).unwrap().broker().index, index);
+            assert_ne!(
+                brokers.take_but(&[index]).unwrap().broker().identity.index,
+                index
+            );
         }
         assert!(brokers.take_but(&[0, 1]).is_none());
     }

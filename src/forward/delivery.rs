@@ -168,7 +168,7 @@ impl Delivery {
 
     async fn dead_letter(&self, position: Position, event: Bytes, cause: &DeathCause, slot: &Slot) {
         let dead_letters = self.shared.dead_letters.clone();
-        let broker = slot.broker().label.clone();
+        let broker = slot.broker().identity.label.clone();
         let (reason, status) = (cause.reason, cause.status);
         let message = cause.message.clone();
         let write = move || {
@@ -187,7 +187,7 @@ impl Delivery {
 
 /// The Broker of this slot has failed with this batch.
 fn note_broker_failure(shipment: &mut Shipment, slot: &Slot, failure: &Failure) {
-    let broker = slot.broker().index;
+    let broker = slot.broker().identity.index;
     shipment.failed_at.push(broker);
     let is_no_news = failure.may_be_the_events && shipment.suspicion.is_no_news(broker);
     let trip = Trip {
