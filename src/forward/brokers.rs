@@ -23,6 +23,16 @@ pub(super) enum Admission {
     Probe,
 }
 
+/// What the Brokers say together when they are asked what they take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admits {
+    Now(Admission),
+    /// Nothing before this moment, unless one of them changes.
+    NotBefore(Instant),
+    /// Nothing before one of them changes.
+    NotYet,
+}
+
 impl Brokers {
     /// `changed` is told by each of them.
     pub(super) fn new(all: Vec<Arc<Broker>>, changed: Arc<Notify>) -> Self {
@@ -37,9 +47,9 @@ impl Brokers {
     pub(super) async fn admission(&self) -> Admission {
         loop {
             match self.admits(Instant::now()) {
-                Ok(admission) => return admission,
-                Err(None) => self.changed.notified().await,
-                Err(Some(moment)) => {
+                Admits::Now(admission) => return admission,
+                Admits::NotYet => self.changed.notified().await,
+                Admits::NotBefore(moment) => {
                     let changed = self.changed.notified();
                     let _whichever_comes_first = tokio::time::timeout_at(moment, changed).await;
                 }
@@ -54,7 +64,7 @@ impl Brokers {
 
     /// Resolves when the Brokers take something else than they did.
     pub(super) async fn change(&self, admission: Admission) {
-        while self.admits(Instant::now()) == Ok(admission) {
+        while self.admits(Instant::now()) == Admits::Now(admission) {
             self.changed.notified().await;
         }
     }
@@ -85,18 +95,19 @@ impl Brokers {
         offering[drawn].take(now)
     }
 
-    /// What is admitted now; else when something will be at the earliest, if that is known.
-    fn admits(&self, now: Instant) -> Result<Admission, Option<Instant>> {
-        let mut best = Err(None);
+    /// The best of what they offer.
+    fn admits(&self, now: Instant) -> Admits {
+        let mut best = Admits::NotYet;
         for broker in &self.all {
-            match (broker.offer(now), best) {
-                (Offer::Slot { .. }, _) => return Ok(Admission::Free),
-                (Offer::Probe, _) => best = Ok(Admission::Probe),
-                (Offer::NotBefore(moment), Err(earliest)) => {
-                    best = Err(Some(earliest.map_or(moment, |at: Instant| at.min(moment))));
+            best = match (broker.offer(now), best) {
+                (Offer::Slot { .. }, _) => return Admits::Now(Admission::Free),
+                (Offer::Probe, _) => Admits::Now(Admission::Probe),
+                (Offer::NotBefore(moment), Admits::NotBefore(earliest)) => {
+                    Admits::NotBefore(moment.min(earliest))
                 }
-                (Offer::NotBefore(_), Ok(_)) | (Offer::None, _) => {}
-            }
+                (Offer::NotBefore(moment), Admits::NotYet) => Admits::NotBefore(moment),
+                (Offer::NotBefore(_) | Offer::None, best) => best,
+            };
         }
         best
     }
