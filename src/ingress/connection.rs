@@ -32,7 +32,7 @@ use super::stream::{
     ClientStream, MAX_EMPTY_LINES_BYTES, close_lingering, empty_lines, end_our_side,
 };
 use super::stream_tasks::StreamTasks;
-use super::supervision::{Alarm, End, GOODBYE, far_away, supervise};
+use super::supervision::{Alarm, End, GOODBYE, Outcome, far_away, supervise};
 use super::tls::Tls;
 use super::transport::Transport;
 use crate::config::ProxyProtocol;
@@ -305,17 +305,20 @@ async fn serve_until_quiet(
     });
     let io = ClientStream::new(stream, read.freeze(), Arc::clone(&client.activity));
     let mut conn = protocols.http1.serve_connection(TokioIo::new(io), service);
-    let end = supervise(&mut conn, &client.activity, Some(PARK_AFTER), waiting).await;
+    let outcome = supervise(&mut conn, &client.activity, Some(PARK_AFTER), waiting).await;
     let parts = conn.into_parts();
     let stream = parts.io.into_inner().into_inner();
-    let Some(end) = end else {
-        let read = parts.read_buf;
-        return Some(Quiet {
-            stream,
-            // A copy, for what hyper has read with is large.
-            read: BytesMut::from(&read[empty_lines(&read)..]),
-            since: client.activity.last_sign(),
-        });
+    let end = match outcome {
+        Outcome::Ended(end) => end,
+        Outcome::Quiet => {
+            let read = parts.read_buf;
+            return Some(Quiet {
+                stream,
+                // A copy, for what hyper has read with is large.
+                read: BytesMut::from(&read[empty_lines(&read)..]),
+                since: client.activity.last_sign(),
+            });
+        }
     };
     // What hyper holds are the requests of a client that did not wait for this close.
     let leaves_bytes =

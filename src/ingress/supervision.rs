@@ -62,6 +62,14 @@ where
     }
 }
 
+/// What serving a connection came to.
+pub(super) enum Outcome {
+    /// It has been idle for as long as is to be waited, and nothing of a request is on its way through hyper, for that has
+    /// just been polled.
+    Quiet,
+    Ended(End),
+}
+
 /// How serving a connection came to its end.
 pub(super) enum End {
     /// In order, from one side or the other.
@@ -74,8 +82,7 @@ pub(super) enum End {
     Stopped,
 }
 
-/// Serves a connection and keeps its time limits, until it ends; none when it has been idle for as long as
-/// `quiet`, and nothing of a request is on its way through hyper, for that has just been polled. The timer is
+/// Serves a connection and keeps its time limits, until it ends, or has been idle for as long as `quiet`. The timer is
 /// only moved when a deadline comes nearer, which is rare: a request that is served in one turn never touches
 /// it.
 pub(super) async fn supervise(
@@ -83,7 +90,7 @@ pub(super) async fn supervise(
     activity: &Activity,
     quiet: Option<Duration>,
     waiting: WaitLimits<'_>,
-) -> Option<End> {
+) -> Outcome {
     let timer = pin!(far_away());
     let mut alarm = Alarm::new(timer);
     let mut supervised = Supervised {
@@ -115,15 +122,15 @@ struct Supervised<'a, C> {
 }
 
 impl<C: Serve> Supervised<'_, C> {
-    fn poll(&mut self, alarm: &mut Alarm<'_>, cx: &mut Context<'_>) -> Poll<Option<End>> {
+    fn poll(&mut self, alarm: &mut Alarm<'_>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let phase = self.waiting.lifecycle.phase();
         if phase >= Phase::Stopped {
-            return Poll::Ready(Some(End::Stopped));
+            return Poll::Ready(Outcome::Ended(End::Stopped));
         }
         loop {
             match self.conn.poll_serve(cx) {
-                Poll::Ready(Ok(())) => return Poll::Ready(Some(End::Served)),
-                Poll::Ready(Err(_)) => return Poll::Ready(Some(End::Faulty)),
+                Poll::Ready(Ok(())) => return Poll::Ready(Outcome::Ended(End::Served)),
+                Poll::Ready(Err(_)) => return Poll::Ready(Outcome::Ended(End::Faulty)),
                 Poll::Pending => {}
             }
             // Not before what has come was looked at: a request among it gets its answer, and so does one that has begun.
@@ -140,10 +147,10 @@ impl<C: Serve> Supervised<'_, C> {
             }
             let is_silent = doing == Doing::Idle && self.closing_since.is_none();
             if is_silent && quiet.is_some() {
-                return Poll::Ready(None);
+                return Poll::Ready(Outcome::Quiet);
             }
             if !is_silent || self.activity.is_answer_overdue(limits) {
-                return Poll::Ready(Some(End::TooLong(doing)));
+                return Poll::Ready(Outcome::Ended(End::TooLong(doing)));
             }
             self.close();
         }
