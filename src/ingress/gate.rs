@@ -13,9 +13,9 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
-use super::body::{BodyLimits, RequestBody};
+use super::body::{BodyLimits, RequestBody, Rest, Rests};
 use super::client::Client;
 use super::cors::{Permission, is_preflight, preflight};
 use super::health;
@@ -42,10 +42,6 @@ const MAX_HEADERS: usize = 100;
 /// The largest answer that may wait for an HTTP/2 client as long as its connection is open.
 const SMALL_ANSWER: u64 = 4 * 1024;
 
-/// Bodies that are thrown away at once. Each holds a stream for a few seconds, of which the byte budget knows
-/// nothing; 8 KiB, about.
-const MAX_RESTS: usize = 4096;
-
 /// The state that requests share.
 pub(super) struct Gate {
     /// Loaded once a request.
@@ -61,7 +57,7 @@ pub(super) struct Gate {
     pub(super) waits_for_brokers: bool,
     /// Large bodies are decoded beside the runtime, as many at once as there are cores.
     pub(super) decoders: Arc<Semaphore>,
-    rests: Arc<Semaphore>,
+    rests: Rests,
     ids: RequestIds,
     overload_status: StatusCode,
 }
@@ -86,19 +82,6 @@ impl AnswerContext {
     /// sends ahead into a tunnel that it does not get.
     fn ends_connection(&self, outcome: &Result<Response, Refusal>) -> bool {
         self.is_tunnel || outcome.as_ref().err().is_some_and(Refusal::ends_connection)
-    }
-}
-
-/// What is left of a body.
-pub(super) struct Rest {
-    body: RequestBody,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Rest {
-    /// Takes it, for a while.
-    pub(super) async fn throw_away(self) {
-        self.body.throw_away().await;
     }
 }
 
@@ -127,7 +110,7 @@ impl Gate {
             request_timeout: config.server.request_timeout,
             waits_for_brokers: config.ingest.durability == Durability::Broker,
             decoders: Arc::new(Semaphore::new(cores)),
-            rests: Arc::new(Semaphore::new(MAX_RESTS)),
+            rests: Rests::new(),
             ids: RequestIds::new(),
             overload_status: StatusCode::from_u16(config.ingest.overload_status)
                 .expect("the configuration allows 429 and 503 only"),
@@ -178,7 +161,7 @@ impl Gate {
         passage.answered(response.status().as_u16(), body.bytes);
         Answered {
             response,
-            rest: outlives_rest.then(|| self.rest_of(body)).flatten(),
+            rest: outlives_rest.then(|| self.rests.rest_of(body)).flatten(),
         }
     }
 
@@ -238,15 +221,6 @@ impl Gate {
             response = without_content(response);
         }
         guarded(client, context.version, response)
-    }
-
-    /// What is to be thrown away of a body; nothing where there is too much of that already.
-    fn rest_of(&self, body: RequestBody) -> Option<Box<Rest>> {
-        let permit = Arc::clone(&self.rests).try_acquire_owned().ok()?;
-        Some(Box::new(Rest {
-            body,
-            _permit: permit,
-        }))
     }
 
     /// Refuses what no route is to see.
