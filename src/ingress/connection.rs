@@ -161,7 +161,7 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     };
     let mut read = BytesMut::new();
     let Some(protocol) = protocol_of(&mut stream, &mut read, waiting).await else {
-        return part(stream, &protocols.lifecycle).await;
+        return end_idle(stream, &protocols.lifecycle).await;
     };
     let peer = Peer {
         ip: ClientIp::new(address),
@@ -267,7 +267,7 @@ async fn serve_http1(
     let mut since = Instant::now();
     loop {
         if read.is_empty() && !next_request_begins(&mut stream, &mut read, since, waiting).await {
-            return part(stream, waiting.lifecycle).await;
+            return end_idle(stream, waiting.lifecycle).await;
         }
         // In a box, for a parked connection must not carry the room for it.
         let serving = Box::pin(serve_until_quiet(
@@ -329,7 +329,7 @@ async fn serve_until_quiet(
 }
 
 /// Ends a connection on which nothing is under way.
-async fn part(mut stream: Transport, lifecycle: &Lifecycle) {
+async fn end_idle(mut stream: Transport, lifecycle: &Lifecycle) {
     lifecycle.unless_stopped(end_our_side(&mut stream)).await;
 }
 
