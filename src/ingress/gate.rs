@@ -138,7 +138,6 @@ impl Gate {
         let _serving = client.activity.request();
         let (parts, incoming) = request.into_parts();
         let endpoint = Endpoint::of(&parts.method, parts.uri.path());
-        let passage = Passage::new(&self.telemetry, endpoint.counted_as());
         let policy = self.policy();
         let context = AnswerContext {
             id: self.ids.of(&parts.headers),
@@ -149,16 +148,17 @@ impl Gate {
         };
         let mut body = RequestBody::new(incoming, &parts, client.standing.has_large_buffers());
         client.activity.limit_reads(body.read_limit());
+        let passage = Passage::new(&self.telemetry, endpoint.counted_as(), &mut body);
 
-        let served = self.serve(client, &policy, endpoint, &context, parts, &mut body);
+        let served = self.serve(client, &policy, endpoint, &context, parts, passage.body);
         let outcome = served.await;
-        let is_taken = !context.ends_connection(&outcome) && body.take_short_rest().await;
+        let is_taken = !context.ends_connection(&outcome) && passage.body.take_short_rest().await;
         if !is_taken {
             client.leaves_bytes_unread.store(true, Ordering::Relaxed);
         }
         let outlives_rest = !is_taken && context.version == Version::HTTP_2;
         let response = self.response(client, context, outcome);
-        passage.answered(response.status().as_u16(), body.bytes);
+        passage.answered(response.status().as_u16());
         Answered {
             response,
             rest: outlives_rest.then(|| self.rests.rest_of(body)).flatten(),

@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use crate::ingress::body::RequestBody;
 use crate::telemetry::{Route, Telemetry};
 
 /// The status under which a request counts that was never answered: with HTTP/2 its client took it back, with HTTP/1 its
@@ -14,32 +15,32 @@ pub(super) struct Passage<'a> {
     route: Route,
     began: Instant,
     status: u16,
-    body_bytes: usize,
+    /// What has come of it counts also where nobody waits for the answer any more.
+    pub(super) body: &'a mut RequestBody,
 }
 
 impl<'a> Passage<'a> {
     /// Begins now.
-    pub(super) fn new(telemetry: &'a Telemetry, route: Route) -> Self {
+    pub(super) fn new(telemetry: &'a Telemetry, route: Route, body: &'a mut RequestBody) -> Self {
         Self {
             telemetry,
             route,
             began: Instant::now(),
             status: NOT_ANSWERED,
-            body_bytes: 0,
+            body,
         }
     }
 
-    /// It is answered; so many bytes of its body have come.
-    pub(super) fn answered(mut self, status: u16, body_bytes: usize) {
+    /// It is answered.
+    pub(super) fn answered(mut self, status: u16) {
         self.status = status;
-        self.body_bytes = body_bytes;
     }
 }
 
 impl Drop for Passage<'_> {
     fn drop(&mut self) {
         let took = self.began.elapsed();
-        let body_bytes = self.body_bytes as u64;
+        let body_bytes = self.body.bytes as u64;
         self.telemetry
             .request(self.route, self.status, took, body_bytes);
     }
