@@ -50,7 +50,7 @@ pub(super) const KEY_EVENTS: Metric = metric(
     Counter,
     "headgate_key_events_total",
     &[KEY],
-    "Events taken from requests that bear this API key.",
+    "Events taken from requests that bear this API key, as the answers said: what was kept of one whose client went away or read 503 is in no key's count.",
 );
 pub(super) const KEY_REQUESTS_REFUSED: Metric = metric(
     Counter,

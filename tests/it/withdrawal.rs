@@ -1,11 +1,13 @@
 //! With durability `broker` a 200 means that a Broker has the events, and a 503 takes back what is not yet under way.
 
+use http::HeaderValue;
 use serde_json::{Value, json};
 
 use crate::support::client::{JSON, NDJSON, head};
 use crate::support::eventually;
 use crate::support::fake_broker::{DownBroker, FakeBroker, Reply};
 use crate::support::http2_client::{self, Http2Client};
+use crate::support::keys;
 use crate::support::test_app::TestApp;
 
 #[tokio::test]
@@ -164,6 +166,29 @@ async fn the_events_of_an_http2_client_that_goes_away_are_withdrawn() {
     assert_eq!(app.book("received").await, 1);
     app.finish().await;
     assert_eq!(broker.only_event()["n"], 1);
+}
+
+#[tokio::test]
+async fn what_nobody_was_told_is_accepted_and_in_no_keys_count() {
+    let broker = FakeBroker::start();
+    broker.hold();
+    let app = TestApp::start_with(&broker, &keys::entry("web", "secret", "")).await;
+    let client = Http2Client::open(app.public()).await;
+    let mut request = http2_client::post("/", "application/json", "{\"n\":1}");
+    let key = HeaderValue::from_static("secret");
+    request.headers_mut().insert("x-api-key", key);
+    tokio::select! {
+        answer = http2_client::send(client.sender(), request) => panic!("answered: {answer:?}"),
+        _under_way = broker.until_requests(1) => {}
+    }
+    drop(client);
+    app.until_book("accepted", 1).await;
+    broker.release();
+    app.until_book("delivered", 1).await;
+    let samples = app.samples().await;
+    let told = samples.value("headgate_key_events_total", &[("key", "web")]);
+    assert_eq!(told, Some(0.0));
+    app.finish().await;
 }
 
 #[tokio::test]
