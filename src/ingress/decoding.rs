@@ -1,9 +1,11 @@
 //! From the body as it came to an envelope: on the runtime where that is quick, else on a thread beside it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
@@ -65,17 +67,14 @@ impl Gate {
             id,
             parts,
         } = &*head;
-        let target = parts
-            .uri
-            .path_and_query()
-            .map_or("/", |target| target.as_str());
+        let target = target(parts);
         let at = Timestamp::now();
         let arrival = Arrival {
             at,
             now: &timestamp::to_text(at),
             client_ip: &client_ip.text,
             method: &parts.method,
-            target: &policy.auth.without_key(target),
+            target: &policy.auth.without_key(&target),
             version: parts.version,
             host: host(parts),
             headers: &parts.headers,
@@ -113,6 +112,15 @@ impl Gate {
             gate.decode_here(&policy, request)
         });
         Ok(decoded.await?)
+    }
+}
+
+/// Path and query. A target that begins with a scheme may leave the path out, which is `/` then (RFC 9110, 4.2.3).
+fn target(parts: &Parts) -> Cow<'_, str> {
+    let target = parts.uri.path_and_query();
+    match target.map_or("/", PathAndQuery::as_str) {
+        query if query.starts_with('?') => Cow::Owned(format!("/{query}")),
+        target => Cow::Borrowed(target),
     }
 }
 

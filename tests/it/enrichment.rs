@@ -123,6 +123,21 @@ async fn the_host_of_a_whole_target_counts_and_not_the_header() {
     assert_eq!(headers["request_path"], "/x?y");
 }
 
+/// RFC 9110, 4.2.3.
+#[tokio::test]
+async fn a_whole_target_without_a_path_has_the_first_one() {
+    for (target, path) in [
+        ("http://other.example", "/"),
+        ("http://other.example?y=/", "/?y=/"),
+    ] {
+        let broker = FakeBroker::start();
+        let app = TestApp::start_with(&broker, "").await;
+        assert_eq!(app.post(target, &[JSON], "{}").await.status, 200);
+        app.finish().await;
+        assert_eq!(broker.only_event()["headers"]["request_path"], path);
+    }
+}
+
 #[tokio::test]
 async fn target_fields_are_configured_and_headers_can_be_left_out() {
     let toml = "[enrich]\nremote_host_target_field = '[peer][ip]'\nrequest_headers_target_field = 'req'\ndrop_headers = ['X-Secret']";
