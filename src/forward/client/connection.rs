@@ -26,6 +26,8 @@ const EXCERPT: usize = 200;
 /// An answer longer than this is not read to its end; its connection is closed then. Some Brokers answer with
 /// a result for each event.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// An answer with more header lines than this is none to hyper.
+const MAX_ANSWER_HEADERS: usize = 1000;
 /// An answer's body that takes longer than this after its head is left.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection whose last answer has been read is ready in a moment; one that is not still writes the last request,
@@ -159,14 +161,15 @@ impl Connection {
     }
 }
 
-/// Takes answers with header lines that HTTP forbids, as a proxy on the way may add them: what was taken counts by its status,
-/// and would else be sent again for ever.
+/// Takes answers with header lines that HTTP forbids, or with very many, as a proxy on the way may add them: what was taken
+/// counts by its status, and would else be sent again for ever.
 fn lenient() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .allow_obsolete_multiline_headers_in_responses(true)
         .allow_spaces_after_header_name_in_responses(true)
-        .ignore_invalid_headers_in_responses(true);
+        .ignore_invalid_headers_in_responses(true)
+        .max_headers(MAX_ANSWER_HEADERS);
     builder
 }
 

@@ -152,6 +152,19 @@ async fn an_answer_with_a_header_line_that_is_none_counts_by_its_status() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_with_very_many_header_lines_counts_by_its_status() {
+    let (mut connection, place, mut theirs) = begin().await;
+    let lines = "X-Trace: hop\r\n".repeat(MAX_ANSWER_HEADERS - 1);
+    let text = format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 2\r\n\r\nok");
+    let exchange = connection.exchange(request(), REQUEST_TIMEOUT);
+    let (answered, ()) = tokio::join!(exchange, answer(&mut theirs, text.as_bytes()));
+    let answered = answered.unwrap();
+    assert_eq!((answered.status, answered.is_whole), (200, true));
+    place.keep(connection, &answered);
+    deliver(place.take().unwrap(), &place, &mut theirs).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_long_answer_with_a_result_for_each_event_costs_no_connection() {
     let (mut connection, place, mut theirs) = begin().await;
     let results = "x".repeat(1_000_000);
