@@ -12,7 +12,7 @@ use super::enrich::headers;
 use super::enrich::source::Request;
 use super::enrich::template::Template;
 use super::fields::{Fields, Found};
-use super::scan::Scanned;
+use super::scan::{Kind, Scanned};
 use super::timestamp::is_time;
 use crate::event::{LINE_END, Violation};
 use rewrite::Rewrite;
@@ -23,18 +23,32 @@ pub(super) const MARKS_ROOM: usize = 128;
 /// Slots of the members that may need a repair.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slots {
-    timestamp: usize,
-    /// Where a bad timestamp goes.
-    moved_timestamp: usize,
+    timestamp: StrictMember,
+    metadata: StrictMember,
     tags: usize,
     headgate: usize,
 }
 
+/// A member that Logstash knows in one form only. What an event has there in another form goes aside.
+#[derive(Clone, Copy, Debug)]
+struct StrictMember {
+    slot: usize,
+    aside: &'static str,
+    slot_aside: usize,
+    tag: &'static str,
+}
+
 impl Slots {
     pub(super) fn new(fields: &mut Fields) -> Self {
+        let mut strict = |name, aside, tag| StrictMember {
+            slot: fields.register(name),
+            aside,
+            slot_aside: fields.register(aside),
+            tag,
+        };
         Self {
-            timestamp: fields.register("@timestamp"),
-            moved_timestamp: fields.register("_@timestamp"),
+            timestamp: strict("@timestamp", "_@timestamp", "_timestampparsefailure"),
+            metadata: strict("@metadata", "_@metadata", "_metadataparsefailure"),
             tags: fields.register("tags"),
             headgate: fields.register("headgate"),
         }
@@ -148,8 +162,26 @@ impl<'a> Additions<'a> {
     }
 
     fn timestamp_is_bad(&self, event: EventText<'_>) -> bool {
-        let value = event.found.get(self.slots.timestamp);
+        let value = event.found.get(self.slots.timestamp.slot);
         value.is_some_and(|value| !is_time(event.text, value))
+    }
+
+    /// One that is no object makes Logstash read the whole batch as one text.
+    fn metadata_is_bad(&self, event: EventText<'_>) -> bool {
+        let value = event.found.get(self.slots.metadata.slot);
+        value.is_some_and(|value| value.kind != Kind::Object)
+    }
+
+    /// The members that go aside.
+    fn misfits(&self, event: EventText<'_>) -> Vec<StrictMember> {
+        let Slots {
+            timestamp,
+            metadata,
+            ..
+        } = self.slots;
+        let bad_timestamp = self.timestamp_is_bad(event).then_some(timestamp);
+        let bad_metadata = self.metadata_is_bad(event).then_some(metadata);
+        bad_timestamp.into_iter().chain(bad_metadata).collect()
     }
 
     /// Whether the event can stay as it is, but for what is added at its end.
@@ -157,6 +189,7 @@ impl<'a> Additions<'a> {
         !self.headers_cut
             && self.template.only_adds(event.found, &self.request)
             && !self.timestamp_is_bad(event)
+            && !self.metadata_is_bad(event)
     }
 
     /// Writes what is added to an event whose closing brace is still to be written, and the brace.
@@ -183,23 +216,21 @@ impl<'a> Additions<'a> {
 
     /// The slower way, for an event that needs a merge, a replacement or a repair.
     fn rewrite(&self, event: EventText<'_>, marks: Marks<'_>, out: &mut Vec<u8>) {
-        let timestamp_is_bad = self.timestamp_is_bad(event);
-        let tags = self.tags(marks, timestamp_is_bad);
+        let misfits = self.misfits(event);
+        let tags = self.tags(marks, &misfits);
         let rewrite = Rewrite {
             additions: self,
             event,
             tags: &tags,
             violations: marks.violations,
-            timestamp_is_bad,
+            misfits: &misfits,
         };
         rewrite.write(out);
     }
 
-    fn tags<'t>(&self, marks: Marks<'t>, timestamp_is_bad: bool) -> Vec<&'t str> {
+    fn tags<'t>(&self, marks: Marks<'t>, misfits: &[StrictMember]) -> Vec<&'t str> {
         let mut tags = marks.tags.to_vec();
-        if timestamp_is_bad {
-            tags.push("_timestampparsefailure");
-        }
+        tags.extend(misfits.iter().map(|misfit| misfit.tag));
         if self.headers_cut {
             tags.push(headers::CUT_TAG);
         }

@@ -1,7 +1,7 @@
 //! The slower way of an event, member by member: its own members are merged, replaced or moved where they are
 //! in the way of what is added. Pure.
 
-use super::{Additions, EventText};
+use super::{Additions, EventText, StrictMember};
 use crate::event::Violation;
 use crate::pipeline::enrich::template::{Group, Meeting, copy_key, copy_member, for_each_member};
 use crate::pipeline::fields::{Value, is_named};
@@ -15,7 +15,8 @@ pub(super) struct Rewrite<'a> {
     pub(super) event: EventText<'a>,
     pub(super) tags: &'a [&'a str],
     pub(super) violations: &'a [Violation],
-    pub(super) timestamp_is_bad: bool,
+    /// Its own members that go aside.
+    pub(super) misfits: &'a [StrictMember],
 }
 
 impl Rewrite<'_> {
@@ -34,29 +35,28 @@ impl Rewrite<'_> {
     }
 
     fn own_member(&self, object: &mut Members<'_>, member: &Member) {
-        let Additions { slots, .. } = self.additions;
         let text = self.event.text;
         let Some((slot, is_last)) = self.slot_of(member) else {
             copy_member(object, text, member);
             return;
         };
-        if self.is_written_apart(slot) {
+        if self.is_written_apart(slot) || self.gives_way(slot) {
             return;
         }
         let group = self.group(slot);
-        match group.map(|group| (group, self.meets(group, member.kind))) {
-            _ if slot == slots.moved_timestamp && self.moves_timestamp() => {}
-            Some((_, Meeting::Replace)) => {}
-            _ if slot == slots.timestamp && self.timestamp_is_bad => {
+        let meeting = group.map(|group| (group, self.meets(group, member.kind)));
+        match (meeting, self.misfit(slot)) {
+            (Some((_, Meeting::Replace)), _) => {}
+            (_, Some(misfit)) => {
                 if is_last {
-                    let out = object.key("_@timestamp");
+                    let out = object.key(misfit.aside);
                     out.extend_from_slice(member.value.of(text));
                 }
             }
-            None | Some((_, Meeting::Keep)) => copy_member(object, text, member),
+            (None | Some((_, Meeting::Keep)), None) => copy_member(object, text, member),
             // Of a doubled name the last counts.
-            Some((_, Meeting::Merge)) if !is_last => {}
-            Some((group, Meeting::Merge)) => {
+            (Some((_, Meeting::Merge)), None) if !is_last => {}
+            (Some((group, Meeting::Merge)), None) => {
                 copy_key(object, text, member);
                 let own = Value {
                     span: member.value,
@@ -72,11 +72,10 @@ impl Rewrite<'_> {
         for (index, group) in self.additions.template.groups.iter().enumerate() {
             let range = self.additions.ranges[index].clone();
             let is_added = match self.event.found.get(group.slot) {
-                _ if self.is_written_apart(group.slot) => false,
-                _ if group.slot == slots.moved_timestamp && self.moves_timestamp() => false,
+                _ if self.is_written_apart(group.slot) || self.gives_way(group.slot) => false,
                 None => true,
                 Some(own) if self.meets(group, own.kind) == Meeting::Replace => true,
-                Some(_) => group.slot == slots.timestamp && self.timestamp_is_bad,
+                Some(_) => self.misfit(group.slot).is_some(),
             };
             if is_added && !range.is_empty() {
                 // Without the comma in front.
@@ -97,15 +96,22 @@ impl Rewrite<'_> {
         }
     }
 
-    /// Whether the event's own timestamp is written as `_@timestamp`: it is bad, and nothing replaces it.
-    fn moves_timestamp(&self) -> bool {
-        let slot = self.additions.slots.timestamp;
-        let own = self.event.found.get(slot).filter(|_| self.timestamp_is_bad);
-        let replaces = |own: Value| {
-            let group = self.group(slot);
-            group.is_some_and(|group| self.meets(group, own.kind) == Meeting::Replace)
+    /// The member in a slot, if it is one that goes aside.
+    fn misfit(&self, slot: usize) -> Option<&StrictMember> {
+        self.misfits.iter().find(|misfit| misfit.slot == slot)
+    }
+
+    /// Whether a misfit comes to stand in the place of this member: one that is not replaced anyway.
+    fn gives_way(&self, slot: usize) -> bool {
+        let is_replaced = |misfit: &StrictMember| {
+            let own = self.event.found.get(misfit.slot);
+            let group = self.group(misfit.slot);
+            group
+                .zip(own)
+                .is_some_and(|(group, own)| self.meets(group, own.kind) == Meeting::Replace)
         };
-        own.is_some_and(|own| !replaces(own))
+        let comes = |misfit: &StrictMember| misfit.slot_aside == slot && !is_replaced(misfit);
+        self.misfits.iter().any(comes)
     }
 
     /// Whether a member is written at the end, with what is added to its value.

@@ -303,3 +303,46 @@ fn a_header_is_dropped_however_its_name_is_written_and_the_pieces_of_a_cookie_ar
         assert_eq!(event["headers"]["cookie"], "a=1; b=2");
     }
 }
+
+/// Logstash casts `@metadata` to a map when it makes an event, and what throws there costs the whole array: it becomes one event
+/// with all of its text.
+#[test]
+fn metadata_that_are_no_object_are_put_aside_and_tagged() {
+    let good = Sent::default().event(r#"{"@metadata":{"beat":"x"}}"#);
+    assert_eq!(good["@metadata"], json!({"beat": "x"}));
+    assert_eq!(good.get("tags"), None);
+    for bad in ["null", "\"x\"", "7", "[]", "[{\"a\":1}]", "true"] {
+        for text in [
+            format!(r#"{{"@metadata":{bad},"a":1}}"#),
+            format!(r#"{{"@metadata":{{}},"_@metadata":0,"a":1,"@met\u0061data":{bad}}}"#),
+        ] {
+            let event = Sent::default().event(&text);
+            assert_eq!(event.get("@metadata"), None, "{text}");
+            assert_eq!(event["_@metadata"], value(bad), "{text}");
+            assert_eq!(event["tags"], json!(["_metadataparsefailure"]), "{text}");
+            assert_eq!(event["a"], 1, "{text}");
+        }
+    }
+    let event = Sent::default().event(r#"{"@metadata":1,"@timestamp":2}"#);
+    let tags = json!(["_timestampparsefailure", "_metadataparsefailure"]);
+    assert_eq!(event["tags"], tags);
+    for (conflict, aside, tags) in [
+        (
+            "keep",
+            Some(&json!(1)),
+            Some(&json!(["_metadataparsefailure"])),
+        ),
+        ("overwrite", None, Some(&json!(["_metadataparsefailure"]))),
+    ] {
+        let toml = format!(
+            "[enrich]\non_conflict = '{conflict}'\nfields = {{ '[@metadata][x]' = 'y' }}\n"
+        );
+        let sent = Sent {
+            toml: &toml,
+            ..Sent::default()
+        };
+        let event = sent.event(r#"{"@metadata":1}"#);
+        assert_eq!(event["@metadata"], json!({"x": "y"}));
+        assert_eq!((event.get("_@metadata"), event.get("tags")), (aside, tags));
+    }
+}
