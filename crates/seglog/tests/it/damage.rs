@@ -283,10 +283,7 @@ fn damage_is_set_aside_byte_for_byte() {
         contents[bytes.start as usize..bytes.end as usize]
     );
     assert_eq!(
-        seglog::survey(&crate::support::shared(&folder))
-            .unwrap()
-            .set_aside[0]
-            .name,
+        seglog::survey(&shared(&folder)).unwrap().set_aside[0].name,
         aside
     );
 }
@@ -312,8 +309,7 @@ fn a_reader_goes_on_behind_a_damaged_record_at_the_end_of_the_segment_being_writ
     append(&mut opened.log, 2, &payload(0, 100)).unwrap();
     opened.log.sync().unwrap();
     folder.damage(&name(1), |bytes| bytes[HEADER_BYTES] ^= 1);
-    let mut reader =
-        seglog::Reader::from(crate::support::shared(&folder), &opened.log.segments(), 100);
+    let mut reader = seglog::Reader::from(shared(&folder), &opened.log.segments(), 100);
     let found = reader.next(&opened.log.segments(), 102).unwrap();
     assert!(
         matches!(found, seglog::Found::Damage(ref damage) if damage.bytes == bytes_of(0)),
