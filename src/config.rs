@@ -51,7 +51,7 @@ pub use broker::{Broker, BrokerFormat, Compression};
 pub use broker_tls::BrokerTls;
 pub use cors::{AllowedOrigins, Cors};
 pub use dead_letters::DeadLetters;
-pub use enrich::{EcsCompatibility, Enrich, OnConflict};
+pub use enrich::{EcsCompatibility, EcsField, Enrich, OnConflict};
 pub use ingest::{Codec, Durability, Ingest};
 pub use limits::Limits;
 pub use load::{Loaded, Source};

@@ -100,22 +100,53 @@ impl Enrich {
     }
 }
 
-impl Enrich {
-    /// The fields of a request that the ECS mode adds beside its address, and that no key moves.
-    pub fn ecs_fields() -> impl Iterator<Item = FieldReference> {
-        let fields = [
-            "[http][version]",
-            "[http][method]",
-            "[http][request][body][bytes]",
-            "[http][request][mime_type]",
-            "[user_agent][original]",
-            "[url][domain]",
-            "[url][port]",
-            "[url][path]",
-        ];
-        fields
-            .into_iter()
-            .map(|field| field.parse().expect("it is a reference"))
+/// A field of a request that the ECS mode adds beside its address, and that no key moves.
+#[derive(Debug, Clone, Copy)]
+pub enum EcsField {
+    /// `[http][version]`
+    HttpVersion,
+    /// `[http][method]`
+    Method,
+    /// `[http][request][body][bytes]`
+    BodyBytes,
+    /// `[http][request][mime_type]`
+    MimeType,
+    /// `[user_agent][original]`
+    UserAgent,
+    /// `[url][domain]`
+    UrlDomain,
+    /// `[url][port]`
+    UrlPort,
+    /// `[url][path]`
+    UrlPath,
+}
+
+impl EcsField {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::HttpVersion,
+        Self::Method,
+        Self::BodyBytes,
+        Self::MimeType,
+        Self::UserAgent,
+        Self::UrlDomain,
+        Self::UrlPort,
+        Self::UrlPath,
+    ];
+
+    /// Where it is in an event.
+    pub fn reference(self) -> FieldReference {
+        let reference = match self {
+            Self::HttpVersion => "[http][version]",
+            Self::Method => "[http][method]",
+            Self::BodyBytes => "[http][request][body][bytes]",
+            Self::MimeType => "[http][request][mime_type]",
+            Self::UserAgent => "[user_agent][original]",
+            Self::UrlDomain => "[url][domain]",
+            Self::UrlPort => "[url][port]",
+            Self::UrlPath => "[url][path]",
+        };
+        reference.parse().expect("it is a reference")
     }
 }
 

@@ -7,7 +7,7 @@ pub(super) mod source;
 pub(super) mod template;
 mod trace;
 
-use crate::config::{Config, EcsCompatibility, Enrich, OnConflict, StaticFields};
+use crate::config::{Config, EcsCompatibility, EcsField, Enrich, OnConflict, StaticFields};
 use crate::units::FieldReference;
 use source::ValueSource;
 use template::{Leaf, Template, TemplateBuilder};
@@ -106,20 +106,22 @@ fn request_fields(config: &Config, api: Api) -> Vec<(FieldReference, ValueSource
         all.push((target, ValueSource::Headers));
     }
     if is_ecs {
-        // In the order of their fields.
-        let sources = [
-            ValueSource::HttpVersion,
-            ValueSource::Method,
-            ValueSource::BodyBytes,
-            ValueSource::MimeType,
-            ValueSource::UserAgent,
-            ValueSource::UrlDomain,
-            ValueSource::UrlPort,
-            ValueSource::Target,
-        ];
-        all.extend(std::iter::zip(Enrich::ecs_fields(), sources));
+        all.extend(EcsField::ALL.map(|field| (field.reference(), ecs_source(field))));
     }
     all
+}
+
+fn ecs_source(field: EcsField) -> ValueSource {
+    match field {
+        EcsField::HttpVersion => ValueSource::HttpVersion,
+        EcsField::Method => ValueSource::Method,
+        EcsField::BodyBytes => ValueSource::BodyBytes,
+        EcsField::MimeType => ValueSource::MimeType,
+        EcsField::UserAgent => ValueSource::UserAgent,
+        EcsField::UrlDomain => ValueSource::UrlDomain,
+        EcsField::UrlPort => ValueSource::UrlPort,
+        EcsField::UrlPath => ValueSource::Target,
+    }
 }
 
 /// The fields that tell of the request, and that Logstash does not have.

@@ -1,7 +1,7 @@
 //! Checks that what is added to events finds a place in them. Pure.
 
 use crate::config::merge::Merge;
-use crate::config::{Config, EcsCompatibility, Enrich};
+use crate::config::{Config, EcsCompatibility, EcsField};
 use crate::units::FieldReference;
 
 /// Of two fields of which one is part of the other, only one could be added.
@@ -73,8 +73,10 @@ fn check_ecs_fields(config: &Config, fields: &[(&str, &FieldReference)], merge: 
         return;
     }
     for (key, field) in fields {
-        let mut added = Enrich::ecs_fields();
-        if *key != FIXED && added.any(|added| is_one_within_the_other(field, &added)) {
+        let is_taken = EcsField::ALL
+            .iter()
+            .any(|added| is_one_within_the_other(field, &added.reference()));
+        if *key != FIXED && is_taken {
             let rule = "this field, or one inside it, is added with ECS already: `[http][version]`, `[http][method]`, \
                         `[http][request][body][bytes]`, `[http][request][mime_type]`, `[user_agent][original]`, `[url][domain]`, \
                         `[url][port]` and `[url][path]` are";
