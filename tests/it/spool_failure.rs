@@ -184,6 +184,27 @@ async fn pulling_the_plug_under_load_loses_nothing_acknowledged() {
     ledger.check(&numbers(&broker.delivered()).into_iter().collect());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_is_removed_or_given_to_another_ends_the_server() {
+    for name in ["spool", "spool/lock"] {
+        let broker = FakeBroker::start();
+        broker.usually(Reply::status(503));
+        let site = Site::new(&with(&[&broker], "[server]\ndrain_timeout = '200ms'"));
+        let server = site.serve();
+        assert_eq!(server.post(array(0..10)).await.status, 200);
+        let gone = site.path(name);
+        if gone.is_dir() {
+            fs::remove_dir_all(gone).unwrap();
+        } else {
+            fs::remove_file(gone).unwrap();
+        }
+        let (status, _, log) = server.end();
+        assert_eq!(status, Some(1), "{name}: {log:#?}");
+        let is_told = log.iter().any(|line| line.contains("removed while it was"));
+        assert!(is_told, "{name}: {log:#?}");
+    }
+}
+
 #[tokio::test]
 async fn a_disk_that_is_full_is_no_failure() {
     let broker = FakeBroker::start();

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::fs::{self, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -14,6 +14,15 @@ pub struct Entry {
     pub name: String,
     /// Its length.
     pub bytes: u64,
+}
+
+/// Tells a file from all others that there are, whatever its name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    /// What it lies on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
 }
 
 /// How a file is opened.
@@ -62,6 +71,12 @@ pub trait Folder: Debug + Send + Sync {
     /// I/O errors.
     fn remove(&self, name: &str) -> io::Result<()>;
 
+    /// The file that has a name now.
+    ///
+    /// # Errors
+    /// I/O errors.
+    fn id_of(&self, name: &str) -> io::Result<FileId>;
+
     /// Makes the names durable.
     ///
     /// # Errors
@@ -71,6 +86,18 @@ pub trait Folder: Debug + Send + Sync {
 
 /// An open file.
 pub trait File: Debug + Send + Sync {
+    /// Which one it is.
+    ///
+    /// # Errors
+    /// I/O errors.
+    fn id(&self) -> io::Result<FileId>;
+
+    /// Whether it has a name yet, whichever: the blocks of one without go when it is closed.
+    ///
+    /// # Errors
+    /// I/O errors.
+    fn has_name(&self) -> io::Result<bool>;
+
     /// Its length.
     ///
     /// # Errors
@@ -244,6 +271,10 @@ impl Folder for DiskFolder {
         fs::remove_file(self.path.join(name))
     }
 
+    fn id_of(&self, name: &str) -> io::Result<FileId> {
+        fs::metadata(self.path.join(name)).map(|metadata| id_in(&metadata))
+    }
+
     fn sync(&self) -> io::Result<()> {
         let handle = match self.handle.get() {
             Some(handle) => handle,
@@ -256,12 +287,27 @@ impl Folder for DiskFolder {
     }
 }
 
+fn id_in(metadata: &fs::Metadata) -> FileId {
+    FileId {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    }
+}
+
 #[derive(Debug)]
 struct DiskFile {
     file: fs::File,
 }
 
 impl File for DiskFile {
+    fn id(&self) -> io::Result<FileId> {
+        self.file.metadata().map(|metadata| id_in(&metadata))
+    }
+
+    fn has_name(&self) -> io::Result<bool> {
+        self.file.metadata().map(|metadata| metadata.nlink() > 0)
+    }
+
     fn bytes(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }

@@ -36,7 +36,7 @@ mod window;
 pub use acked::Acked;
 pub use checkpoint::{Checkpoint, Checkpoints};
 pub use error::{Failed, OpenError};
-pub use folder::{DiskFolder, Entry, File, Folder, Mode, is_bad_sector, is_out_of_handles};
+pub use folder::{DiskFolder, Entry, File, FileId, Folder, Mode, is_bad_sector, is_out_of_handles};
 pub use layout::VERSION;
 pub use log::{Log, Opened, Options, Place, Refused};
 pub use reader::{Cursor, Reader, set_aside};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::Position;
 use crate::error::Failed;
 use crate::folder::{File, Folder, Mode, is_out_of_room};
-use crate::layout::segment_name;
+use crate::layout::{LOCK, segment_name};
 use crate::record::Record;
 use crate::room::Room;
 use crate::segment::{HEADER_BYTES, Header, Segment};
@@ -93,7 +93,7 @@ pub struct Log {
     /// The disk was full at the last write that needed more of it.
     is_disk_full: bool,
     has_failed: bool,
-    _lock: Box<dyn File>,
+    lock: Box<dyn File>,
 }
 
 impl Log {
@@ -149,6 +149,41 @@ impl Log {
         self.synced = self.next;
         self.settled = self.next;
         Ok(())
+    }
+
+    /// Finds out whether the folder still has what is written and locked here. Where somebody has taken that away, what
+    /// is appended goes nowhere, and another process may have the folder.
+    ///
+    /// # Errors
+    /// [`Failed`] where it has not: the log takes nothing more.
+    pub fn check_place(&mut self) -> Result<(), Failed> {
+        self.refuse_if_failed()?;
+        match self.lost_file() {
+            Some(name) => Err(self.fail(&name, io::Error::other("removed while it was in use"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The name of a file that is in use here and was taken away.
+    fn lost_file(&self) -> Option<String> {
+        let written = self.active.as_ref();
+        let written = written.map(|active| (active.segment.name(), &*active.file));
+        let held = (LOCK.to_owned(), &*self.lock);
+        let mut files = written.into_iter().chain([held]);
+        let lost = files.find(|(name, file)| self.has_lost(name, *file));
+        lost.map(|(name, _)| name)
+    }
+
+    /// Whether a name leads to no file now, or to another one and the file was removed. What cannot be found out is not
+    /// so; and the numbers of files alone prove nothing, for some file systems make them up at each look.
+    fn has_lost(&self, name: &str, file: &dyn File) -> bool {
+        match self.folder.id_of(name) {
+            Ok(there) => {
+                file.id().is_ok_and(|id| id != there)
+                    && file.has_name().is_ok_and(|has_name| !has_name)
+            }
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
     }
 
     /// The position after the last event that was appended.

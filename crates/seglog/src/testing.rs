@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::folder::{Entry, File, Folder, Mode};
+use crate::folder::{Entry, File, FileId, Folder, Mode};
 use file::MemoryFile;
 use state::{Contents, EIO, EMFILE, Random, Renaming, State, apply};
 
@@ -171,6 +171,13 @@ impl MemoryFolder {
     }
 }
 
+fn id(index: usize) -> FileId {
+    FileId {
+        device: 0,
+        inode: index as u64,
+    }
+}
+
 impl Folder for MemoryFolder {
     fn path(&self) -> &Path {
         &self.path
@@ -226,6 +233,12 @@ impl Folder for MemoryFolder {
         }
         state.note(Renaming::Removed(name.to_owned()));
         Ok(())
+    }
+
+    fn id_of(&self, name: &str) -> io::Result<FileId> {
+        let state = self.living()?;
+        let index = state.names.get(name).copied();
+        index.map(id).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn sync(&self) -> io::Result<()> {

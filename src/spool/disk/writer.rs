@@ -84,6 +84,7 @@ impl Writer {
             self.sync_if_due();
             if Instant::now() >= self.checkpoint_at || self.shared.take_purge_request() {
                 self.log.probe_disk();
+                self.check_place();
                 self.checkpoint_and_purge();
                 self.checkpoint_every = (2 * self.checkpoint_every).min(CHECKPOINT_EVERY);
                 self.checkpoint_at = Instant::now() + self.checkpoint_every;
@@ -214,6 +215,13 @@ impl Writer {
                 self.fail(&failed);
                 false
             }
+        }
+    }
+
+    /// Notices that the folder was taken away: its files would take what is acknowledged with them.
+    fn check_place(&mut self) {
+        if let Err(failed) = self.log.check_place() {
+            self.fail(&failed);
         }
     }
 

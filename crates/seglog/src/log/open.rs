@@ -70,7 +70,7 @@ impl Log {
             longest_refused: 0,
             is_disk_full: false,
             has_failed: false,
-            _lock: lock,
+            lock,
             folder: Arc::clone(folder),
         };
         log.trim_newest().map_err(at)?;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::MemoryFolder;
 use super::state::{EIO, State};
-use crate::folder::File;
+use crate::folder::{File, FileId};
 
 #[derive(Debug)]
 pub(super) struct MemoryFile {
@@ -48,6 +48,15 @@ impl Drop for MemoryFile {
 }
 
 impl File for MemoryFile {
+    fn id(&self) -> io::Result<FileId> {
+        self.living().map(|_| super::id(self.index))
+    }
+
+    fn has_name(&self) -> io::Result<bool> {
+        let state = self.living()?;
+        Ok(state.names.values().any(|index| *index == self.index))
+    }
+
     fn bytes(&self) -> io::Result<u64> {
         Ok(self.living()?.files[self.index].now.len() as u64)
     }

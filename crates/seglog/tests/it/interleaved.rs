@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::{append_group, checkpoint, open, payload};
 use seglog::testing::MemoryFolder;
-use seglog::{Acked, Entry, File, Folder, Found, Mode, Opened, Walk, survey};
+use seglog::{Acked, Entry, File, FileId, Folder, Found, Mode, Opened, Walk, survey};
 
 const RECORD_BYTES: usize = 150;
 
@@ -87,12 +87,21 @@ impl Folder for Watched {
     fn remove(&self, _: &str) -> io::Result<()> {
         unreachable!("nothing is changed")
     }
+    fn id_of(&self, _: &str) -> io::Result<FileId> {
+        unreachable!("nothing is written")
+    }
     fn sync(&self) -> io::Result<()> {
         unreachable!("nothing is changed")
     }
 }
 
 impl File for WatchedFile {
+    fn id(&self) -> io::Result<FileId> {
+        unreachable!("nothing is written")
+    }
+    fn has_name(&self) -> io::Result<bool> {
+        unreachable!("nothing is written")
+    }
     fn bytes(&self) -> io::Result<u64> {
         self.turn.take();
         self.file.bytes()

@@ -12,3 +12,4 @@ mod life;
 mod model;
 mod recycling;
 mod support;
+mod taken_away;

@@ -1,0 +1,31 @@
+//! Somebody removes or replaces the files of a log that is open.
+
+use seglog::testing::MemoryFolder;
+use seglog::{Folder, Mode};
+
+use crate::support::{append, open, payload};
+
+#[test]
+fn a_log_whose_files_were_taken_away_takes_nothing_more() {
+    for (name, is_made_anew) in [
+        ("lock", false),
+        ("lock", true),
+        ("00000000000000000001.seg", false),
+        ("00000000000000000001.seg", true),
+    ] {
+        let folder = MemoryFolder::default();
+        let mut opened = open(&folder);
+        opened.log.check_place().unwrap();
+        append(&mut opened.log, 1, &payload(0, 100)).unwrap();
+        opened.log.sync().unwrap();
+        opened.log.check_place().unwrap();
+        folder.remove(name).unwrap();
+        if is_made_anew {
+            folder.open(name, Mode::Create).unwrap();
+        }
+        let failed = opened.log.check_place().unwrap_err();
+        assert!(failed.path.ends_with(name), "{failed}");
+        assert!(opened.log.append(&[], 0).is_err(), "{name}");
+        assert!(opened.log.sync().is_err(), "{name}");
+    }
+}
