@@ -155,9 +155,8 @@ impl Log {
     /// is appended goes nowhere, and another process may have the folder.
     ///
     /// # Errors
-    /// [`Failed`] where it has not: the log takes nothing more.
+    /// [`Failed`] where it has not: the log takes nothing more, and what cannot be found in the folder tells nothing.
     pub fn check_place(&mut self) -> Result<(), Failed> {
-        self.refuse_if_failed()?;
         match self.lost_file() {
             Some(name) => Err(self.fail(&name, io::Error::other("removed while it was in use"))),
             None => Ok(()),

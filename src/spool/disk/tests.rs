@@ -5,6 +5,7 @@ mod foreign;
 mod random;
 mod recycled;
 mod scattered;
+mod taken_away;
 mod unreadable;
 
 use std::sync::Arc;

@@ -84,7 +84,6 @@ impl Writer {
             self.sync_if_due();
             if Instant::now() >= self.checkpoint_at || self.shared.take_purge_request() {
                 self.log.probe_disk();
-                self.check_place();
                 self.checkpoint_and_purge();
                 self.checkpoint_every = (2 * self.checkpoint_every).min(CHECKPOINT_EVERY);
                 self.checkpoint_at = Instant::now() + self.checkpoint_every;
@@ -218,13 +217,6 @@ impl Writer {
         }
     }
 
-    /// Notices that the folder was taken away: its files would take what is acknowledged with them.
-    fn check_place(&mut self) {
-        if let Err(failed) = self.log.check_place() {
-            self.fail(&failed);
-        }
-    }
-
     /// Poisons the spool.
     fn fail(&mut self, failed: &Failed) {
         if !self.shared.has_failed() {
@@ -275,6 +267,11 @@ impl Writer {
     /// Writes the checkpoint and gives back the space of what it covers.
     fn checkpoint_and_purge(&mut self) {
         let checkpoint = self.next_checkpoint();
+        // After that: who reads where the folder was takes what is not there any more for lost. The checkpoint would go
+        // where the files went, and say of their events for good that they are done.
+        if let Err(failed) = self.log.check_place() {
+            return self.fail(&failed);
+        }
         let is_new = self.written.as_ref().is_none_or(|written| {
             let positions = |known: &Checkpoint| (known.settled, known.bookmark);
             written.acked != checkpoint.acked || positions(written) != positions(&checkpoint)
