@@ -10,7 +10,7 @@ use crate::acked::Acked;
 use crate::bytes::Block;
 use crate::checkpoint::Checkpoints;
 use crate::error::OpenError;
-use crate::folder::{File, Folder, Mode, write_all_at};
+use crate::folder::{File, Folder, Mode, is_out_of_room, write_all_at};
 use crate::layout::{
     Kind, LOCK, NUMBER_LIMIT, PREAMBLE_BYTES, damage_name, generation_of, put_preamble,
 };
@@ -161,8 +161,11 @@ fn lock(folder: &dyn Folder) -> Result<Box<dyn File>, OpenError> {
     })?;
     let mut preamble = Block::<PREAMBLE_BYTES>::zeroed();
     put_preamble(&mut preamble, Kind::Lock);
-    write_all_at(&*file, &mut [IoSlice::new(&preamble.into_bytes())], 0).map_err(at)?;
-    Ok(file)
+    match write_all_at(&*file, &mut [IoSlice::new(&preamble.into_bytes())], 0) {
+        // On a full disk what waits in the log is what makes room, and an empty file is locked as well.
+        Err(error) if !is_out_of_room(&error) => Err(at(error)),
+        _written_or_no_room => Ok(file),
+    }
 }
 
 /// Removes files in which nothing ever was, and sets aside those in which nothing can be read; their new names.

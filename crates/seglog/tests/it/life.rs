@@ -303,24 +303,6 @@ fn a_purged_segment_is_written_again_and_its_old_records_are_dead() {
 }
 
 #[test]
-fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
-    let folder = MemoryFolder::default();
-    let mut opened = open(&folder);
-    append(&mut opened.log, 1, &[1; 200]).unwrap();
-    folder.limit_to(Some(1500));
-    let mut taken = 1;
-    while append(&mut opened.log, 1, &[2; 200]).is_ok() {
-        taken += 1;
-    }
-    assert!(taken >= 3);
-    opened.log.sync().unwrap();
-    folder.limit_to(None);
-    append(&mut opened.log, 1, &[3; 200]).unwrap();
-    opened.log.sync().unwrap();
-    assert_eq!(read_all(&folder, &opened.log, 100).len(), taken + 1);
-}
-
-#[test]
 fn running_out_of_open_files_refuses_and_goes_on_when_there_are_some() {
     let folder = MemoryFolder::default();
     let mut opened = open(&folder);

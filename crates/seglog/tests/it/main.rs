@@ -7,6 +7,7 @@ mod beside;
 mod crash;
 mod damage;
 mod fixtures;
+mod full_disk;
 mod interleaved;
 mod life;
 mod model;
