@@ -82,6 +82,13 @@ async fn a_broker_that_is_not_believed_gets_nothing_and_the_log_says_what_to_men
     told(&of_the_system, "", &["broker.tls.ca"]).await;
     let other_name = FakeBroker::start_tls(authority.server_for("elsewhere.test"));
     told(&other_name, &believing, &["check the host in broker.urls"]).await;
+    let authority_itself = FakeBroker::start_tls(authority.as_a_server());
+    told(
+        &authority_itself,
+        &believing,
+        &["basicConstraints=CA:FALSE"],
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -67,7 +67,10 @@ fn advice(error: &Error) -> &'static str {
         Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "; the Broker's certificate is for another name: check the host in broker.urls",
-        Error::InvalidCertificate(_) => "; the Broker's certificate is not to be believed",
+        Error::InvalidCertificate(CertificateError::Other(fault)) => {
+            advice_on_form(&fault.to_string())
+        }
+        Error::InvalidCertificate(_) => NOT_BELIEVED,
         Error::AlertReceived(
             AlertDescription::CertificateRequired
             | AlertDescription::HandshakeFailure
@@ -84,6 +87,21 @@ fn advice(error: &Error) -> &'static str {
             "; what answers does not speak TLS: check scheme and port in broker.urls"
         }
         _ => "",
+    }
+}
+
+const NOT_BELIEVED: &str = "; the Broker's certificate is not to be believed";
+
+/// What is not right with a certificate whoever has signed it: the library has only a name for that.
+fn advice_on_form(fault: &str) -> &'static str {
+    match fault {
+        "CaUsedAsEndEntity" => {
+            "; the Broker's certificate is that of an authority, as `openssl req -x509` makes one: let it be made with the extension basicConstraints=CA:FALSE"
+        }
+        "UnsupportedCertVersion" => {
+            "; the Broker's certificate is of X.509 version 1: let it be made with the extension subjectAltName"
+        }
+        _ => NOT_BELIEVED,
     }
 }
 

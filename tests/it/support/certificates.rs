@@ -52,6 +52,14 @@ impl Authority {
         }
     }
 
+    /// How a Broker speaks TLS that shows the authority's own certificate, as `openssl req -x509` makes one.
+    pub(crate) fn as_a_server(&self) -> ServerConfig {
+        let key = PrivateKeyDer::try_from(self.issuer.key().serialize_der()).unwrap();
+        let chain = vec![self.issuer.der().clone()];
+        let builder = builder().with_no_client_auth();
+        builder.with_single_cert(chain, key).unwrap()
+    }
+
     /// How a Broker at 127.0.0.1 speaks TLS.
     pub(crate) fn server(&self) -> ServerConfig {
         self.server_for("127.0.0.1")
