@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
-use crate::config::{Config, Durability, Ingest, OutputType, ProxyProtocol};
+use crate::config::{
+    Config, Durability, EcsCompatibility, Enrich, Ingest, OutputType, ProxyProtocol,
+};
 use crate::units::{ByteSize, FieldReference};
 
 /// Something that looks wrong and is no error.
@@ -77,6 +79,13 @@ pub enum Warning {
         /// `enrich.request_headers_target_field`.
         field: FieldReference,
     },
+    /// A field of one's own is inside one that tells of the request, or around it, so that this one has no place.
+    FieldInTheWay {
+        /// That of `enrich.fields`.
+        field: FieldReference,
+        /// The one that is not added.
+        lost: FieldReference,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -135,6 +144,10 @@ impl fmt::Display for Warning {
                 f,
                 "enrich.request_headers_target_field = \"{field}\" is never added: enrich.headers is false"
             ),
+            Self::FieldInTheWay { field, lost } => write!(
+                f,
+                "enrich.fields has \"{field}\", for which \"{lost}\", that tells of the request, is not added: choose another name; the address and the headers can also be moved, by enrich.remote_host_target_field and enrich.request_headers_target_field"
+            ),
         }
     }
 }
@@ -150,6 +163,7 @@ pub(super) fn of(config: &Config) -> Vec<Warning> {
         large_segments(config),
         unused_brokers(config),
         unused_headers_field(config),
+        field_in_the_way(config),
         events_beyond_bodies(config),
         envelopes_beyond_budget(config),
     ];
@@ -205,6 +219,23 @@ fn unused_headers_field(config: &Config) -> Option<Warning> {
     let field = config.enrich.request_headers_target_field.clone();
     let unused = field.filter(|_| !config.enrich.headers);
     unused.map(|field| Warning::UnusedHeadersField { field })
+}
+
+/// Not where it is the same field: that has another value then, as it says.
+fn field_in_the_way(config: &Config) -> Option<Warning> {
+    let enrich = &config.enrich;
+    let mut of_request = vec![enrich.host_field()];
+    of_request.extend(enrich.headers_field());
+    if enrich.ecs_compatibility == EcsCompatibility::V1 {
+        of_request.extend(Enrich::ecs_fields());
+    }
+    enrich.fields.iter().find_map(|(field, _)| {
+        let is_lost =
+            |lost: &FieldReference| field != lost && (field.contains(lost) || lost.contains(field));
+        let lost = of_request.iter().find(|lost| is_lost(lost))?.clone();
+        let field = field.clone();
+        Some(Warning::FieldInTheWay { field, lost })
+    })
 }
 
 fn events_beyond_bodies(config: &Config) -> Option<Warning> {
@@ -307,6 +338,14 @@ mod tests {
                 "enrich.headers = false\nenrich.request_headers_target_field = 'a'",
                 r#"enrich.request_headers_target_field = "[a]" is never added"#,
             ),
+            (
+                "enrich.fields = { '[host][name]' = 'a' }",
+                r#"enrich.fields has "[host][name]", for which "[host]""#,
+            ),
+            (
+                "enrich.ecs_compatibility = 'v1'\nenrich.fields = { url = 'a' }",
+                r#"enrich.fields has "[url]", for which "[url][domain]""#,
+            ),
         ] {
             let warned = warned(settings);
             let [warning] = warned.as_slice() else {
@@ -331,6 +370,9 @@ mod tests {
             "broker.urls = ['http://a/']",
             "enrich.headers = false",
             "enrich.request_headers_target_field = 'a'",
+            "enrich.fields = { host = 'a', '[url][path]' = 'b' }",
+            "enrich.ecs_compatibility = 'v1'\nenrich.fields = { '[host][name]' = 'a', '[http][request][id]' = 'b' }",
+            "enrich.headers = false\nenrich.fields = { '[headers][a]' = 'a' }",
         ] {
             assert_eq!(warned(settings), [""; 0], "{settings}");
         }
