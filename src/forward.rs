@@ -107,7 +107,7 @@ pub enum StartError {
     #[error(transparent)]
     Client(#[from] SetupError),
     /// The folder of the file output cannot be written.
-    #[error("output.file.dir {folder}")]
+    #[error("output.file.dir: {folder}")]
     Folder {
         /// The folder.
         folder: String,
@@ -116,7 +116,7 @@ pub enum StartError {
     },
     /// Another server writes to it: of two, one that fails would cut off what the other has written.
     #[error(
-        "output.file.dir {folder} is locked: another server is writing there; each needs a folder of its own"
+        "output.file.dir: {folder} is locked: another server is writing there; each needs a folder of its own"
     )]
     FolderLocked {
         /// The folder.

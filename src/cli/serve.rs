@@ -40,7 +40,10 @@ pub(super) fn run(file: &ConfigFile) -> ExitCode {
         Ok(log) => log,
         Err(error) => return fault(&anyhow::Error::new(error).context("the log cannot start")),
     };
+    // One that has been removed has no name any more, and what is relative fails then.
+    let folder = std::env::current_dir().unwrap_or_default();
     Starts {
+        folder: &folder.display(),
         config: &loaded.source,
         durability: loaded.config.ingest.durability.as_str(),
         output: loaded.config.output_type().as_str(),

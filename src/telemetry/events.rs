@@ -32,6 +32,8 @@ pub use tls::{HandshakeFailed, TlsReloadRefused, TlsReloaded};
 
 /// The program starts.
 pub struct Starts<'a> {
+    /// The folder that it is started in, which relative paths begin at.
+    pub folder: &'a dyn Display,
     /// Where its configuration comes from.
     pub config: &'a dyn Display,
     /// `ingest.durability`.
@@ -45,6 +47,7 @@ impl Starts<'_> {
     pub fn emit(&self) {
         info!(
             version = env!("CARGO_PKG_VERSION"),
+            folder = %self.folder,
             config = %self.config,
             durability = self.durability,
             output = self.output,

@@ -223,6 +223,8 @@ async fn the_log_tells_what_is_started_and_what_becomes_of_what_is_left() {
         let config = first["config"].as_str().unwrap();
         assert!(config.ends_with("headgate.toml"), "{first}");
         assert_eq!(first["version"], env!("CARGO_PKG_VERSION"));
+        let folder = std::fs::canonicalize(first["folder"].as_str().unwrap()).unwrap();
+        assert_eq!(folder, std::fs::canonicalize(site.path("")).unwrap());
         assert_eq!(first["durability"], durability);
         assert_eq!(first["output"], "http");
         let last = log.last().unwrap();
