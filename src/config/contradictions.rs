@@ -162,6 +162,7 @@ fn check_broker(config: &Config, merge: &mut Merge<'_>) {
         let rule = "the http output needs at least one URL of a Broker";
         merge.contradiction(&["output.type", "broker.urls"], rule);
     }
+    check_user("broker.user", &broker.user, merge);
     let keys = ["broker.user", "broker.password"];
     check_credentials(
         &broker.user,
@@ -173,9 +174,6 @@ fn check_broker(config: &Config, merge: &mut Merge<'_>) {
     if !broker.user.is_empty() && broker.headers.contains_key(http::header::AUTHORIZATION) {
         let rule = "both say what the Authorization header is: keep one of them";
         merge.contradiction(&["broker.user", "broker.headers"], rule);
-    }
-    if broker.user.contains(':') {
-        merge.refuse("broker.user", NO_COLON.to_owned());
     }
     if broker.compression != Compression::None
         && broker.headers.contains_key(http::header::CONTENT_ENCODING)
@@ -225,11 +223,21 @@ fn check_credentials(
     }
 }
 
-/// RFC 7617, section 2: the password begins after the first colon.
-const NO_COLON: &str = "a name without a colon, which HTTP Basic cannot tell from the password";
+/// RFC 7617, section 2: the password begins after the first colon, and neither has control characters.
+fn check_user(key: &str, user: &str, merge: &mut Merge<'_>) {
+    let fault = if user.contains(':') {
+        "a name without a colon, which HTTP Basic cannot tell from the password"
+    } else if user.contains(char::is_control) {
+        "a name without control characters, such as a line break at its end"
+    } else {
+        return;
+    };
+    merge.refuse(key, fault.to_owned());
+}
 
 fn check_auth(config: &Config, merge: &mut Merge<'_>) {
     let auth = &config.auth;
+    check_user("auth.user", &auth.user, merge);
     let keys = ["auth.user", "auth.password"];
     check_credentials(
         &auth.user,
@@ -238,9 +246,6 @@ fn check_auth(config: &Config, merge: &mut Merge<'_>) {
         AUTH_PASSWORD_MISSING,
         merge,
     );
-    if auth.user.contains(':') {
-        merge.refuse("auth.user", NO_COLON.to_owned());
-    }
     let mut names = HashMap::new();
     let mut hashes = HashMap::new();
     for (index, key) in auth.keys.iter().enumerate() {

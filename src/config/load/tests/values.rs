@@ -79,8 +79,10 @@ limits.bytes_per_second_per_client = 1.5 => = 1.5: | 64KiB | number of bytes | 0
 limits.bytes_per_second_per_client = '2TiB' => 2TiB | up to 1TiB
 cors.allowed_origins = ['https://app.example.com/'] => [0] = "https://app.example.com/": | as browsers send it | without a path
 cors.allowed_origins = 'https://app.example.com' => a list
-auth.password = '***' => = "***": | not "***", the mask that `headgate check` prints
-broker.password = '***' => = "***": | not "***", the mask that `headgate check` prints
+auth.password = '***' => = "***": | and not "***", the mask that `headgate check` prints
+auth.password = "x\n" => = "***": | without control characters, such as a line break at its end
+auth.user = "u\n" => u\n | a name without control characters
+broker.password = '***' => = "***": | and not "***", the mask that `headgate check` prints
 broker.password = 5 => = "***": must be a text in quotes
 broker.headers = { X-Env = '***', X-Request-Id = '1' } => .X-Env = "***": must be the secret itself | headgate check
 broker.urls = ['http://a/?***'] => [0] = "http://a/?***": | the mask that `headgate check` prints
