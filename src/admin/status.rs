@@ -34,6 +34,8 @@ pub struct ConfigSummary {
     pub loaded_at: String,
     /// Whether one that was read since is wrong, so that this one stays.
     pub refused: bool,
+    /// Whether the files of `[server.tls]` have changed and cannot be used, so that the old ones are.
+    pub certificate_refused: bool,
 }
 
 /// One listener.

@@ -78,6 +78,7 @@ impl Server {
         ConfigSummary {
             loaded_at: timestamp::to_text(in_force.loaded_at),
             refused: in_force.is_refused,
+            certificate_refused: self.telemetry.tls.is_refused(),
         }
     }
 }

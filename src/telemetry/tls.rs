@@ -1,5 +1,7 @@
 //! The metrics of TLS on the public listener: handshakes that failed, by why, and how its files were read again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use metrics::Gauge;
 use metrics_exporter_prometheus::PrometheusRecorder;
 
@@ -54,6 +56,7 @@ impl HandshakeFailure {
 pub struct TlsMetrics {
     failures: Family<HandshakeFailure>,
     last_reload_successful: Gauge,
+    is_refused: AtomicBool,
 }
 
 impl TlsMetrics {
@@ -69,13 +72,20 @@ impl TlsMetrics {
                 HandshakeFailure::as_str,
             ),
             last_reload_successful,
+            is_refused: AtomicBool::new(false),
         }
     }
 
     /// The changed files were read again, and taken or refused.
     pub fn reloaded(&self, is_taken: bool) {
+        self.is_refused.store(!is_taken, Ordering::Relaxed);
         self.last_reload_successful
             .set(f64::from(u8::from(is_taken)));
+    }
+
+    /// Whether they were refused, and nothing has been taken since.
+    pub fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
     }
 
     /// A handshake failed.

@@ -241,6 +241,8 @@ async fn files_that_do_not_fit_change_nothing_and_are_told_once() {
     let renewed = new.identity(NAME);
     file(&folder, "server.pem", &renewed.certificate);
     program.until_logged("cannot be used: nothing has changed for connections");
+    let status = program.operator().status().await;
+    assert_eq!(status["config"]["certificate_refused"], true);
     let old_client = TlsClient::new(&old, &Wants::default());
     let new_client = TlsClient::new(&new, &Wants::default());
     let mut connection = old_client.connect(program.public).await;
@@ -248,6 +250,8 @@ async fn files_that_do_not_fit_change_nothing_and_are_told_once() {
     assert_eq!(answer.status, 200);
     file(&folder, "server.key", &renewed.key);
     program.until_logged("new connections use the new ones");
+    let status = program.operator().status().await;
+    assert_eq!(status["config"]["certificate_refused"], false);
     assert!(new_client.try_open(program.public).await.is_ok());
     let log = program.kill();
     let refused: Vec<_> = log

@@ -22,6 +22,7 @@ fn status() -> Status {
         config: ConfigSummary {
             loaded_at: "2026-01-02T03:04:05.678Z".to_owned(),
             refused: false,
+            certificate_refused: false,
         },
         listeners: vec![ListenerStatus {
             name: "public",
@@ -90,7 +91,7 @@ fn what_comes_from_outside_is_text() {
 #[test]
 fn the_worst_is_told_first() {
     type Spoil = fn(&mut Status);
-    let cases: [(&str, &str, Spoil); 11] = [
+    let cases: [(&str, &str, Spoil); 12] = [
         ("ok", "all is well", |_| {}),
         ("bad", "the spool has failed", |status| {
             status.spool.failed = true;
@@ -122,6 +123,9 @@ fn the_worst_is_told_first() {
         }),
         ("warn", "a changed configuration was refused", |status| {
             status.config.refused = true;
+        }),
+        ("warn", "a changed certificate was refused", |status| {
+            status.config.certificate_refused = true;
         }),
     ];
     for (severity, title, spoil) in cases {

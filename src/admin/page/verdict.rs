@@ -25,7 +25,7 @@ impl Verdict {
         let output = brokers(status).or_else(|| waiting(status));
         let mut all: Vec<Trouble> = [spool(status), output, phase(status), lost(status)]
             .into_iter()
-            .chain([configuration(status)])
+            .chain([configuration(status), certificate(status)])
             .flatten()
             .collect();
         all.sort_by_key(|trouble| !trouble.is_grave);
@@ -158,5 +158,13 @@ fn configuration(status: &Status) -> Option<Trouble> {
     slight(
         "A changed configuration was refused",
         "The old one stays in force. The log has every problem, and so has headgate check.",
+    )
+}
+
+fn certificate(status: &Status) -> Option<Trouble> {
+    status.config.certificate_refused.then_some(())?;
+    slight(
+        "A changed certificate was refused",
+        "The old one is in use until it expires, and the next start would fail. The log says which file.",
     )
 }
