@@ -307,6 +307,7 @@ impl Operated for Server {
                 })
                 .collect(),
             spool: spool.into(),
+            dead_letters_failing: self.telemetry.are_letters_failing(),
             brokers: self
                 .forward
                 .brokers()

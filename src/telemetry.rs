@@ -21,6 +21,7 @@ mod tests;
 mod tls;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -101,6 +102,7 @@ pub struct Telemetry {
     delivered: Family<()>,
     letters_dropped: Counter,
     letters_failing: Gauge,
+    are_letters_failing: AtomicBool,
     output_events_removed: Counter,
     output_bytes_removed: Counter,
     spool: SpoolMetrics,
@@ -181,6 +183,7 @@ impl Telemetry {
             delivered: Family::single(&recorder, &names::EVENTS_DELIVERED, vec![output]),
             letters_dropped: counter(&recorder, &names::DEAD_LETTERS_DROPPED, vec![]),
             letters_failing: gauge(&recorder, &names::DEAD_LETTERS_FAILING, vec![]),
+            are_letters_failing: AtomicBool::new(false),
             output_events_removed: counter(&recorder, &names::OUTPUT_EVENTS_REMOVED, vec![]),
             output_bytes_removed: counter(&recorder, &names::OUTPUT_BYTES_REMOVED, vec![]),
             spool: SpoolMetrics::new(&recorder),
@@ -251,7 +254,13 @@ impl Telemetry {
 
     /// Whether dead letters cannot be written.
     pub fn letters_failing(&self, failing: bool) {
+        self.are_letters_failing.store(failing, Ordering::Relaxed);
         self.letters_failing.set(f64::from(u8::from(failing)));
+    }
+
+    /// Whether dead letters wait because they cannot be written.
+    pub fn are_letters_failing(&self) -> bool {
+        self.are_letters_failing.load(Ordering::Relaxed)
     }
 
     /// The oldest dead letters made room for new ones.

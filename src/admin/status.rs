@@ -21,6 +21,8 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// What waits for delivery.
     pub spool: SpoolSummary,
+    /// Whether dead letters cannot be written: they wait in the spool, and where many do all delivery waits.
+    pub dead_letters_failing: bool,
     /// The delivery targets; none with a local output.
     pub brokers: Vec<BrokerSummary>,
     /// Counts since the start.

@@ -109,7 +109,9 @@ mod tests {
         let writes = LetterWrites::new(Arc::clone(&telemetry));
         let fails = |telemetry: &Telemetry| {
             let text = telemetry.render(Gauges::default());
-            text.contains("\nheadgate_dead_letters_failing 1\n")
+            let is_measured = text.contains("\nheadgate_dead_letters_failing 1\n");
+            assert_eq!(telemetry.are_letters_failing(), is_measured);
+            is_measured
         };
         let has_room = [Arc::new(AtomicBool::new(false)), Arc::default()];
         let write = |has_room: &Arc<AtomicBool>| {

@@ -36,6 +36,7 @@ fn status() -> Status {
             disk_full: false,
             failed: false,
         },
+        dead_letters_failing: false,
         brokers: vec![broker("http://a/", true), broker("http://b/", true)],
         books: Books::new(counts, 600),
     }
@@ -91,7 +92,7 @@ fn what_comes_from_outside_is_text() {
 #[test]
 fn the_worst_is_told_first() {
     type Spoil = fn(&mut Status);
-    let cases: [(&str, &str, Spoil); 12] = [
+    let cases: [(&str, &str, Spoil); 13] = [
         ("ok", "all is well", |_| {}),
         ("bad", "the spool has failed", |status| {
             status.spool.failed = true;
@@ -116,6 +117,10 @@ fn the_worst_is_told_first() {
         ("warn", "1 of 2 brokers down", |status| {
             status.spool.oldest_event_age_seconds = 1234.5;
             status.brokers[1].up = false;
+        }),
+        ("bad", "dead letters cannot be written", |status| {
+            status.dead_letters_failing = true;
+            status.spool.oldest_event_age_seconds = 1234.5;
         }),
         ("warn", "draining", |status| status.phase = Phase::Closing),
         ("warn", "1,000 events lost", |status| {

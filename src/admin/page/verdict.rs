@@ -22,8 +22,13 @@ struct Trouble {
 
 impl Verdict {
     pub(super) fn on(status: &Status) -> Self {
-        let output = brokers(status).or_else(|| waiting(status));
-        let mut all: Vec<Trouble> = [spool(status), output, phase(status), lost(status)]
+        let letters = dead_letters(status);
+        let output = brokers(status).or_else(|| {
+            // Why they wait is told already.
+            waiting(status).filter(|_| letters.is_none())
+        });
+        let in_the_way = [spool(status), letters, output, phase(status), lost(status)];
+        let mut all: Vec<Trouble> = in_the_way
             .into_iter()
             .chain([configuration(status), certificate(status)])
             .flatten()
@@ -97,6 +102,14 @@ fn spool(status: &Status) -> Option<Trouble> {
         );
     }
     None
+}
+
+fn dead_letters(status: &Status) -> Option<Trouble> {
+    status.dead_letters_failing.then_some(())?;
+    grave(
+        "Dead letters cannot be written",
+        "They wait in the spool, and where many do nothing is delivered. The log has the reason, mostly a full disk.",
+    )
 }
 
 fn brokers(status: &Status) -> Option<Trouble> {
