@@ -68,8 +68,9 @@ pub(super) struct Answered {
     pub(super) rest: Option<Box<Rest>>,
 }
 
-/// What of its request an answer depends on.
-struct AnswerContext {
+/// What a request asks for, and what else of it its answer depends on.
+struct RequestContext {
+    endpoint: Endpoint,
     id: HeaderValue,
     version: Version,
     is_head: bool,
@@ -77,7 +78,7 @@ struct AnswerContext {
     permission: Option<Permission>,
 }
 
-impl AnswerContext {
+impl RequestContext {
     /// Whether nothing more may be read from its connection: where the next request begins is in doubt, or it
     /// sends ahead into a tunnel that it does not get.
     fn ends_connection(&self, outcome: &Result<Response, Refusal>) -> bool {
@@ -137,9 +138,9 @@ impl Gate {
     ) -> Answered {
         let _serving = client.activity.request();
         let (parts, incoming) = request.into_parts();
-        let endpoint = Endpoint::of(&parts.method, parts.uri.path());
         let policy = self.policy();
-        let context = AnswerContext {
+        let context = RequestContext {
+            endpoint: Endpoint::of(&parts.method, parts.uri.path()),
             id: self.ids.of(&parts.headers),
             version: parts.version,
             is_head: parts.method == Method::HEAD,
@@ -148,9 +149,10 @@ impl Gate {
         };
         let mut body = RequestBody::new(incoming, &parts, client.standing.has_large_buffers());
         client.activity.limit_reads(body.read_limit());
-        let passage = Passage::new(&self.telemetry, endpoint.counted_as(), &mut body);
+        let route = context.endpoint.counted_as();
+        let passage = Passage::new(&self.telemetry, route, &mut body);
 
-        let served = self.serve(client, &policy, endpoint, &context, parts, passage.body);
+        let served = self.serve(client, &policy, &context, parts, passage.body);
         let outcome = served.await;
         let is_taken = !context.ends_connection(&outcome) && passage.body.take_short_rest().await;
         if !is_taken {
@@ -170,13 +172,12 @@ impl Gate {
         self: &Arc<Self>,
         client: &Client,
         policy: &Arc<Policy>,
-        endpoint: Endpoint,
-        context: &AnswerContext,
+        context: &RequestContext,
         parts: Parts,
         body: &mut RequestBody,
     ) -> Result<Response, Refusal> {
-        self.admit(client, endpoint, &parts)?;
-        match endpoint {
+        self.admit(client, context.endpoint, &parts)?;
+        match context.endpoint {
             Endpoint::Ingest(api) => {
                 let head = Box::new(Head::new(api, policy, client, &context.id, parts));
                 // In a box, for an idle connection keeps the room for its next request: 10,000 of them take
@@ -207,10 +208,13 @@ impl Gate {
     fn response(
         &self,
         client: &Client,
-        context: AnswerContext,
+        context: RequestContext,
         outcome: Result<Response, Refusal>,
     ) -> Response {
-        let mut response = self.word(outcome, client, &context.id);
+        let mut response = match outcome {
+            Ok(response) => response,
+            Err(refusal) => self.tell(refusal, client, &context.id),
+        };
         response.headers_mut().insert(X_REQUEST_ID, context.id);
         if let Some(permission) = context.permission {
             permission.say(response.headers_mut());
@@ -255,17 +259,8 @@ impl Gate {
         check_host(parts)
     }
 
-    /// Counts and words a refusal.
-    fn word(
-        &self,
-        outcome: Result<Response, Refusal>,
-        client: &Client,
-        id: &HeaderValue,
-    ) -> Response {
-        let refusal = match outcome {
-            Ok(response) => return response,
-            Err(refusal) => refusal,
-        };
+    /// Counts and logs a refusal, and puts it into words for the client.
+    fn tell(&self, refusal: Refusal, client: &Client, id: &HeaderValue) -> Response {
         self.refusals.count(refusal.code().word());
         // An id is visible ASCII, the client's own or ours.
         let id = id.to_str().unwrap_or_default();
