@@ -24,6 +24,24 @@ pub(super) struct Setting {
     pub(super) value: Value,
 }
 
+/// One variable that names no known section.
+#[derive(Debug, PartialEq)]
+pub(super) struct Unknown {
+    /// Its name.
+    pub(super) name: String,
+    /// The variable that may have been meant.
+    pub(super) meant: Option<String>,
+}
+
+/// One variable whose value is not UTF-8.
+#[derive(Debug, PartialEq)]
+pub(super) struct NotText {
+    /// The name of the variable.
+    pub(super) name: String,
+    /// The key that it names, levels and all.
+    pub(super) key: String,
+}
+
 /// One variable that was meant as TOML and is none.
 #[derive(Debug, PartialEq)]
 pub(super) struct NotToml {
@@ -42,11 +60,11 @@ pub(super) struct NotToml {
 pub(super) struct Environment {
     /// Those that name a known section, in the order of their names.
     pub(super) settings: Vec<Setting>,
-    /// Those that name none, each with the variable that may have been meant. They are no errors because
-    /// Kubernetes sets `HEADGATE_SERVICE_HOST` and its like beside a service called headgate.
-    pub(super) unknown: Vec<(String, Option<String>)>,
-    /// The paths and names of those whose values are not UTF-8.
-    pub(super) not_text: Vec<(String, String)>,
+    /// Those that name none. They are no errors because Kubernetes sets `HEADGATE_SERVICE_HOST` and its like
+    /// beside a service called headgate.
+    pub(super) unknown: Vec<Unknown>,
+    /// Those whose values are not UTF-8.
+    pub(super) not_text: Vec<NotText>,
     /// Those that were meant as TOML and are none.
     pub(super) not_toml: Vec<NotToml>,
 }
@@ -67,7 +85,7 @@ pub(super) fn read(
         let path = path(&name);
         if known.find(&path[..1]).is_none() {
             let meant = meant(&name, known);
-            environment.unknown.push((name, meant));
+            environment.unknown.push(Unknown { name, meant });
         } else if let Ok(text) = text.into_string() {
             match value(known.find(&path), &text) {
                 Ok(value) => environment.settings.push(Setting { name, path, value }),
@@ -79,7 +97,8 @@ pub(super) fn read(
                 }),
             }
         } else {
-            environment.not_text.push((path.join("."), name));
+            let key = path.join(".");
+            environment.not_text.push(NotText { name, key });
         }
     }
     environment
@@ -186,7 +205,10 @@ mod tests {
             ("HEADGATE_SERVER_LISTEN", "127.0.0.1:1"),
             ("HEADGATE_SEVER__LISTEN", "127.0.0.1:1"),
         ]);
-        let unknown = |name: &str, meant: Option<&str>| (name.to_owned(), meant.map(str::to_owned));
+        let unknown = |name: &str, meant: Option<&str>| Unknown {
+            name: name.to_owned(),
+            meant: meant.map(str::to_owned),
+        };
         assert_eq!(environment.settings, []);
         assert_eq!(
             environment.unknown,
@@ -242,7 +264,10 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         let variable = ("HEADGATE_AUTH__USER".into(), OsString::from_vec(vec![0xff]));
         let environment = read([variable], &Known::new());
-        let expected = ("auth.user".to_owned(), "HEADGATE_AUTH__USER".to_owned());
+        let expected = NotText {
+            name: "HEADGATE_AUTH__USER".to_owned(),
+            key: "auth.user".to_owned(),
+        };
         assert_eq!(environment.not_text, [expected]);
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
-use crate::config::environment::{self, Environment, NotToml, Setting};
+use crate::config::environment::{self, Environment, NotText, NotToml, Setting, Unknown};
 use crate::config::known::Known;
 use crate::config::merge::Merge;
 use crate::config::parse::parse;
@@ -216,7 +216,7 @@ fn overlay_environment(environment: Environment, merge: &mut Merge<'_>) -> Vec<W
     for Setting { name, path, value } in environment.settings {
         merge.overlay_at(&path, value, &Origin::Variable(name));
     }
-    for (key, name) in environment.not_text {
+    for NotText { name, key } in environment.not_text {
         let (given, allowed) = ("(bytes)".to_owned(), "UTF-8".to_owned());
         merge.refuse_given(key, given, allowed, Origin::Variable(name));
     }
@@ -232,7 +232,7 @@ fn overlay_environment(environment: Environment, merge: &mut Merge<'_>) -> Vec<W
     }
     let unknown = environment.unknown.into_iter();
     unknown
-        .map(|(name, meant)| Warning::UnknownVariable { name, meant })
+        .map(|Unknown { name, meant }| Warning::UnknownVariable { name, meant })
         .collect()
 }
 
