@@ -23,14 +23,14 @@ pub(super) enum Admission {
     Probe,
 }
 
-/// What the Brokers say together when they are asked what they take.
+/// Whether the Brokers together take anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Admits {
-    Now(Admission),
-    /// Nothing before this moment, unless one of them changes.
-    NotBefore(Instant),
-    /// Nothing before one of them changes.
-    NotYet,
+enum Intake {
+    Open(Admission),
+    /// Until this moment, unless one of them changes before.
+    ShutUntil(Instant),
+    /// Until one of them changes.
+    Shut,
 }
 
 impl Brokers {
@@ -46,10 +46,10 @@ impl Brokers {
     /// Waits until a batch may be sent. To be asked by one task at a time, like [`Brokers::change`].
     pub(super) async fn admission(&self) -> Admission {
         loop {
-            match self.admits(Instant::now()) {
-                Admits::Now(admission) => return admission,
-                Admits::NotYet => self.changed.notified().await,
-                Admits::NotBefore(moment) => {
+            match self.intake(Instant::now()) {
+                Intake::Open(admission) => return admission,
+                Intake::Shut => self.changed.notified().await,
+                Intake::ShutUntil(moment) => {
                     let changed = self.changed.notified();
                     let _whichever_comes_first = tokio::time::timeout_at(moment, changed).await;
                 }
@@ -64,7 +64,7 @@ impl Brokers {
 
     /// Resolves when the Brokers take something else than they did.
     pub(super) async fn change(&self, admission: Admission) {
-        while self.admits(Instant::now()) == Admits::Now(admission) {
+        while self.intake(Instant::now()) == Intake::Open(admission) {
             self.changed.notified().await;
         }
     }
@@ -96,16 +96,16 @@ impl Brokers {
     }
 
     /// The best of what they offer.
-    fn admits(&self, now: Instant) -> Admits {
-        let mut best = Admits::NotYet;
+    fn intake(&self, now: Instant) -> Intake {
+        let mut best = Intake::Shut;
         for broker in &self.all {
             best = match (broker.offer(now), best) {
-                (Offer::Slot { .. }, _) => return Admits::Now(Admission::Free),
-                (Offer::Probe, _) => Admits::Now(Admission::Probe),
-                (Offer::NotBefore(moment), Admits::NotBefore(earliest)) => {
-                    Admits::NotBefore(moment.min(earliest))
+                (Offer::Slot { .. }, _) => return Intake::Open(Admission::Free),
+                (Offer::Probe, _) => Intake::Open(Admission::Probe),
+                (Offer::NotBefore(moment), Intake::ShutUntil(earliest)) => {
+                    Intake::ShutUntil(moment.min(earliest))
                 }
-                (Offer::NotBefore(moment), Admits::NotYet) => Admits::NotBefore(moment),
+                (Offer::NotBefore(moment), Intake::Shut) => Intake::ShutUntil(moment),
                 (Offer::NotBefore(_) | Offer::None, best) => best,
             };
         }
