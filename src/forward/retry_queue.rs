@@ -64,6 +64,15 @@ impl Entry {
     fn is_suspect(&self) -> bool {
         self.shipment.suspicion.failures() > 0
     }
+
+    /// When it may be sent, if that is known: suspects wait also for one of their slots, which is free from then on.
+    fn goes_at(&self, room_from: Option<Instant>) -> Option<Instant> {
+        if self.is_suspect() {
+            room_from.map(|from| from.max(self.due))
+        } else {
+            Some(self.due)
+        }
+    }
 }
 
 /// What is to be sent next.
@@ -167,37 +176,51 @@ impl RetryQueue {
     }
 
     fn choose_freely(&mut self, now: Instant) -> Choice {
-        let keeps_order = self.keeps_order();
         let room_from = self.suspects.have_room_from(now);
-        let passed_goes_at = |entry: &Entry| match entry.is_suspect() {
-            true => room_from.map(|from| from.max(entry.due)),
-            false => Some(entry.due),
-        };
-        // Where order is kept, nothing else could use the time that it leaves.
-        let goes_at = |entry: &Entry| match keeps_order {
-            true => Some(entry.due),
-            false => passed_goes_at(entry),
-        };
-        let candidates = if keeps_order { 1 } else { usize::MAX };
-        let in_order = self.in_order.iter().take(candidates);
-        let in_order = in_order.filter_map(|(first, entry)| Some((*first, goes_at(entry)?)));
-        let due = in_order.clone().find(|(_, at)| *at <= now);
-        let next = in_order.map(|(_, at)| at).min();
-        if let Some(entry) = due.and_then(|(first, _)| self.in_order.remove(&first)) {
+        if let Some(entry) = self.take_due(room_from, now) {
             return self.send(entry, now);
         }
-        let is_due = |entry: &Entry| passed_goes_at(entry).is_some_and(|at| at <= now);
-        let due = self.passed.iter().position(is_due);
-        if let Some(entry) = due.and_then(|index| self.passed.remove(index)) {
-            return self.send(entry, now);
-        }
-        let next_passed = self.passed.iter().filter_map(passed_goes_at).min();
-        let next = next.into_iter().chain(next_passed).min();
+        let in_order = self.next_in_order(room_from).map(|(_, goes_at)| goes_at);
+        let passed = self.passed.iter();
+        let passed = passed.filter_map(|entry| entry.goes_at(room_from));
+        let next = in_order.chain(passed).min();
         if self.may_lease() {
             Choice::Lease(next)
         } else {
             Choice::Wait(next)
         }
+    }
+
+    /// Takes a batch that may go now, one that waits in order first. `room_from`: when there is a slot for suspects.
+    fn take_due(&mut self, room_from: Option<Instant>, now: Instant) -> Option<Entry> {
+        let due = self
+            .next_in_order(room_from)
+            .find(|(_, goes_at)| *goes_at <= now);
+        if let Some((first, _)) = due {
+            return self.in_order.remove(&first);
+        }
+        let is_due = |entry: &Entry| entry.goes_at(room_from).is_some_and(|at| at <= now);
+        let due = self.passed.iter().position(is_due)?;
+        self.passed.remove(due)
+    }
+
+    /// Those that wait in order and may be next, and when each goes. Where order is kept that is the first alone, and it
+    /// goes when its pause is over though it be a suspect: nothing else could use the time that it leaves.
+    fn next_in_order(
+        &self,
+        room_from: Option<Instant>,
+    ) -> impl Iterator<Item = (Position, Instant)> {
+        let keeps_order = self.keeps_order();
+        let candidates = if keeps_order { 1 } else { usize::MAX };
+        let in_order = self.in_order.iter().take(candidates);
+        in_order.filter_map(move |(first, entry)| {
+            let goes_at = if keeps_order {
+                Some(entry.due)
+            } else {
+                entry.goes_at(room_from)
+            };
+            Some((*first, goes_at?))
+        })
     }
 
     /// Whether new batches may be leased beside those that wait. Each of those waits for a slot, but for suspects: they
