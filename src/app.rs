@@ -24,11 +24,12 @@ use crate::telemetry::events::{
 };
 use crate::telemetry::{Gauges, Telemetry};
 use reload::InForce;
+use rooms::Listeners;
 
 /// Histograms are tidied this often.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Longest wait for tasks that were told to end, and shortest one after that for the spool's.
+/// Longest wait for tasks that were told to end. The spool has as long after that, at least, for its last checkpoint.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The same when the end is to be at once: a write to a pipe that nobody reads takes for ever.
@@ -100,7 +101,7 @@ impl App {
         let background = lifecycle.task_group();
         let telemetry = Arc::new(rooms::telemetry(&config));
         let (dead_letters, spool) = rooms::stores(&config, spool_folder, &telemetry).await?;
-        let (public, admin) = rooms::listeners(&config)?;
+        let listeners = Listeners::bind(&config)?;
         let forward = Forward::start(
             &config,
             spool.clone(),
@@ -124,8 +125,8 @@ impl App {
                 Arc::clone(&telemetry),
                 lifecycle.clone(),
             )?,
-            public_address: public.local_addr()?,
-            admin_address: admin.as_ref().map(TcpListener::local_addr).transpose()?,
+            public_address: listeners.public.local_addr()?,
+            admin_address: listeners.admin_address()?,
             in_force: Mutex::new(InForce::at_start(config.clone(), &telemetry)),
             started: Instant::now(),
             lifecycle,
@@ -141,11 +142,12 @@ impl App {
             drain_timeout: config.server.drain_timeout,
             server,
         };
-        app.listen(public, admin, config);
+        app.listen(listeners, config);
         Ok(app)
     }
 
-    fn listen(&self, public: TcpListener, admin: Option<TcpListener>, config: Config) {
+    fn listen(&self, listeners: Listeners, config: Config) {
+        let Listeners { public, admin } = listeners;
         // The listeners take connections from the moment that they are bound.
         self.server.lifecycle.enter(Phase::Serving);
         self.server.announce();

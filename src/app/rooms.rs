@@ -56,12 +56,25 @@ pub(super) async fn stores(
     Ok((dead_letters, spool))
 }
 
-/// The public listener, and the admin listener where there is one.
-pub(super) fn listeners(config: &Config) -> anyhow::Result<(TcpListener, Option<TcpListener>)> {
-    let public = bind(config.server.listen, "server.listen")?;
-    let admin = config.admin.listen;
-    let admin = admin.map(|address| bind(address, "admin.listen"));
-    Ok((public, admin.transpose()?))
+/// What the server listens on.
+pub(super) struct Listeners {
+    pub(super) public: TcpListener,
+    /// None where `admin.listen` turns it off.
+    pub(super) admin: Option<TcpListener>,
+}
+
+impl Listeners {
+    pub(super) fn bind(config: &Config) -> anyhow::Result<Self> {
+        let bind_admin = |address| bind(address, "admin.listen");
+        Ok(Self {
+            public: bind(config.server.listen, "server.listen")?,
+            admin: config.admin.listen.map(bind_admin).transpose()?,
+        })
+    }
+
+    pub(super) fn admin_address(&self) -> io::Result<Option<SocketAddr>> {
+        self.admin.as_ref().map(TcpListener::local_addr).transpose()
+    }
 }
 
 async fn dead_letters(config: &Config, telemetry: Arc<Telemetry>) -> anyhow::Result<DeadLetters> {
