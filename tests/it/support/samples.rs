@@ -58,6 +58,46 @@ impl Samples {
         of_name.map(|sample| &sample.labels).collect()
     }
 
+    /// What is wrong between counters that are to tell the same, whatever was done: each event accepted has a source, each
+    /// answer that is an error is a refusal, and each refusal for a limit has its limit.
+    pub(crate) fn contradictions(&self) -> Vec<String> {
+        let all = |_: &Sample| true;
+        let is_refusal = |sample: &Sample| {
+            let status = sample.labels["status"].as_str();
+            let is_answer = status >= "400" && status != "499";
+            // An answer about health is none, whatever it says.
+            is_answer && (sample.labels["route"].as_str(), status) != ("health", "503")
+        };
+        let is_of_a_limit = |sample: &Sample| sample.labels["code"] == "rate_limited";
+        let equal = [
+            (
+                self.sum("headgate_source_events_total", all),
+                self.sum("headgate_events_accepted_total", all),
+                "events by source, and accepted",
+            ),
+            (
+                self.sum("headgate_requests_total", is_refusal),
+                self.sum("headgate_requests_refused_total", all),
+                "errors answered, and refusals",
+            ),
+            (
+                self.sum("headgate_requests_rate_limited_total", all),
+                self.sum("headgate_requests_refused_total", is_of_a_limit),
+                "refusals by limit, and for one",
+            ),
+        ];
+        let wrong = equal.into_iter().filter(|(one, other, _)| one != other);
+        wrong
+            .map(|(one, other, what)| format!("{what}: {one} and {other}"))
+            .collect()
+    }
+
+    fn sum(&self, name: &str, counts: impl Fn(&Sample) -> bool) -> f64 {
+        let of_name = self.samples.iter().filter(|sample| sample.name == name);
+        let counted = of_name.filter(|sample| counts(sample));
+        counted.map(|sample| sample.value).sum()
+    }
+
     /// Names of samples, those of a histogram's parts too.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.samples.iter().map(|sample| sample.name.as_str())

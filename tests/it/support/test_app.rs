@@ -208,7 +208,7 @@ impl TestApp {
     /// Waits until nothing is under way, then drains.
     ///
     /// # Panics
-    /// When the books do not balance or bytes of the budget are still held.
+    /// When the books do not balance, counters contradict each other or bytes of the budget are still held.
     pub(crate) async fn finish(mut self) {
         self.is_finished = true;
         self.until_at_rest().await;
@@ -250,18 +250,18 @@ impl TestApp {
         in_time("the drain", self.app.drain()).await;
     }
 
-    /// Waits until the books balance and no request holds memory.
+    /// Waits until the books balance, other counters agree and no request holds memory.
     pub(crate) async fn until_at_rest(&self) {
         let mut last = Value::Null;
         let at_rest = async || {
             last = self.status().await;
-            let held = self
-                .samples()
-                .await
-                .value("headgate_in_flight_bytes", &[])
-                .unwrap();
+            let samples = self.samples().await;
+            let held = samples.value("headgate_in_flight_bytes", &[]).unwrap();
+            let contradictions = samples.contradictions();
+            let is_at_rest =
+                last["books"]["balanced"] == true && held == 0.0 && contradictions.is_empty();
             last["held_bytes"] = held.into();
-            let is_at_rest = last["books"]["balanced"] == true && held == 0.0;
+            last["contradictions"] = contradictions.into();
             is_at_rest.then_some(())
         };
         let waiting = eventually("the books to balance and the budget to be free", at_rest);
