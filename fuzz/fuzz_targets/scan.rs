@@ -1,9 +1,9 @@
 //! The scanner on any bytes: it must answer without a panic and stay within the text; and where the
-//! bytes are UTF-8, it must accept what serde_json accepts and nothing else.
+//! bytes are UTF-8, it must accept what serde_json accepts and nothing else, but for what is too long.
 
 #![no_main]
 
-use headgate::pipeline::scan::{Kind, Scanner, skip_white_space};
+use headgate::pipeline::scan::{Kind, Scanner, SyntaxErrorKind, skip_white_space};
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 
@@ -38,6 +38,15 @@ fuzz_target!(|text: &[u8]| {
     let Ok(text) = str::from_utf8(text) else {
         return;
     };
+    let is_too_long = |kind| {
+        matches!(
+            kind,
+            SyntaxErrorKind::LongNumber | SyntaxErrorKind::LongName
+        )
+    };
+    if found.as_ref().is_err_and(|error| is_too_long(error.kind)) {
+        return;
+    }
     let accepted = found
         .is_ok_and(|scanned| skip_white_space(text.as_bytes(), scanned.span.end) == text.len());
     assert_eq!(accepted, oracle_accepts(text), "{found:?}");

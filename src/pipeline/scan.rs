@@ -18,6 +18,13 @@ pub use cursor::skip_white_space;
 use open_containers::OpenContainers;
 pub(super) use vectors::{is_plain, is_plain_ascii};
 
+/// Digits one after the other. A number has up to three such runs, and with more than 10,000 digits it is no JSON to
+/// Logstash, which reads the whole batch with it as one text then.
+pub const MAX_DIGITS: usize = 3_000;
+
+/// Bytes of a name, as it is spelt: the most that Logstash's parser takes.
+pub const MAX_NAME: usize = 50_000;
+
 /// Byte range of the text that was scanned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -101,13 +108,14 @@ pub struct Scanned {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
 pub struct SyntaxError {
-    /// The first byte that no valid text could have there; the text's length if it ended too early.
+    /// The first byte that no valid text could have there; the text's length if it ended too early; where a name or
+    /// run of digits begins that is too long.
     pub offset: usize,
     /// What is wrong with it, in words that may go to a client: they never repeat the text.
     pub kind: SyntaxErrorKind,
 }
 
-/// The ways to break the grammar of RFC 8259.
+/// The ways to break the grammar of RFC 8259, and the limits that it lets a reader set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SyntaxErrorKind {
     /// The text ends inside the value, or holds none.
@@ -140,6 +148,12 @@ pub enum SyntaxErrorKind {
     /// A leading zero, or no digit where one must be.
     #[error("invalid number")]
     InvalidNumber,
+    /// More than [`MAX_DIGITS`] digits one after the other.
+    #[error("more than {MAX_DIGITS} digits one after the other")]
+    LongNumber,
+    /// A key of more than [`MAX_NAME`] bytes.
+    #[error("a name of more than {MAX_NAME} bytes")]
+    LongName,
     /// Something that begins like `true`, `false` or `null` and goes on otherwise.
     #[error("invalid literal")]
     InvalidLiteral,

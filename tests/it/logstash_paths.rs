@@ -215,6 +215,28 @@ async fn what_json_allows_leaves_as_it_came() {
     assert!(body.starts_with(start.as_bytes()), "{body:?}");
 }
 
+/// Logstash reads no longer ones: in a batch they would cost their neighbours, which may be another client's.
+#[tokio::test]
+async fn a_number_or_a_name_that_logstash_cannot_read_does_not_parse() {
+    let tags = ["_jsonparsefailure"];
+    for (long, longer) in [
+        (
+            format!(r#"{{"a":0.{}}}"#, "1".repeat(3_000)),
+            format!(r#"{{"a":0.{}}}"#, "1".repeat(3_001)),
+        ),
+        (
+            format!(r#"{{"{}":1}}"#, "x".repeat(50_000)),
+            format!(r#"{{"{}":1}}"#, "x".repeat(50_001)),
+        ),
+    ] {
+        let body = format!("{{\"b\":1}}\n{longer}\n{long}\n");
+        let events = events_of("", &[NDJSON], body.as_bytes()).await;
+        let bad = json!({"message": longer, "tags": tags});
+        assert_eq!(told(&events[..2]), [json!({"b": 1}), bad]);
+        assert_eq!((events.len(), events[2].get("message")), (3, None));
+    }
+}
+
 #[tokio::test]
 async fn an_event_is_one_line_however_it_was_printed() {
     let broker = FakeBroker::start();

@@ -1,7 +1,7 @@
 //! The place in a text up to which it was read, and the tokens of JSON that can be read from there.
 
 use super::vectors::{BLOCK, WhiteSpace, specials};
-use super::{Kind, Span, SyntaxError, SyntaxErrorKind};
+use super::{Kind, MAX_DIGITS, MAX_NAME, Span, SyntaxError, SyntaxErrorKind};
 
 /// Offset of the first byte at or after `from` that is not JSON white space (space, tab, LF, CR);
 /// the text's length if there is none.
@@ -165,6 +165,9 @@ impl<'t> Cursor<'t> {
             start,
             end: self.at - 1,
         };
+        if key.len() > MAX_NAME {
+            return Err(too_long(start, SyntaxErrorKind::LongName));
+        }
         if !self.compact(b':') {
             self.white_space();
             if self.peek() != Some(b':') {
@@ -301,17 +304,18 @@ impl<'t> Cursor<'t> {
         Ok(())
     }
 
-    /// Passes at least one digit.
+    /// Passes at least one digit, and not too many.
     #[inline(always)]
     fn digits(&mut self) -> Result<(), SyntaxError> {
         let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
-        if self.at == start {
-            return Err(self.error(SyntaxErrorKind::InvalidNumber));
+        match self.at - start {
+            1..=MAX_DIGITS => Ok(()),
+            0 => Err(self.error(SyntaxErrorKind::InvalidNumber)),
+            _ => Err(too_long(start, SyntaxErrorKind::LongNumber)),
         }
-        Ok(())
     }
 
     #[inline(always)]
@@ -324,5 +328,14 @@ impl<'t> Cursor<'t> {
         let same = |(ours, theirs): &(&u8, &u8)| ours == theirs;
         self.at += rest.iter().zip(literal).take_while(same).count();
         Err(self.error(SyntaxErrorKind::InvalidLiteral))
+    }
+}
+
+/// The error for what begins at `start` and is valid but for its length.
+#[cold]
+fn too_long(start: usize, kind: SyntaxErrorKind) -> SyntaxError {
+    SyntaxError {
+        offset: start,
+        kind,
     }
 }

@@ -2,7 +2,9 @@
 //! held against a corpus and a second parser in the integration tests.
 
 use super::SyntaxErrorKind::*;
-use super::{Kind, Member, Scanned, Scanner, Span, SyntaxError, skip_white_space};
+use super::{
+    Kind, MAX_DIGITS, MAX_NAME, Member, Scanned, Scanner, Span, SyntaxError, skip_white_space,
+};
 
 fn scan(text: &str) -> Result<(Scanned, Vec<Member>), SyntaxError> {
     let mut members = Vec::new();
@@ -214,5 +216,38 @@ fn each_of_many_levels_is_closed_by_its_own_bracket() {
         broken.replace_range(place..=place, wrong);
         let error = scan(&broken).unwrap_err();
         assert_eq!((error.offset, error.kind), (place, kind));
+    }
+}
+
+#[test]
+fn numbers_and_names_are_as_long_as_logstash_reads_them() {
+    let (digits, more) = ("1".repeat(MAX_DIGITS), "1".repeat(MAX_DIGITS + 1));
+    scanned(&format!(
+        r#"{{"a":[{{"b":-{digits}.{digits}e+{digits}}}]}}"#
+    ));
+    for before in ["", "-", "0.", "[1e+", r#"{"a":[{"b":2.5e-"#] {
+        let error = SyntaxError {
+            offset: before.len(),
+            kind: LongNumber,
+        };
+        assert_eq!(scan(&format!("{before}{more}")).err(), Some(error));
+    }
+    for name in [
+        "x".repeat(MAX_NAME),
+        r"\u0041".repeat(MAX_NAME).split_off(5 * MAX_NAME),
+    ] {
+        for (before, behind) in [("{", ":1}"), (r#"[{"a": {"#, ":[]}}]")] {
+            scanned(&format!("{before}\"{name}\"{behind}"));
+            let error = SyntaxError {
+                offset: before.len() + 1,
+                kind: LongName,
+            };
+            assert_eq!(
+                scan(&format!("{before}\"x{name}\"{behind}")).err(),
+                Some(error)
+            );
+            // A text may be longer.
+            scanned(&format!("[\"x{name}\"]"));
+        }
     }
 }
