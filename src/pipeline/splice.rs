@@ -34,7 +34,6 @@ pub(super) struct Slots {
 struct StrictMember {
     slot: usize,
     aside: &'static str,
-    slot_aside: usize,
     tag: &'static str,
 }
 
@@ -43,7 +42,6 @@ impl Slots {
         let mut strict = |name, aside, tag| StrictMember {
             slot: fields.register(name),
             aside,
-            slot_aside: fields.register(aside),
             tag,
         };
         Self {

@@ -182,6 +182,10 @@ impl Template {
 }
 
 impl Group {
+    pub(in crate::pipeline) fn is_named(&self, name: &str) -> bool {
+        self.name == name
+    }
+
     pub(in crate::pipeline) fn meets(&self, own: Kind, request: &Request<'_>) -> Meeting {
         self.node.meets(own, request)
     }

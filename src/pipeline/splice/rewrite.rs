@@ -36,11 +36,14 @@ impl Rewrite<'_> {
 
     fn own_member(&self, object: &mut Members<'_>, member: &Member) {
         let text = self.event.text;
+        if self.gives_way(|name| is_named(text, member, name)) {
+            return;
+        }
         let Some((slot, is_last)) = self.slot_of(member) else {
             copy_member(object, text, member);
             return;
         };
-        if self.is_written_apart(slot) || self.gives_way(slot) {
+        if self.is_written_apart(slot) {
             return;
         }
         let group = self.group(slot);
@@ -72,7 +75,8 @@ impl Rewrite<'_> {
         for (index, group) in self.additions.template.groups.iter().enumerate() {
             let range = self.additions.ranges[index].clone();
             let is_added = match self.event.found.get(group.slot) {
-                _ if self.is_written_apart(group.slot) || self.gives_way(group.slot) => false,
+                _ if self.is_written_apart(group.slot) => false,
+                _ if self.gives_way(|name| group.is_named(name)) => false,
                 None => true,
                 Some(own) if self.meets(group, own.kind) == Meeting::Replace => true,
                 Some(_) => self.misfit(group.slot).is_some(),
@@ -101,8 +105,8 @@ impl Rewrite<'_> {
         self.misfits.iter().find(|misfit| misfit.slot == slot)
     }
 
-    /// Whether a misfit comes to stand in the place of this member: one that is not replaced anyway.
-    fn gives_way(&self, slot: usize) -> bool {
+    /// Whether a misfit comes to stand in the place of the member that is named so: one that is not replaced anyway.
+    fn gives_way(&self, is_named: impl Fn(&str) -> bool) -> bool {
         let is_replaced = |misfit: &StrictMember| {
             let own = self.event.found.get(misfit.slot);
             let group = self.group(misfit.slot);
@@ -110,7 +114,7 @@ impl Rewrite<'_> {
                 .zip(own)
                 .is_some_and(|(group, own)| self.meets(group, own.kind) == Meeting::Replace)
         };
-        let comes = |misfit: &StrictMember| misfit.slot_aside == slot && !is_replaced(misfit);
+        let comes = |misfit: &StrictMember| is_named(misfit.aside) && !is_replaced(misfit);
         self.misfits.iter().any(comes)
     }
 
