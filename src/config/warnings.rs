@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 
 use crate::config::{
-    Config, Durability, EcsCompatibility, Enrich, Ingest, OutputType, ProxyProtocol,
+    Config, Durability, EcsCompatibility, EcsField, Ingest, OutputType, ProxyProtocol,
 };
 use crate::units::{ByteSize, FieldReference};
 
@@ -227,7 +227,7 @@ fn field_in_the_way(config: &Config) -> Option<Warning> {
     let mut of_request = vec![enrich.host_field()];
     of_request.extend(enrich.headers_field());
     if enrich.ecs_compatibility == EcsCompatibility::V1 {
-        of_request.extend(Enrich::ecs_fields());
+        of_request.extend(EcsField::ALL.map(EcsField::reference));
     }
     enrich.fields.iter().find_map(|(field, _)| {
         let is_lost =
