@@ -2,6 +2,7 @@
 //! never sees an output.
 
 mod activity;
+mod alarm;
 mod answers;
 mod api_key;
 mod auth;
@@ -39,6 +40,7 @@ mod token_bucket;
 mod transport;
 mod trusted_proxies;
 mod turns;
+mod waiting;
 
 use std::convert::Infallible;
 use std::sync::Arc;

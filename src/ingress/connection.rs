@@ -2,13 +2,9 @@
 //! parks it while it is silent.
 
 use std::convert::Infallible;
-use std::future::{Future, pending, poll_fn};
-use std::io;
 use std::net::IpAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -19,7 +15,6 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tokio::time::error::Elapsed;
 
 use super::activity::{Activity, Doing, TimeLimits};
 use super::client::{Client, ClientIp};
@@ -32,11 +27,12 @@ use super::stream::{
     ClientStream, MAX_EMPTY_LINES_BYTES, close_lingering, empty_lines, end_our_side,
 };
 use super::stream_tasks::StreamTasks;
-use super::supervision::{Alarm, End, GOODBYE, Outcome, far_away, supervise};
+use super::supervision::{End, Outcome, supervise};
 use super::tls::Tls;
 use super::transport::Transport;
+use super::waiting::{GOODBYE, WaitLimits, bytes_come};
 use crate::config::ProxyProtocol;
-use crate::lifecycle::{Lifecycle, Phase};
+use crate::lifecycle::Lifecycle;
 
 /// A connection that idles for so long is parked. Those that are busy never get there, and pay nothing for it.
 const PARK_AFTER: Duration = Duration::from_secs(1);
@@ -68,49 +64,6 @@ pub(super) struct Accepted {
     pub(super) registration: Registration,
 }
 
-/// What bounds all waiting for a connection's client.
-#[derive(Clone, Copy)]
-pub(super) struct WaitLimits<'a> {
-    limits: &'a TimeLimits,
-    reserve_limits: &'a TimeLimits,
-    standing: &'a Standing,
-    pub(super) lifecycle: &'a Lifecycle,
-    pub(super) registration: &'a Registration,
-}
-
-impl<'a> WaitLimits<'a> {
-    /// Whether the connection is one of the reserve now.
-    pub(super) fn is_reserve(&self) -> bool {
-        self.standing.is_reserve()
-    }
-
-    /// The time limits: those of the reserve are short, or silence would use it up.
-    pub(super) fn limits(&self) -> &'a TimeLimits {
-        if self.is_reserve() {
-            self.reserve_limits
-        } else {
-            self.limits
-        }
-    }
-
-    /// What comes before a request and begins with a byte of the client's: it has the time of a head. None where the
-    /// server closes and a moment has passed since: a request may be on its way behind it.
-    pub(super) async fn before_request<T>(
-        self,
-        begun: impl Future<Output = T>,
-    ) -> Option<Result<T, Elapsed>> {
-        let in_time = tokio::time::timeout(self.limits().head(), begun);
-        let goodbye = async {
-            self.lifecycle.unless_closing(pending::<Infallible>()).await;
-            tokio::time::sleep(GOODBYE).await;
-        };
-        tokio::select! {
-            outcome = in_time => Some(outcome),
-            () = goodbye => None,
-        }
-    }
-}
-
 /// Who is at the other end of a connection.
 struct Peer {
     ip: ClientIp,
@@ -137,7 +90,7 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
         registration,
     } = accepted;
     let waiting = WaitLimits {
-        limits: &protocols.limits,
+        usual_limits: &protocols.limits,
         reserve_limits: &protocols.reserve_limits,
         standing: &standing,
         lifecycle: &protocols.lifecycle,
@@ -221,37 +174,6 @@ async fn next_request_begins(
         }
     };
     bytes_come(reading, since, waiting).await
-}
-
-/// Whether `reading` gives any bytes; false when nothing comes in the time for silence, which began at
-/// `since`, or the server closes a moment after. A connection that is none of the reserve any more has more
-/// time.
-pub(super) async fn bytes_come(
-    reading: impl Future<Output = io::Result<usize>>,
-    since: Instant,
-    waiting: WaitLimits<'_>,
-) -> bool {
-    let mut reading = pin!(reading);
-    let timer = pin!(far_away());
-    let mut alarm = Alarm::new(timer);
-    poll_fn(|cx| {
-        waiting.registration.wake_with(cx.waker());
-        if let Poll::Ready(outcome) = reading.as_mut().poll(cx) {
-            return Poll::Ready(matches!(outcome, Ok(1..)));
-        }
-        // A request may be on its way on a connection that has just been opened.
-        let patience = if waiting.lifecycle.phase() >= Phase::Closing {
-            GOODBYE
-        } else {
-            waiting.limits().idle()
-        };
-        if alarm.is_overdue(Some(since + patience), cx) {
-            Poll::Ready(false)
-        } else {
-            Poll::Pending
-        }
-    })
-    .await
 }
 
 /// Serves HTTP/1 until the connection ends. A connection that falls silent is parked: hyper lets go of it,

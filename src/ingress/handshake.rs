@@ -8,11 +8,11 @@ use rustls::Error;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
-use super::connection::{WaitLimits, bytes_come};
 use super::prefixed::Prefixed;
 use super::stream::close_lingering;
 use super::tls::Tls;
 use super::transport::Transport;
+use super::waiting::{WaitLimits, bytes_come};
 use crate::telemetry::events::HandshakeFailed;
 use crate::telemetry::{HandshakeFailure, TlsMetrics};
 

@@ -8,11 +8,11 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::connection::{WaitLimits, bytes_come};
 use super::gate::Gate;
 use super::prefixed::Prefixed;
 use super::proxy_protocol::{Found, find};
 use super::trusted_proxies::TrustedProxies;
+use super::waiting::{WaitLimits, bytes_come};
 use crate::config::ProxyProtocol;
 use crate::telemetry::ProxyHeaderFault;
 

@@ -2,27 +2,22 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::activity::{Activity, Doing, TimeLimits};
-use super::connection::WaitLimits;
+use super::alarm::{Alarm, far_away};
 use super::stream::ClientStream;
 use super::stream_tasks::StreamTasks;
+use super::waiting::{GOODBYE, WaitLimits};
 use crate::lifecycle::Phase;
 
-/// How long a connection that was told to end may idle, so that a request that is on its way still gets its answer.
-pub(super) const GOODBYE: Duration = Duration::from_secs(1);
-
-/// Longest such wait, for a client that goes on talking without a request.
+/// How long one that takes no further request may go on, for a client that goes on talking without one.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
-
-/// A timer far enough away to mean never.
-const FAR: Duration = Duration::from_secs(24 * 3600);
 
 /// A connection that hyper serves.
 pub(super) trait Serve {
@@ -186,48 +181,5 @@ impl<C: Serve> Supervised<'_, C> {
         } else {
             (since.max(self.activity.last_sign()) + GOODBYE).min(since + LONGEST_GOODBYE)
         }
-    }
-}
-
-/// The timer of an [`Alarm`] that is still to be set.
-pub(super) fn far_away() -> Sleep {
-    sleep_until(Instant::now() + FAR)
-}
-
-/// Wakes a task when its deadline has passed, which may be another one each time that it is asked.
-pub(super) struct Alarm<'a> {
-    timer: Pin<&'a mut Sleep>,
-    /// Whom the timer wakes as it is set now. As long as that does not change, there is no need to poll it,
-    /// which takes a lock.
-    wakes: Option<Waker>,
-}
-
-impl<'a> Alarm<'a> {
-    pub(super) fn new(timer: Pin<&'a mut Sleep>) -> Self {
-        Self { timer, wakes: None }
-    }
-
-    /// Whether a deadline has passed; if not, the timer wakes the task in time.
-    pub(super) fn is_overdue(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
-        let Some(deadline) = deadline else {
-            // Should the timer wake the task meanwhile, there is nothing to do.
-            return false;
-        };
-        if deadline < self.timer.deadline() {
-            self.timer.as_mut().reset(deadline);
-            self.wakes = None;
-        }
-        let wakes_us = |waker: &Waker| waker.will_wake(cx.waker());
-        if self.wakes.as_ref().is_some_and(wakes_us) && !self.timer.is_elapsed() {
-            return false;
-        }
-        while self.timer.as_mut().poll(cx).is_ready() {
-            if deadline <= Instant::now() {
-                return true;
-            }
-            self.timer.as_mut().reset(deadline);
-        }
-        self.wakes = Some(cx.waker().clone());
-        false
     }
 }
