@@ -3,17 +3,19 @@
 
 mod brotli_reader;
 mod limit;
+mod zlib_reader;
 
 use std::io::Read;
 
 use bytes::Bytes;
-use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
 use http::{HeaderMap, header};
 
 use super::DecodeError;
 use crate::budget::Reservation;
 use brotli_reader::BrotliReader;
 pub(super) use limit::{InflationLimit, InflationLimits};
+use zlib_reader::{ZlibReader, has_header};
 
 /// Log2 of the largest zstd window that is decoded: 8 MiB, what RFC 8878 asks every decoder to take. A frame
 /// may ask for 2 GiB.
@@ -116,21 +118,16 @@ fn inflate_deflate(
     limit: InflationLimit,
     reservation: &mut Reservation,
 ) -> Result<Vec<u8>, DecodeError> {
-    if has_zlib_header(body) {
-        let mut decoder = ZlibDecoder::new(body);
+    if has_header(body) {
+        let mut decoder = ZlibReader::new(body);
         let inflated = read_all(&mut decoder, limit, reservation);
         if inflated != Err(DecodeError::BadCoding) {
-            return whole(inflated?, decoder.into_inner());
+            return whole(inflated?, decoder.into_rest());
         }
     }
     let mut decoder = DeflateDecoder::new(body);
     let inflated = read_all(&mut decoder, limit, reservation)?;
     whole(inflated, decoder.into_inner())
-}
-
-fn has_zlib_header(body: &[u8]) -> bool {
-    matches!(body, [method, flags, ..]
-        if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]) % 31 == 0)
 }
 
 fn whole(inflated: Vec<u8>, rest: &[u8]) -> Result<Vec<u8>, DecodeError> {
@@ -304,6 +301,7 @@ mod tests {
     fn members_follow_each_other_but_garbage_does_not() {
         for (coding, member) in [
             (Coding::Gzip, gzip(b"a")),
+            (Coding::Deflate, zlib(b"a")),
             (Coding::Zstd, zstd::encode_all(&b"a"[..], 1).unwrap()),
             (Coding::Brotli, brotli(b"a")),
         ] {
@@ -320,13 +318,20 @@ mod tests {
                 "{coding:?}"
             );
         }
-        for member in [zlib(b"a"), deflate(b"a")] {
-            let garbage = [&member[..], b"\xff\xff\xff\xff"].concat();
+        // Without a header, where a second one begins is anybody's guess.
+        let bare = deflate(b"a");
+        for behind in [b"\xff\xff\xff\xff", &bare[..]] {
+            let garbage = [&bare[..], behind].concat();
             assert_eq!(
                 inflate_with(Coding::Deflate, &garbage, 100),
                 Err(DecodeError::BadCoding)
             );
         }
+        let cut = [&zlib(b"a")[..], &zlib(b"b")[..7]].concat();
+        assert_eq!(
+            inflate_with(Coding::Deflate, &cut, 100),
+            Err(DecodeError::BadCoding)
+        );
     }
 
     #[test]
