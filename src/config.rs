@@ -32,6 +32,7 @@ mod output;
 mod parse;
 mod password;
 mod problem;
+mod ranges;
 mod reload;
 mod schema_file;
 mod server;

@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod gate;
 mod gathered;
 mod handshake;
+mod head;
 mod health;
 mod held_body;
 mod ingest;

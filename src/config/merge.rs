@@ -12,7 +12,7 @@ use crate::config::allowed::Attempt;
 use crate::config::items::{self, Fault};
 use crate::config::known::{Entry, Known};
 use crate::config::problem::{Origin, Problem};
-use crate::config::{ApiKey, Config, contradictions, shown};
+use crate::config::{ApiKey, Config, ranges, shown};
 
 /// The tree of the effective settings as it grows.
 pub(super) struct Merge<'a> {
@@ -234,7 +234,7 @@ impl<'a> Merge<'a> {
             let mut probe = self.known.defaults().clone();
             put(&mut probe, path, value);
             let config = Config::deserialize(Value::Table(probe))?;
-            Ok(contradictions::out_of_range(&config, key))
+            Ok(ranges::out_of_range(&config, key))
         })
     }
 

@@ -13,6 +13,9 @@ use seglog::is_out_of_handles;
 use crate::folders::unless_gone;
 use crate::telemetry::events::RemovedUncounted;
 
+/// What is locked in the folder of all shelves.
+pub(super) const LOCK_FILE: &str = "lock";
+
 /// The end of the name of a file under way, which is no letter file yet.
 pub(super) const UNDER_WAY: &str = "tmp";
 

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::files::{at, for_each_line, list, path};
+use super::files::{LOCK_FILE, at, for_each_line, list, path};
 use super::shelf_kind::ShelfKind;
-use super::shelves::LOCK_FILE;
 use crate::event::Position;
 
 /// What a letter says of itself, and its whole text.

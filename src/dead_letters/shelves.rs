@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::OpenError;
 use super::files::{
-    self, LetterRanges, Line, at, for_each_line, list, tidy, unless_out_of_handles,
+    self, LOCK_FILE, LetterRanges, Line, at, for_each_line, list, tidy, unless_out_of_handles,
 };
 use super::reader::KeptLetter;
 use super::requests::{self, QueuedRequest, Request};
@@ -42,9 +42,6 @@ pub struct ReadLimits {
     /// Bytes of all of them.
     pub max_bytes: usize,
 }
-
-/// What is locked in the folder.
-pub(super) const LOCK_FILE: &str = "lock";
 
 /// Letters of one file.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use super::gate::Gate;
-use super::ingest::Head;
+use super::head::Head;
 use super::policy::Policy;
 use super::refusal::{Code, Refusal};
 use super::turns::Turn;

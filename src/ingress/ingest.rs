@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
+use http::Version;
 use http::request::Parts;
-use http::{HeaderValue, Version};
 use tokio::time::{Instant, timeout};
 
 use super::api_key::ApiKey;
 use super::auth::Sender;
 use super::body::RequestBody;
-use super::client::{Client, ClientIp};
 use super::decoding::Undecoded;
 use super::gate::Gate;
+use super::head::Head;
 use super::limits::{Allowance, Charge, RateLimited};
 use super::policy::Policy;
 use super::refusal::Refusal;
@@ -34,35 +34,6 @@ const STREAM_BYTES: usize = 8 * 1024;
 
 /// Within this time the allocator has given back what a body took.
 const BODY_LINGERS: Duration = Duration::from_secs(1);
-
-/// What is known of a request before its body. In a box while it waits: it goes through many hands.
-pub(super) struct Head {
-    pub(super) api: Api,
-    /// The client's address, through all proxies that are trusted.
-    pub(super) client_ip: ClientIp,
-    /// What the answer bears as `X-Request-Id`.
-    pub(super) id: HeaderValue,
-    pub(super) parts: Parts,
-}
-
-impl Head {
-    pub(super) fn new(
-        api: Api,
-        policy: &Policy,
-        client: &Client,
-        id: &HeaderValue,
-        parts: Parts,
-    ) -> Self {
-        let proxies = &policy.trusted_proxies;
-        let address = proxies.client_ip(client.ip.address, &parts.headers);
-        Self {
-            api,
-            client_ip: client.ip.or(address),
-            id: id.clone(),
-            parts,
-        }
-    }
-}
 
 impl Gate {
     /// Takes the events of a request, or refuses it whole.

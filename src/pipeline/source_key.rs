@@ -1,6 +1,6 @@
 //! Which source an event is from: the values of `metrics.source_fields`. Pure but for the shared memo.
 
-use super::enrich::template::FixedValue;
+use super::enrich::source::FixedValue;
 use super::fields::{Beginning, FieldPath, Fields, Found, Value, beginning, member_of, unescape};
 use super::scan::{Kind, Scanner, Span};
 use crate::telemetry::Sources;

@@ -28,6 +28,15 @@ pub(super) enum ValueSource {
     EventId,
 }
 
+/// A value that is added to every event, whatever its request.
+pub(in crate::pipeline) struct FixedValue {
+    pub(in crate::pipeline) json: Vec<u8>,
+    /// Whether an event's own goes for it.
+    pub(in crate::pipeline) replaces_own: bool,
+    /// For each object that is merged on the way, whether an event's own goes that is none.
+    pub(in crate::pipeline) replaced_on_the_way: Vec<bool>,
+}
+
 /// What sources take their values from.
 pub(in crate::pipeline) struct Request<'a> {
     pub(in crate::pipeline) arrival: &'a Arrival<'a>,

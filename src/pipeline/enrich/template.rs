@@ -1,7 +1,7 @@
 //! The shape of what is added to an event: its top members, some of them objects that are merged into the event's
 //! own. Pure.
 
-use super::source::{Request, ValueSource};
+use super::source::{FixedValue, Request, ValueSource};
 use crate::config::OnConflict;
 use crate::pipeline::fields::{Fields, Found, Value, is_named};
 use crate::pipeline::json::{Members, push_string};
@@ -39,15 +39,6 @@ enum Node {
 pub(super) struct Leaf {
     pub(super) source: ValueSource,
     pub(super) conflict: OnConflict,
-}
-
-/// A value that is added to every event, whatever its request.
-pub(in crate::pipeline) struct FixedValue {
-    pub(in crate::pipeline) json: Vec<u8>,
-    /// Whether an event's own goes for it.
-    pub(in crate::pipeline) replaces_own: bool,
-    /// For each object that is merged on the way, whether an event's own goes that is none.
-    pub(in crate::pipeline) replaced_on_the_way: Vec<bool>,
 }
 
 /// What becomes of an event's own member when a group of the same name is added.
