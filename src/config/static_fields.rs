@@ -1,11 +1,11 @@
 //! Fields that the operator has added to events: `enrich.fields`, `auth.keys[].fields`. Pure.
 
-use jiff::fmt::temporal::Pieces;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Map;
 use thiserror::Error;
 
 use crate::units::FieldReference;
+use crate::units::timestamp::is_iso_8601;
 
 /// Fields with fixed values, in the order of the configuration; no two of them speak of the same field.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -68,7 +68,7 @@ fn may_be_added(field: &FieldReference, value: &serde_json::Value) -> bool {
     match field.path() {
         [name] if name == "@timestamp" => {
             let text = value.as_str();
-            text.is_some_and(|text| Pieces::parse(text).is_ok())
+            text.is_some_and(|text| is_iso_8601(text.as_bytes()))
         }
         [name, ..] => name != "@timestamp",
         [] => true,
@@ -170,6 +170,19 @@ mod tests {
     }
 
     #[test]
+    fn a_timestamp_is_one_as_in_events() {
+        for time in [
+            "'2026-01-02T03:04:05Z'",
+            "'2026-01-02'",
+            "2026-01-02 03:04:05",
+        ] {
+            let fields = read(&format!("'@timestamp' = {time}")).unwrap();
+            let (_, value) = fields.iter().next().unwrap();
+            assert!(is_iso_8601(value.as_str().unwrap().as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
     fn what_is_no_set_of_fields_is_refused() {
         use StaticFieldsError::{Name, NotATime, NotFinite, Twice};
         for (toml, error) in [
@@ -179,6 +192,10 @@ mod tests {
             ("a = { b = [nan] }", NotFinite("a".into())),
             ("'@timestamp' = 5", NotATime("@timestamp".into())),
             ("'@timestamp' = 'now'", NotATime("@timestamp".into())),
+            (
+                "'@timestamp' = '2026-01-02 03:04:05'",
+                NotATime("@timestamp".into()),
+            ),
             ("'[@timestamp][a]' = 1", NotATime("[@timestamp][a]".into())),
             ("a = 1\n'[a]' = 2", Twice("[a]".into())),
             ("a = 1\n'[a][b]' = 2", Twice("[a][b]".into())),
