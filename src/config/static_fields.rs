@@ -25,6 +25,11 @@ pub enum StaticFieldsError {
         "a time in quotes, such as \"2026-01-02T03:04:05Z\", where it is for `@timestamp`, which `{0}` is not"
     )]
     NotATime(String),
+    /// `@metadata` would be no object.
+    #[error(
+        "a table where it is for `@metadata`, which `{0}` is not: Logstash makes one text of a whole batch then"
+    )]
+    NotATable(String),
     /// Two keys speak of the same field, or one of a part of the other.
     #[error("a field of its own, not inside another; `{0}` is there already")]
     Twice(String),
@@ -63,15 +68,24 @@ fn insert(
     }
 }
 
-/// Whether an `@timestamp` stays one.
-fn may_be_added(field: &FieldReference, value: &serde_json::Value) -> bool {
+/// Has a field that Logstash knows in one form only keep to it.
+fn check_form(
+    key: &str,
+    field: &FieldReference,
+    value: &serde_json::Value,
+) -> Result<(), StaticFieldsError> {
+    let is_time = || {
+        let text = value.as_str();
+        text.is_some_and(|text| is_iso_8601(text.as_bytes()))
+    };
     match field.path() {
-        [name] if name == "@timestamp" => {
-            let text = value.as_str();
-            text.is_some_and(|text| is_iso_8601(text.as_bytes()))
+        [name, inside @ ..] if name == "@timestamp" && !(inside.is_empty() && is_time()) => {
+            Err(StaticFieldsError::NotATime(key.to_owned()))
         }
-        [name, ..] => name != "@timestamp",
-        [] => true,
+        [name] if name == "@metadata" && !value.is_object() => {
+            Err(StaticFieldsError::NotATable(key.to_owned()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -86,9 +100,7 @@ impl TryFrom<toml::Table> for StaticFields {
                 .parse()
                 .map_err(|_| StaticFieldsError::Name(key.clone()))?;
             let value = json(value).ok_or_else(|| StaticFieldsError::NotFinite(key.clone()))?;
-            if !may_be_added(&field, &value) {
-                return Err(StaticFieldsError::NotATime(key));
-            }
+            check_form(&key, &field, &value)?;
             if !insert(&mut object, field.path(), value.clone()) {
                 return Err(StaticFieldsError::Twice(key));
             }
@@ -183,8 +195,15 @@ mod tests {
     }
 
     #[test]
+    fn metadata_are_added_as_a_table_or_inside() {
+        for fields in ["'@metadata' = { a = 1 }", "'[@metadata][a]' = 1"] {
+            read(fields).unwrap();
+        }
+    }
+
+    #[test]
     fn what_is_no_set_of_fields_is_refused() {
-        use StaticFieldsError::{Name, NotATime, NotFinite, Twice};
+        use StaticFieldsError::{Name, NotATable, NotATime, NotFinite, Twice};
         for (toml, error) in [
             ("'[a' = 1", Name("[a".into())),
             ("'' = 1", Name(String::new())),
@@ -197,6 +216,8 @@ mod tests {
                 NotATime("@timestamp".into()),
             ),
             ("'[@timestamp][a]' = 1", NotATime("[@timestamp][a]".into())),
+            ("'@metadata' = 'x'", NotATable("@metadata".into())),
+            ("'[@metadata]' = []", NotATable("[@metadata]".into())),
             ("a = 1\n'[a]' = 2", Twice("[a]".into())),
             ("a = 1\n'[a][b]' = 2", Twice("[a][b]".into())),
             ("'[a][b]' = 1\na = { c = 2 }", Twice("a".into())),

@@ -27,6 +27,9 @@ fn is_one_within_the_other(one: &FieldReference, other: &FieldReference) -> bool
 /// Fields of one's own may take the place of any other: they are a deliberate value for it.
 const FIXED: &str = "enrich.fields";
 
+/// What goes to this field is an object.
+const HEADERS: &str = "enrich.request_headers_target_field";
+
 /// What has a meaning whatever is configured: a client's address there is no time, no version, and not what was sent.
 fn check_meanings(fields: &[(&'static str, &FieldReference)], merge: &mut Merge<'_>) {
     const TAKEN: [&str; 3] = ["@timestamp", "@version", "message"];
@@ -40,6 +43,10 @@ fn check_meanings(fields: &[(&'static str, &FieldReference)], merge: &mut Merge<
             let allowed = "another field than `@timestamp`, `@version` and `message`, which are not for this, and none inside them";
             merge.refuse(key, allowed.to_owned());
         }
+        if ![FIXED, HEADERS].contains(key) && top == "@metadata" && inside.is_empty() {
+            let allowed = "a field inside `@metadata`, such as `[@metadata][id]`: where that is no object, Logstash makes one text of a whole batch";
+            merge.refuse(key, allowed.to_owned());
+        }
     }
 }
 
@@ -48,10 +55,7 @@ fn check_defaults(config: &Config, fields: &[(&str, &FieldReference)], merge: &m
     let host = Some(config.enrich.host_field());
     for (default_key, default) in [
         ("enrich.remote_host_target_field", host),
-        (
-            "enrich.request_headers_target_field",
-            config.enrich.headers_field(),
-        ),
+        (HEADERS, config.enrich.headers_field()),
     ] {
         let is_set = fields.iter().any(|(set, _)| *set == default_key);
         let Some(default) = default.filter(|_| !is_set) else {
