@@ -95,16 +95,20 @@ impl TryFrom<toml::Table> for StaticFields {
     fn try_from(table: toml::Table) -> Result<Self, StaticFieldsError> {
         let mut fields = Vec::new();
         let mut object = Map::new();
+        let keys: Vec<String> = table.keys().cloned().collect();
         for (key, value) in table {
             let field: FieldReference = key
                 .parse()
                 .map_err(|_| StaticFieldsError::Name(key.clone()))?;
             let value = json(value).ok_or_else(|| StaticFieldsError::NotFinite(key.clone()))?;
-            check_form(&key, &field, &value)?;
             if !insert(&mut object, field.path(), value.clone()) {
                 return Err(StaticFieldsError::Twice(key));
             }
             fields.push((field, value));
+        }
+        // Last: whoever asks what is wrong with a table does so with texts in the place of all values.
+        for (key, (field, value)) in std::iter::zip(&keys, &fields) {
+            check_form(key, field, value)?;
         }
         Ok(Self(fields))
     }

@@ -61,6 +61,7 @@ enrich.remote_host_target_field = '@timestamp' => = "@timestamp": | another fiel
 enrich.request_headers_target_field = '[@version][a]' => = "[@version][a]": | another field than
 enrich.id_field = 'message' => = "message": | another field than
 enrich.id_field = '@metadata' => = "@metadata": | a field inside `@metadata`, such as `[@metadata][id]`
+enrich.fields = { '[@metadata][b]' = 2, '@metadata' = { a = 1 } } => ."@metadata" = { a = 1 }: | a field of its own
 enrich.fields = { '@metadata' = 5 } => ."@metadata" = 5: | a table where it is for `@metadata`
 enrich.received_at_field = '[@timestamp][a]' => = "[@timestamp][a]": | another field than
 enrich.fields = { '@timestamp' = 5 } => ."@timestamp" = 5: | a time in quotes, such as "2026-01-02T03:04:05Z"
