@@ -32,6 +32,9 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// Longest wait for tasks that were told to end. The spool has as long after that, at least, for its last checkpoint.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// Longest wait for the answers to those who are told at the end of the drain that no Broker took their events.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
 /// The same when the end is to be at once: a write to a pipe that nobody reads takes for ever.
 const AT_ONCE: Duration = Duration::from_millis(300);
 
@@ -194,6 +197,10 @@ impl App {
             server.spool.drained().await;
         })
         .await;
+        // A connection that is cut would leave in doubt what became of its events.
+        if server.spool.end_waits() {
+            let _ended_or_not_read = tokio::time::timeout(LAST_ANSWERS, self.serving.ended()).await;
+        }
         let connections = server.ingress.connections();
         let left = deadline.saturating_duration_since(Instant::now());
         self.stop_within(PATIENCE, left.max(PATIENCE)).await;

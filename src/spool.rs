@@ -303,6 +303,14 @@ impl Spool {
         }
     }
 
+    /// Has every append that waits for a delivery answered now; whether there can be any such.
+    pub fn end_waits(&self) -> bool {
+        match &self.store {
+            Store::Memory(memory) => memory.end_waits(),
+            Store::Disk(_) => false,
+        }
+    }
+
     /// Resolves when a write or a sync has failed: nothing more is taken, what was acknowledged can still be leased.
     pub async fn failed(&self) {
         match &self.store {

@@ -7,6 +7,7 @@ mod tests;
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::lane::Threshold;
 use super::{Acknowledge, AppendError, LeaseLimits, Part, SpoolStatus};
@@ -21,6 +22,8 @@ pub(super) struct MemorySpool {
     acknowledge: Acknowledge,
     /// Only one lease of events gathers a batch at a time; the others wait their turn.
     gathering: tokio::sync::Mutex<()>,
+    /// Nobody is to wait for a delivery any more.
+    ending: CancellationToken,
 }
 
 impl MemorySpool {
@@ -33,6 +36,7 @@ impl MemorySpool {
             queue: Queue::new(max_bytes, telemetry),
             acknowledge,
             gathering: tokio::sync::Mutex::default(),
+            ending: CancellationToken::new(),
         }
     }
 
@@ -49,13 +53,21 @@ impl MemorySpool {
                     queue: &self.queue,
                     first: Some(first),
                 };
-                let _or_time_is_up = tokio::time::timeout_at(deadline, &mut delivered).await;
+                let in_time = tokio::time::timeout_at(deadline, &mut delivered);
+                let _or_time_is_up = self.ending.run_until_cancelled(in_time).await;
                 match withdrawal.now() {
                     Withdrawn::NothingLeft => Ok(()),
                     Withdrawn::WhatWasLeft => Err(AppendError::NotDelivered),
                 }
             }
         }
+    }
+
+    /// Whether anybody can be waiting for a delivery. From now on nobody is: what is not delivered counts as not
+    /// delivered in time.
+    pub(super) fn end_waits(&self) -> bool {
+        self.ending.cancel();
+        self.acknowledge == Acknowledge::Delivered
     }
 
     /// Why an envelope whose body has so many bytes would be refused now, as far as that can be told beforehand.

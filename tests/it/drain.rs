@@ -200,6 +200,31 @@ async fn the_drain_takes_no_longer_than_allowed() {
     }
 }
 
+#[tokio::test]
+async fn who_waits_for_the_brokers_at_the_end_is_told_that_none_took_the_events() {
+    let broker = FakeBroker::start();
+    broker.usually(Reply::Hang);
+    let toml = "[server]\ndrain_timeout = '100ms'\n[broker]\nmax_in_flight = 1";
+    let app = TestApp::start_with(&broker, toml).await;
+    let mut waiting = [app.connect().await, app.connect().await];
+    for connection in &mut waiting {
+        let request = head("POST", "/", &[JSON], 2) + "{}";
+        connection.send(request).await;
+        broker.until_requests(1).await;
+    }
+    app.until_spooled(2).await;
+    let ((), ()) = tokio::join!(app.drain(), async {
+        for connection in &mut waiting {
+            let answer = connection.answer().await;
+            assert_eq!(
+                (answer.status, answer.problem_code().as_str()),
+                (503, "broker_unavailable")
+            );
+            connection.expect_closed().await;
+        }
+    });
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_tells_what_is_started_and_what_becomes_of_what_is_left() {
     for (durability, words) in [
