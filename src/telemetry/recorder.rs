@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, SharedString};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 
 use super::metric::{Metric, MetricKind};
@@ -92,6 +92,14 @@ pub(super) fn describe(recorder: &PrometheusRecorder) {
             MetricKind::Histogram => recorder.describe_histogram(name, None, help),
         }
     }
+}
+
+/// A label with a value from outside. The exporter takes a backslash before another one, or before a quote, for an escape
+/// that is there already, so that values that differ would be one label, twice: it is given them escaped. A line end it
+/// escapes itself, always.
+pub(super) fn label(name: impl Into<SharedString>, value: &str) -> Label {
+    let escaped = value.replace('\\', r"\\").replace('"', r#"\""#);
+    Label::new(name, escaped)
 }
 
 pub(super) fn counter(

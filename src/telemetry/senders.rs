@@ -1,8 +1,8 @@
 //! What is counted of those who send: by API key, by why they were refused, and by the limit that was reached.
 
-use metrics::{Counter, Label};
+use metrics::Counter;
 
-use super::recorder::{Family, counter};
+use super::recorder::{Family, counter, label};
 use super::{Telemetry, names};
 
 /// Which limit a request was refused for.
@@ -66,7 +66,7 @@ impl Telemetry {
 
     /// The handles of one API key; `name` is its label. Asked for again they go on counting where they were.
     pub fn key(&self, name: &str) -> KeyMetrics {
-        let key = || vec![Label::new("key", name.to_owned())];
+        let key = || vec![label("key", name)];
         KeyMetrics {
             events: counter(&self.recorder, &names::KEY_EVENTS, key()),
             refused: counter(&self.recorder, &names::KEY_REQUESTS_REFUSED, key()),

@@ -8,7 +8,7 @@ use metrics::{Counter, Key, Label, Recorder};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
 use super::names;
-use super::recorder::METADATA;
+use super::recorder::{METADATA, label};
 use crate::event::SourceCount;
 
 /// The number of the source that stands for all beyond `metrics.max_sources`.
@@ -134,7 +134,7 @@ impl Sources {
 
     fn register(&self, recorder: &PrometheusRecorder, values: &[String]) -> Counter {
         let labels: Vec<Label> = std::iter::zip(&self.labels, values)
-            .map(|(name, value)| Label::new(name.clone(), value.clone()))
+            .map(|(name, value)| label(name.clone(), value))
             .collect();
         let key = Key::from_parts(names::SOURCE_EVENTS, labels);
         recorder.register_counter(&key, &METADATA)

@@ -58,6 +58,37 @@ fn books_and_samples_agree() {
 }
 
 #[test]
+fn values_that_differ_are_labels_that_differ() {
+    let telemetry = Telemetry::new(vec!["application".into()], 100, OutputType::Http);
+    let values = [
+        (r"\", r"\\"),
+        (r"\\", r"\\\\"),
+        (r"\\\", r"\\\\\\"),
+        (r#"a"b"#, r#"a\"b"#),
+        (r#"a\"b"#, r#"a\\\"b"#),
+        ("a\nb", r"a\nb"),
+        (r"a\nb", r"a\\nb"),
+        ("a\\\nb", r"a\\\nb"),
+    ];
+    for (value, _) in values {
+        telemetry.key(value).events.increment(1);
+        let source = telemetry
+            .sources
+            .number(value.as_bytes(), || vec![value.to_owned()]);
+        telemetry.source_events(&[SourceCount { source, events: 1 }]);
+    }
+    let text = telemetry.render(Gauges::default());
+    for (value, escaped) in values {
+        for sample in [
+            format!("headgate_source_events_total{{application=\"{escaped}\"}} 1\n"),
+            format!("headgate_key_events_total{{key=\"{escaped}\"}} 1\n"),
+        ] {
+            assert_eq!(text.matches(&sample).count(), 1, "{value:?}: {sample}");
+        }
+    }
+}
+
+#[test]
 fn every_reason_is_known_by_its_word() {
     for reason in DeathReason::all() {
         assert_eq!(DeathReason::from_word(reason.as_str().as_bytes()), reason);
