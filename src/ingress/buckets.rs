@@ -104,14 +104,13 @@ impl Buckets {
             bytes: declared_bytes.unwrap_or(1),
         };
         self.check(now, cost).map_err(|exceeded| {
-            let bucket = match exceeded.measure {
-                Measure::Events => &self.events,
-                Measure::Bytes if declared_bytes.is_none() => &self.bytes,
-                Measure::Bytes => &None,
-            };
-            let until_full = |bucket: &TokenBucket| bucket.full_at().saturating_sub(self.time(now));
+            let not_known = self
+                .buckets()
+                .filter(|(measure, _)| *measure == Measure::Events || declared_bytes.is_none());
+            let until_full = not_known.map(|(_, bucket)| self.until_full(bucket, now));
             Exceeded {
-                wait: bucket.as_ref().map_or(exceeded.wait, until_full),
+                // Also for the limit that did not refuse it: it may do so when that time is over.
+                wait: until_full.fold(exceeded.wait, Duration::max),
                 ..exceeded
             }
         })
@@ -140,11 +139,14 @@ impl Buckets {
 
     /// How long it takes until they are as new.
     pub(super) fn debt(&self, now: Instant) -> Duration {
-        let now = self.time(now);
         let debts = self
             .buckets()
-            .map(|(_, bucket)| bucket.full_at().saturating_sub(now));
+            .map(|(_, bucket)| self.until_full(bucket, now));
         debts.max().unwrap_or_default()
+    }
+
+    fn until_full(&self, bucket: &TokenBucket, now: Instant) -> Duration {
+        bucket.full_at().saturating_sub(self.time(now))
     }
 
     fn buckets(&self) -> impl Iterator<Item = (Measure, &TokenBucket)> + Clone {
@@ -222,6 +224,18 @@ mod tests {
         let refused = buckets.check_unread(now, Some(10)).unwrap_err();
         assert_eq!(refused.wait, Duration::from_secs(1));
         assert_eq!(buckets.take(now + refused.wait, cost(500, 10)), Ok(()));
+    }
+
+    #[test]
+    fn the_wait_for_one_limit_is_long_enough_for_the_other() {
+        let now = Instant::now();
+        for events in [10, 15] {
+            let buckets = Buckets::new(RATES, now);
+            buckets.take(now, cost(events, 1000)).unwrap();
+            let refused = buckets.check_unread(now, Some(900)).unwrap_err();
+            let later = now + refused.wait;
+            assert_eq!(buckets.take(later, cost(10, 900)), Ok(()), "{events}");
+        }
     }
 
     #[test]
