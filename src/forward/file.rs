@@ -209,6 +209,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_cut_short_takes_no_more_room_than_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let older = folder.path().join("2026-01-01T08.ndjson");
+        fs::write(&older, "{\"a\":1}\n").unwrap();
+        let (mut output, _) = output(folder.path(), Some(32));
+        output.write(&b"{\"a\":2}\n".repeat(3)).unwrap();
+        for path in event_files(folder.path()) {
+            if path != older {
+                // As logrotate does with `copytruncate`.
+                fs::write(path, "").unwrap();
+            }
+        }
+        output.write(b"{\"a\":3}\n").unwrap();
+        assert!(older.exists());
+    }
+
+    #[test]
     fn the_name_is_the_hour() {
         let time = "2026-11-23T08:59:59.999Z".parse().unwrap();
         assert_eq!(file_name(time), "2026-11-23T08.ndjson");

@@ -36,13 +36,13 @@ impl Current {
         Ok(Self { path, file, bytes })
     }
 
-    /// Whether the file is still the one of this name: someone may have tidied the folder, and what is
-    /// written would go with a file that was removed or moved away.
+    /// Whether the file is still the one of this name, with all that was written: someone may have tidied the folder, and
+    /// what is written would go with a file that was removed or moved away; or copied it and cut it short.
     pub(super) fn is_there(&self) -> bool {
         let (Ok(ours), Ok(there)) = (self.file.metadata(), fs::metadata(&self.path)) else {
             return false;
         };
-        (ours.dev(), ours.ino()) == (there.dev(), there.ino())
+        (ours.dev(), ours.ino()) == (there.dev(), there.ino()) && there.len() >= self.bytes
     }
 
     /// Appends lines and syncs them.
