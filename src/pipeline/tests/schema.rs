@@ -334,3 +334,20 @@ fn the_tree_is_counted_while_it_is_there() {
     };
     assert!(sent.decode(many).is_ok(), "one event at a time");
 }
+
+#[test]
+fn a_format_is_checked_where_the_draft_has_it_so() {
+    for (draft, is_checked) in [
+        ("http://json-schema.org/draft-04/schema#", true),
+        ("http://json-schema.org/draft-07/schema#", true),
+        ("https://json-schema.org/draft/2019-09/schema", false),
+        ("https://json-schema.org/draft/2020-12/schema", false),
+    ] {
+        let schema = WithSchema::new(&json!({
+            "$schema": draft,
+            "properties": { "x": { "format": "date-time" } },
+        }));
+        assert_eq!(schema.takes(r#"{"x":"today"}"#), !is_checked, "{draft}");
+        assert!(schema.takes(r#"{"x":"2026-01-02T03:04:05Z"}"#), "{draft}");
+    }
+}
