@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::file_name;
 use crate::folders::unless_gone;
 use crate::telemetry::Telemetry;
 use crate::telemetry::events::{OutputFileRemoved, RemovedUncounted};
@@ -113,7 +114,9 @@ pub(super) fn events_files(folder: &Path) -> io::Result<Vec<EventsFile>> {
 fn is_hour(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     let hour = name.and_then(|name| name.strip_suffix(".ndjson"));
-    hour.is_some_and(|hour| format!("{hour}:00Z").parse::<jiff::Timestamp>().is_ok())
+    let time = hour.and_then(|hour| format!("{hour}:00Z").parse().ok());
+    // A time can be written in other ways too, and files that are named so are not the output's.
+    time.is_some_and(|time| name == Some(&file_name(time)))
 }
 
 /// How many lines could be read, and whether those were all.
@@ -160,6 +163,10 @@ mod tests {
             ("2026-01-01T08.ndjson", true),
             ("2026-01-01T08.ndjson.gz", false),
             ("2026-01-01T25.ndjson", false),
+            ("2026-01-01T08:30.ndjson", false),
+            ("2026-01-01t08.ndjson", false),
+            ("2026-01-01 08.ndjson", false),
+            ("20260101T08.ndjson", false),
             ("2026-01-01.ndjson", false),
             ("notes.ndjson", false),
         ] {
