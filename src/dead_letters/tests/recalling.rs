@@ -2,6 +2,14 @@
 
 use super::*;
 
+/// As after a crash of which nothing is known: everything may come again.
+fn reopen(folder: &Path) -> Store {
+    let store = open(folder, "1MiB");
+    let recalled = store.letters.recall(SystemTime::UNIX_EPOCH, |_| true);
+    recalled.unwrap();
+    store
+}
+
 #[test]
 fn what_comes_again_after_a_crash_is_counted_and_not_written_twice() {
     let folder = tempfile::tempdir().unwrap();
@@ -47,11 +55,7 @@ fn a_file_that_cannot_be_read_costs_no_start_and_no_other_file() {
     // A loop of links cannot be opened, whoever asks.
     let unreadable = files::path(&shelf, 1);
     std::os::unix::fs::symlink(&unreadable, &unreadable).unwrap();
-    let store = open(folder.path(), "1MiB");
-    store
-        .letters
-        .recall(SystemTime::UNIX_EPOCH, |_| true)
-        .unwrap();
+    let store = reopen(folder.path());
     store.reject(5);
     fs::remove_file(unreadable).unwrap();
     assert_eq!(store.ids(), [5]);
@@ -66,11 +70,7 @@ fn a_letter_that_a_crash_tore_is_written_again() {
     for torn in [2, 20] {
         let text = fs::read(&file).unwrap();
         fs::write(&file, &text[..text.len() - torn]).unwrap();
-        let store = open(folder.path(), "1MiB");
-        store
-            .letters
-            .recall(SystemTime::UNIX_EPOCH, |_| true)
-            .unwrap();
+        let store = reopen(folder.path());
         store.reject(5);
         assert_eq!(store.ids(), [5], "without the last {torn} bytes");
         store.purge(Some([5].into()));
