@@ -178,6 +178,6 @@ fn certificate(status: &Status) -> Option<Trouble> {
     status.config.certificate_refused.then_some(())?;
     slight(
         "A changed certificate was refused",
-        "The old one is in use until it expires, and the next start would fail. The log says which file.",
+        "The old one is in use until it expires. The log says which file, and why.",
     )
 }
