@@ -14,9 +14,10 @@ use tokio::time::Instant;
 
 use crate::admin::{self, Books, BrokerSummary, ListenerStatus, Operated, Status};
 use crate::config::Config;
+use crate::dead_letters::DeadLetters;
 use crate::forward::{Forward, Resolve, SystemResolver};
 use crate::ingress::Ingress;
-use crate::lifecycle::{Lifecycle, Phase, TaskGroup};
+use crate::lifecycle::{Lifecycle, Phase, TaskGroup, blocking};
 use crate::replay::Replays;
 use crate::spool::Spool;
 use crate::telemetry::events::{
@@ -26,7 +27,7 @@ use crate::telemetry::{Gauges, Telemetry};
 use reload::InForce;
 use rooms::Listeners;
 
-/// Histograms are tidied this often.
+/// Histograms are tidied this often, and dead letters measured.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Longest wait for tasks that were told to end. The spool has as long after that, at least, for its last checkpoint.
@@ -54,6 +55,7 @@ struct Server {
     lifecycle: Lifecycle,
     telemetry: Arc<Telemetry>,
     spool: Spool,
+    dead_letters: DeadLetters,
     ingress: Ingress,
     forward: Forward,
     public_address: SocketAddr,
@@ -116,7 +118,7 @@ impl App {
         let replays = Replays::start(
             &config,
             spool.clone(),
-            dead_letters,
+            dead_letters.clone(),
             Arc::clone(&telemetry),
             &background,
         );
@@ -135,6 +137,7 @@ impl App {
             lifecycle,
             telemetry,
             spool,
+            dead_letters,
             forward,
             replays,
         });
@@ -164,7 +167,11 @@ impl App {
         }
         let server = Arc::clone(&self.server);
         self.background.spawn(async move {
-            let upkeep = futures_util::future::join(server.upkeep(), server.spool.tell_when_full());
+            let upkeep = futures_util::future::join3(
+                server.upkeep(),
+                server.measure_letters(),
+                server.spool.tell_when_full(),
+            );
             server.lifecycle.unless_stopped(upkeep).await;
         });
     }
@@ -296,6 +303,16 @@ impl Server {
         loop {
             interval.tick().await;
             self.telemetry.upkeep();
+        }
+    }
+
+    /// Apart from the rest of the upkeep: a folder that does not answer must hold up nothing else.
+    async fn measure_letters(&self) {
+        let mut interval = tokio::time::interval(UPKEEP);
+        loop {
+            interval.tick().await;
+            let letters = self.dead_letters.clone();
+            blocking(move || letters.measure()).await;
         }
     }
 }

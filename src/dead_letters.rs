@@ -245,6 +245,15 @@ impl DeadLetters {
         self.shelves.purge(request)
     }
 
+    /// Tells in the metrics how many bytes are kept. What cannot be looked at is as it was the last time.
+    pub fn measure(&self) {
+        for kind in ShelfKind::ALL {
+            if let Ok(bytes) = self.shelves.bytes(kind) {
+                self.telemetry.letters_kept(kind.folder_name(), bytes);
+            }
+        }
+    }
+
     /// Makes durable what was removed.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 mod broker;
 pub mod events;
 mod labels;
+mod letters;
 pub mod logging;
 mod metric;
 pub mod names;
@@ -21,7 +22,6 @@ mod tests;
 mod tls;
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -32,6 +32,7 @@ use crate::config::OutputType;
 use crate::event::{Origin, SourceCount, ViolationCode};
 pub use broker::BrokerMetrics;
 pub use labels::{DeathReason, Route};
+use letters::LetterMetrics;
 pub use metric::{Metric, MetricKind};
 pub use proxy_headers::{ProxyHeaderFault, ProxyHeaders};
 use recorder::{Family, counter, describe, gauge, histogram, recorder};
@@ -84,6 +85,8 @@ pub struct Gauges {
 pub struct Limits {
     /// Bytes in the spool.
     pub spool_bytes: u64,
+    /// Bytes on each shelf of dead letters.
+    pub letter_bytes: u64,
     /// Bytes that requests hold of the budget.
     pub in_flight_bytes: u64,
     /// Open connections on the public listener.
@@ -100,9 +103,7 @@ pub struct Telemetry {
     rejected: Family<ViolationCode>,
     dead_lettered: Family<DeathReason>,
     delivered: Family<()>,
-    letters_dropped: Counter,
-    letters_failing: Gauge,
-    are_letters_failing: AtomicBool,
+    letters: LetterMetrics,
     output_events_removed: Counter,
     output_bytes_removed: Counter,
     spool: SpoolMetrics,
@@ -181,9 +182,7 @@ impl Telemetry {
                 DeathReason::as_str,
             ),
             delivered: Family::single(&recorder, &names::EVENTS_DELIVERED, vec![output]),
-            letters_dropped: counter(&recorder, &names::DEAD_LETTERS_DROPPED, vec![]),
-            letters_failing: gauge(&recorder, &names::DEAD_LETTERS_FAILING, vec![]),
-            are_letters_failing: AtomicBool::new(false),
+            letters: LetterMetrics::new(&recorder),
             output_events_removed: counter(&recorder, &names::OUTPUT_EVENTS_REMOVED, vec![]),
             output_bytes_removed: counter(&recorder, &names::OUTPUT_BYTES_REMOVED, vec![]),
             spool: SpoolMetrics::new(&recorder),
@@ -201,6 +200,7 @@ impl Telemetry {
     pub fn set_limits(&self, limits: Limits) {
         for (metric, limit) in [
             (&names::SPOOL_LIMIT, limits.spool_bytes),
+            (&names::DEAD_LETTERS_LIMIT, limits.letter_bytes),
             (&names::IN_FLIGHT_LIMIT, limits.in_flight_bytes),
             (&names::CONNECTIONS_LIMIT, limits.connections),
         ] {
@@ -250,22 +250,6 @@ impl Telemetry {
     /// An event was kept as a dead letter.
     pub fn dead_lettered(&self, reason: DeathReason) {
         self.dead_lettered.add(reason, 1);
-    }
-
-    /// Whether dead letters cannot be written.
-    pub fn letters_failing(&self, failing: bool) {
-        self.are_letters_failing.store(failing, Ordering::Relaxed);
-        self.letters_failing.set(f64::from(u8::from(failing)));
-    }
-
-    /// Whether dead letters wait because they cannot be written.
-    pub fn are_letters_failing(&self) -> bool {
-        self.are_letters_failing.load(Ordering::Relaxed)
-    }
-
-    /// The oldest dead letters made room for new ones.
-    pub fn letters_dropped(&self, letters: u64) {
-        self.letters_dropped.increment(letters);
     }
 
     /// An old file of the file output made room for new ones.

@@ -30,6 +30,7 @@ pub(super) fn telemetry(config: &Config) -> Telemetry {
             Durability::Disk => config.spool.max_bytes.bytes(),
             Durability::Broker | Durability::Memory => config.spool.memory_bytes.bytes(),
         },
+        letter_bytes: config.dead_letters.max_bytes.bytes(),
         in_flight_bytes: config.ingest.max_in_flight_bytes.bytes(),
         connections: config.server.max_connections as u64,
     });

@@ -82,6 +82,12 @@ impl Shelves {
         &self.folder
     }
 
+    /// Bytes of the letters on a shelf.
+    pub(super) fn bytes(&self, kind: ShelfKind) -> io::Result<u64> {
+        let files = list(&self.folder.join(kind.folder_name()))?;
+        Ok(files.iter().map(|file| file.bytes).sum())
+    }
+
     /// Appends lines to one shelf; how many letters were dropped to make room.
     pub(super) fn append(&self, shelf: ShelfKind, lines: &[u8]) -> io::Result<u64> {
         self.lock(shelf).append(lines)

@@ -47,6 +47,11 @@ impl Store {
         self.telemetry.books().dead_lettered
     }
 
+    fn expect_metric(&self, line: &str) {
+        let text = self.telemetry.render(crate::telemetry::Gauges::default());
+        assert!(text.contains(line), "no {line} in\n{text}");
+    }
+
     fn purge(&self, ids: Option<BTreeSet<Position>>) -> u64 {
         let folder = self.letters.shelves.folder();
         let request = Request::new(folder, Action::Purge, ids).unwrap();
@@ -160,9 +165,36 @@ fn a_flood_of_nonsense_evicts_no_event_that_a_broker_rejected() {
     let ids = store.ids();
     assert_eq!(ids.last(), Some(&1), "the shelf of the Broker comes last");
     assert!((2..100).contains(&ids.len()), "{} are kept", ids.len());
-    let dropped = store.telemetry.render(crate::telemetry::Gauges::default());
-    let line = format!("headgate_dead_letters_dropped_total {}", 1001 - ids.len());
-    assert!(dropped.contains(&line), "no {line}");
+    let dropped = 1001 - ids.len();
+    store.expect_metric(&format!("headgate_dead_letters_dropped_total {dropped}"));
+}
+
+#[test]
+fn each_shelf_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), "1MiB");
+    let bytes = |kind: ShelfKind| {
+        let files = files::list(&folder.path().join(kind.folder_name())).unwrap();
+        files.iter().map(|file| file.bytes).sum::<u64>()
+    };
+    let expect_measured = || {
+        store.letters.measure();
+        for kind in ShelfKind::ALL {
+            let shelf = kind.folder_name();
+            let bytes = bytes(kind);
+            store.expect_metric(&format!(
+                "headgate_dead_letters_bytes{{shelf=\"{shelf}\"}} {bytes}\n"
+            ));
+        }
+    };
+    expect_measured();
+    store.arrive(10, 3);
+    store.reject(20);
+    assert!(bytes(ShelfKind::Arrival) > bytes(ShelfKind::Broker));
+    expect_measured();
+    store.purge(Some([10, 20].into()));
+    assert_eq!(bytes(ShelfKind::Broker), 0);
+    expect_measured();
 }
 
 #[test]

@@ -113,6 +113,27 @@ pub(super) const DEAD_LETTERS_DROPPED: Metric = metric(
     &[],
     "Dead letters removed because dead_letters.max_bytes was reached.",
 );
+pub(super) const DEAD_LETTERS_PURGED: Metric = metric(
+    Counter,
+    "headgate_dead_letters_purged_total",
+    &[],
+    "Dead letters removed while the server ran because `headgate dead-letters purge` asked for it.",
+);
+pub(super) const DEAD_LETTERS_BYTES: Metric = metric(
+    Gauge,
+    "headgate_dead_letters_bytes",
+    &[(
+        "shelf",
+        "arrival (died on arrival), broker (not taken by a Broker)",
+    )],
+    "Bytes of the dead letters that are kept, as of at most a few seconds ago.",
+);
+pub(super) const DEAD_LETTERS_LIMIT: Metric = metric(
+    Gauge,
+    "headgate_dead_letters_limit_bytes",
+    &[],
+    "What headgate_dead_letters_bytes can be for a shelf before its oldest letters are dropped: dead_letters.max_bytes.",
+);
 pub(super) const DEAD_LETTERS_FAILING: Metric = metric(
     Gauge,
     "headgate_dead_letters_failing",
@@ -311,6 +332,9 @@ pub const ALL: &[Metric] = &[
     EVENTS_DELIVERED,
     SOURCE_EVENTS_METRIC,
     DEAD_LETTERS_DROPPED,
+    DEAD_LETTERS_PURGED,
+    DEAD_LETTERS_BYTES,
+    DEAD_LETTERS_LIMIT,
     DEAD_LETTERS_FAILING,
     OUTPUT_EVENTS_REMOVED,
     OUTPUT_BYTES_REMOVED,

@@ -123,6 +123,11 @@ async fn letters_are_purged_beside_a_running_server_and_without_one() {
     command_in(&letters, &["purge", ids[1]]).expect("the running server");
     until_fulfilled(&letters).await;
     assert_eq!(count(&letters), 3);
+    let counted = server
+        .operator()
+        .metric("headgate_dead_letters_purged_total")
+        .await;
+    assert_eq!(counted, 1.0);
     let log = end(server);
     assert!(log.contains("\"purged\":1"), "{log}");
 
