@@ -73,12 +73,13 @@ fn inspection(folder: &Path) -> Result<Inspection, InspectError> {
 fn inspect(folder: &Path) -> Result<ExitCode, InspectError> {
     let overview = inspection(folder)?.overview()?;
     print(&overview_text(folder, &overview))?;
-    Ok(status(&overview.damages, overview.has_lost_checkpoint))
+    let is_sound = overview.damages.is_empty() && !overview.has_lost_checkpoint;
+    Ok(ending(is_sound))
 }
 
 /// The status after a look at a spool, in which this was found to be damaged.
-fn status(damages: &[Lost], has_lost_checkpoint: bool) -> ExitCode {
-    if damages.is_empty() && !has_lost_checkpoint {
+fn ending(is_sound: bool) -> ExitCode {
+    if is_sound {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(DAMAGED)
@@ -148,13 +149,14 @@ fn verify(folder: &Path) -> Result<ExitCode, InspectError> {
     let verdict = inspection.verify(&mut |done, of| bar.show(done, of))?;
     bar.end();
     let overview = inspection.overview()?;
+    let is_sound = verdict.damages.is_empty() && !verdict.has_lost_checkpoint;
     print(&verdict_text(&verdict, overview.torn_bytes))?;
     for Entry { name, .. } in overview.set_aside {
         say(&format_args!(
             "headgate: {name} holds what a server set aside because it was damaged; remove it when it was looked at"
         ));
     }
-    Ok(status(&verdict.damages, verdict.has_lost_checkpoint))
+    Ok(ending(is_sound))
 }
 
 fn verdict_text(verdict: &Verdict, torn_bytes: u64) -> String {
@@ -197,7 +199,10 @@ fn export(folder: &Path) -> Result<ExitCode, InspectError> {
             "headgate: {} events cannot be read: `headgate spool verify` tells where",
             exported.lost
         ));
-        return Ok(ExitCode::from(DAMAGED));
     }
-    Ok(ExitCode::SUCCESS)
+    if exported.has_lost_checkpoint {
+        say(&format_args!("headgate: damaged: {LOST_CHECKPOINT}"));
+    }
+    let is_sound = exported.lost == 0 && !exported.has_lost_checkpoint;
+    Ok(ending(is_sound))
 }

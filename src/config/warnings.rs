@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
 use crate::config::{
     Config, Durability, EcsCompatibility, EcsField, Ingest, OutputType, ProxyProtocol,
 };
-use crate::units::{ByteSize, FieldReference};
+use crate::units::{ByteSize, FieldReference, duration};
 
 /// Something that looks wrong and is no error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +69,13 @@ pub enum Warning {
         segment: ByteSize,
         /// `spool.max_bytes`.
         spool: ByteSize,
+    },
+    /// Clients wait for the Broker, and less long than it may take.
+    BrokerOutlastsClients {
+        /// `broker.request_timeout`.
+        broker: Duration,
+        /// `server.request_timeout`.
+        server: Duration,
     },
     /// There are Brokers, and nothing is sent to them.
     UnusedBrokers {
@@ -135,6 +143,12 @@ impl fmt::Display for Warning {
                 f,
                 "spool.segment_bytes = \"{segment}\" is more than a quarter of spool.max_bytes = \"{spool}\": space is given back a segment at a time, so the spool is full early and for long; a sixteenth is better"
             ),
+            Self::BrokerOutlastsClients { broker, server } => write!(
+                f,
+                "broker.request_timeout = \"{}\" is not below server.request_timeout = \"{}\": with ingest.durability = \"broker\" clients of a slow Broker are refused before it has answered, and send again what it may have taken",
+                duration::format(*broker),
+                duration::format(*server)
+            ),
             Self::UnusedBrokers { output } => write!(
                 f,
                 "output.type = \"{}\" sends nothing to broker.urls: set it to \"http\", or leave them unset",
@@ -161,6 +175,7 @@ pub(super) fn of(config: &Config) -> Vec<Warning> {
         bodies_beyond_budget(config),
         bodies_beyond_queue(config),
         large_segments(config),
+        broker_outlasts_clients(config),
         unused_brokers(config),
         unused_headers_field(config),
         field_in_the_way(config),
@@ -207,6 +222,14 @@ fn large_segments(config: &Config) -> Option<Warning> {
     let is_used = config.ingest.durability == Durability::Disk;
     let is_large = segment.bytes() > spool.bytes() / 4;
     (is_used && is_large).then_some(Warning::LargeSegments { segment, spool })
+}
+
+fn broker_outlasts_clients(config: &Config) -> Option<Warning> {
+    let broker = config.broker.request_timeout;
+    let server = config.server.request_timeout;
+    let wait_for_it =
+        config.ingest.durability == Durability::Broker && config.output_type() == OutputType::Http;
+    (wait_for_it && broker >= server).then_some(Warning::BrokerOutlastsClients { broker, server })
 }
 
 fn unused_brokers(config: &Config) -> Option<Warning> {
@@ -282,99 +305,4 @@ fn without_effect(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What the settings, each a line, are warned of; nobody may send unasked.
-    fn warned(settings: &str) -> Vec<String> {
-        let mut config = Config::default();
-        config.auth.user = "u".to_owned();
-        let mut tree = toml::Table::try_from(&config).unwrap();
-        for setting in settings.lines() {
-            let (key, value) = setting.split_once(" = ").unwrap();
-            let (section, name) = key.split_once('.').unwrap();
-            tree[section][name] = value.parse().unwrap();
-        }
-        let config: Config = tree.try_into().unwrap();
-        of(&config).iter().map(Warning::to_string).collect()
-    }
-
-    #[test]
-    fn what_has_no_effect_or_too_much_is_a_warning() {
-        for (settings, words) in [
-            (
-                "server.trusted_proxies = ['10.0.0.0/8', '0.0.0.0/0']",
-                r#"server.trusted_proxies has "0.0.0.0/0""#,
-            ),
-            (
-                "server.trusted_proxies = ['::/0']",
-                r#"server.trusted_proxies has "::/0""#,
-            ),
-            (
-                "ingest.max_event_bytes = '101MiB'",
-                r#"ingest.max_event_bytes = "101MiB" is above ingest.max_content_length = "100MiB""#,
-            ),
-            (
-                "ingest.max_envelope_bytes = '257MiB'",
-                r#"ingest.max_envelope_bytes = "257MiB" is above ingest.max_in_flight_bytes = "256MiB""#,
-            ),
-            (
-                "spool.max_bytes = '255MiB'",
-                r#"spool.segment_bytes = "64MiB" is more than a quarter of spool.max_bytes = "255MiB""#,
-            ),
-            (
-                "ingest.durability = 'memory'\nspool.memory_bytes = '99MiB'",
-                r#"ingest.max_content_length = "100MiB" is above spool.memory_bytes = "99MiB""#,
-            ),
-            (
-                "ingest.durability = 'broker'\nspool.memory_bytes = '99MiB'",
-                r#"ingest.max_content_length = "100MiB" is above spool.memory_bytes = "99MiB""#,
-            ),
-            (
-                "broker.urls = ['http://a/']\noutput.type = 'file'",
-                r#"output.type = "file" sends nothing to broker.urls"#,
-            ),
-            (
-                "enrich.headers = false\nenrich.request_headers_target_field = 'a'",
-                r#"enrich.request_headers_target_field = "[a]" is never added"#,
-            ),
-            (
-                "enrich.fields = { '[host][name]' = 'a' }",
-                r#"enrich.fields has "[host][name]", for which "[host]""#,
-            ),
-            (
-                "enrich.ecs_compatibility = 'v1'\nenrich.fields = { url = 'a' }",
-                r#"enrich.fields has "[url]", for which "[url][domain]""#,
-            ),
-        ] {
-            let warned = warned(settings);
-            let [warning] = warned.as_slice() else {
-                panic!("{settings}: {warned:?}");
-            };
-            assert!(warning.starts_with(words), "{settings}: {warning}");
-        }
-    }
-
-    #[test]
-    fn what_is_right_is_none() {
-        for settings in [
-            "log.level = 'info'",
-            "server.trusted_proxies = ['0.0.0.0/1', '10.0.0.0/8', '2000::/3']",
-            // The defaults of other limits are above these.
-            "ingest.max_content_length = '1MiB'",
-            "ingest.max_in_flight_bytes = '128MiB'",
-            "spool.max_bytes = '256MiB'",
-            "ingest.durability = 'memory'\nspool.max_bytes = '65MiB'",
-            "spool.memory_bytes = '1MiB'",
-            "ingest.durability = 'memory'\nspool.memory_bytes = '100MiB'",
-            "broker.urls = ['http://a/']",
-            "enrich.headers = false",
-            "enrich.request_headers_target_field = 'a'",
-            "enrich.fields = { host = 'a', '[url][path]' = 'b' }",
-            "enrich.ecs_compatibility = 'v1'\nenrich.fields = { '[host][name]' = 'a', '[http][request][id]' = 'b' }",
-            "enrich.headers = false\nenrich.fields = { '[headers][a]' = 'a' }",
-        ] {
-            assert_eq!(warned(settings), [""; 0], "{settings}");
-        }
-    }
-}
+mod tests;

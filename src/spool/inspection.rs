@@ -96,6 +96,8 @@ pub struct Exported {
     pub letters: u64,
     /// Events that cannot be read.
     pub lost: u64,
+    /// Whether both files of the checkpoint are damaged: events that were delivered are among the others then.
+    pub has_lost_checkpoint: bool,
 }
 
 /// How far a walk has come: bytes, and of how many.
@@ -184,7 +186,10 @@ impl Inspection {
     /// I/O errors, and those of `out`.
     pub fn export(&self, out: &mut dyn io::Write, progress: Progress<'_>) -> io::Result<Exported> {
         let mut walk = Walk::over_open(Arc::clone(&self.folder), &self.survey);
-        let mut exported = Exported::default();
+        let mut exported = Exported {
+            has_lost_checkpoint: self.survey.has_lost_checkpoint,
+            ..Exported::default()
+        };
         loop {
             match walk.step()? {
                 Found::Record(record) => {

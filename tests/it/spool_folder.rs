@@ -223,10 +223,10 @@ async fn a_checkpoint_of_which_both_files_are_damaged_is_told() {
         bytes[20] ^= 0x20;
         fs::write(file, bytes).unwrap();
     };
-    for command in ["inspect", "verify"] {
+    for command in ["inspect", "verify", "export"] {
         let look = || {
             let output = run(&["spool", command, "--dir", "."], &site.path("spool"));
-            let told = String::from_utf8(output.stdout).unwrap();
+            let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
             let is_told = told.contains("both files of the checkpoint");
             (output.status.code(), is_told)
         };
