@@ -1,10 +1,10 @@
 //! What looks wrong in a configuration and is no error. Pure.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use thiserror::Error;
 
 use crate::config::{
     Config, Durability, EcsCompatibility, EcsField, Ingest, OutputType, ProxyProtocol,
@@ -12,9 +12,10 @@ use crate::config::{
 use crate::units::{ByteSize, FieldReference, duration};
 
 /// Something that looks wrong and is no error.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Warning {
     /// An environment variable with the program's prefix sets nothing.
+    #[error("the environment variable {name} names no section of the configuration and is ignored{}", suggestion(.meant.as_deref()))]
     UnknownVariable {
         /// Its name.
         name: String,
@@ -22,11 +23,15 @@ pub enum Warning {
         meant: Option<String>,
     },
     /// Everybody who reaches the public listener may send.
+    #[error(
+        "server.listen = \"{listen}\" is open to all: set auth.user and auth.password, or [[auth.keys]]"
+    )]
     OpenToAll {
         /// The address of the listener.
         listen: SocketAddr,
     },
     /// Everybody who reaches the public listener may say who its client is.
+    #[error("server.proxy_protocol = \"{}\" believes the PROXY header of everybody who reaches server.listen = \"{listen}\": set server.trusted_proxies to the addresses of the load balancers", .mode.as_str())]
     ProxyHeadersOfAll {
         /// The address of the listener.
         listen: SocketAddr,
@@ -34,11 +39,17 @@ pub enum Warning {
         mode: ProxyProtocol,
     },
     /// Every address is that of a trusted proxy, and so may say who its client is.
+    #[error(
+        "server.trusted_proxies has \"{network}\", which is everybody: each client can choose the address that it is known by; list the addresses of the load balancers"
+    )]
     EveryProxyTrusted {
         /// The network of `server.trusted_proxies` that all addresses are in.
         network: IpNet,
     },
     /// Some of the bodies that are allowed can never be taken.
+    #[error(
+        "ingest.max_content_length = \"{allowed}\" is above ingest.max_in_flight_bytes = \"{budget}\": bodies between the two are never taken"
+    )]
     BodiesBeyondBudget {
         /// `ingest.max_content_length`.
         allowed: ByteSize,
@@ -46,6 +57,9 @@ pub enum Warning {
         budget: ByteSize,
     },
     /// Some of the bodies that are allowed do not fit into the queue in memory.
+    #[error(
+        "ingest.max_content_length = \"{allowed}\" is above spool.memory_bytes = \"{queue}\": events of more than that are never taken in one body"
+    )]
     BodiesBeyondQueue {
         /// `ingest.max_content_length`.
         allowed: ByteSize,
@@ -53,6 +67,9 @@ pub enum Warning {
         queue: ByteSize,
     },
     /// A limit that was set is beyond another one, which counts first.
+    #[error(
+        "{key} = \"{limit}\" is above {first_key} = \"{first}\", which refuses as much before it: raise the latter, or lower the former"
+    )]
     LimitWithoutEffect {
         /// Its key.
         key: &'static str,
@@ -64,6 +81,9 @@ pub enum Warning {
         first: ByteSize,
     },
     /// A segment is a large part of the spool.
+    #[error(
+        "spool.segment_bytes = \"{segment}\" is more than a quarter of spool.max_bytes = \"{spool}\": space is given back a segment at a time, so the spool is full early and for long; a sixteenth is better"
+    )]
     LargeSegments {
         /// `spool.segment_bytes`.
         segment: ByteSize,
@@ -71,6 +91,7 @@ pub enum Warning {
         spool: ByteSize,
     },
     /// Clients wait for the Broker, and less long than it may take.
+    #[error("broker.request_timeout = \"{}\" is not below server.request_timeout = \"{}\": with ingest.durability = \"broker\" clients of a slow Broker are refused before it has answered, and send again what it may have taken", duration::format(*.broker), duration::format(*.server))]
     BrokerOutlastsClients {
         /// `broker.request_timeout`.
         broker: Duration,
@@ -78,16 +99,23 @@ pub enum Warning {
         server: Duration,
     },
     /// There are Brokers, and nothing is sent to them.
+    #[error("output.type = \"{}\" sends nothing to broker.urls: set it to \"http\", or leave them unset", .output.as_str())]
     UnusedBrokers {
         /// `output.type`.
         output: OutputType,
     },
     /// The headers have a field, and are not added.
+    #[error(
+        "enrich.request_headers_target_field = \"{field}\" is never added: enrich.headers is false"
+    )]
     UnusedHeadersField {
         /// `enrich.request_headers_target_field`.
         field: FieldReference,
     },
     /// A field of one's own is inside one that tells of the request, or around it, so that this one has no place.
+    #[error(
+        "enrich.fields has \"{field}\", for which \"{lost}\", that tells of the request, is not added: choose another name; the address and the headers can also be moved, by enrich.remote_host_target_field and enrich.request_headers_target_field"
+    )]
     FieldInTheWay {
         /// That of `enrich.fields`.
         field: FieldReference,
@@ -96,74 +124,8 @@ pub enum Warning {
     },
 }
 
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownVariable { name, meant } => {
-                write!(
-                    f,
-                    "the environment variable {name} names no section of the configuration and is ignored"
-                )?;
-                match meant {
-                    Some(meant) => write!(f, "; did you mean {meant}?"),
-                    None => Ok(()),
-                }
-            }
-            Self::OpenToAll { listen } => write!(
-                f,
-                "server.listen = \"{listen}\" is open to all: set auth.user and auth.password, or [[auth.keys]]"
-            ),
-            Self::ProxyHeadersOfAll { listen, mode } => write!(
-                f,
-                "server.proxy_protocol = \"{}\" believes the PROXY header of everybody who reaches server.listen = \"{listen}\": set server.trusted_proxies to the addresses of the load balancers",
-                mode.as_str()
-            ),
-            Self::EveryProxyTrusted { network } => write!(
-                f,
-                "server.trusted_proxies has \"{network}\", which is everybody: each client can choose the address that it is known by; list the addresses of the load balancers"
-            ),
-            Self::BodiesBeyondBudget { allowed, budget } => write!(
-                f,
-                "ingest.max_content_length = \"{allowed}\" is above ingest.max_in_flight_bytes = \"{budget}\": bodies between the two are never taken"
-            ),
-            Self::BodiesBeyondQueue { allowed, queue } => write!(
-                f,
-                "ingest.max_content_length = \"{allowed}\" is above spool.memory_bytes = \"{queue}\": events of more than that are never taken in one body"
-            ),
-            Self::LimitWithoutEffect {
-                key,
-                limit,
-                first_key,
-                first,
-            } => write!(
-                f,
-                "{key} = \"{limit}\" is above {first_key} = \"{first}\", which refuses as much before it: raise the latter, or lower the former"
-            ),
-            Self::LargeSegments { segment, spool } => write!(
-                f,
-                "spool.segment_bytes = \"{segment}\" is more than a quarter of spool.max_bytes = \"{spool}\": space is given back a segment at a time, so the spool is full early and for long; a sixteenth is better"
-            ),
-            Self::BrokerOutlastsClients { broker, server } => write!(
-                f,
-                "broker.request_timeout = \"{}\" is not below server.request_timeout = \"{}\": with ingest.durability = \"broker\" clients of a slow Broker are refused before it has answered, and send again what it may have taken",
-                duration::format(*broker),
-                duration::format(*server)
-            ),
-            Self::UnusedBrokers { output } => write!(
-                f,
-                "output.type = \"{}\" sends nothing to broker.urls: set it to \"http\", or leave them unset",
-                output.as_str()
-            ),
-            Self::UnusedHeadersField { field } => write!(
-                f,
-                "enrich.request_headers_target_field = \"{field}\" is never added: enrich.headers is false"
-            ),
-            Self::FieldInTheWay { field, lost } => write!(
-                f,
-                "enrich.fields has \"{field}\", for which \"{lost}\", that tells of the request, is not added: choose another name; the address and the headers can also be moved, by enrich.remote_host_target_field and enrich.request_headers_target_field"
-            ),
-        }
-    }
+fn suggestion(meant: Option<&str>) -> String {
+    meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"))
 }
 
 /// All that looks wrong in the configuration itself.

@@ -1,3 +1,5 @@
+//! What is warned of, and what is not.
+
 use super::*;
 
 /// What the settings, each a line, are warned of; nobody may send unasked.
