@@ -18,15 +18,27 @@ fn the_metrics_page_is_generated_from_the_table() {
 }
 
 #[test]
-fn alerts_speak_of_metrics_that_there_are_and_each_has_its_row() {
+fn alerts_and_panels_speak_of_metrics_that_there_are() {
     let rules = include_str!("../../examples/prometheus-alerts.yml");
+    let tests = include_str!("../../tests/alerts.yml");
+    let panels = include_str!("../../examples/grafana-dashboard.json");
     let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    let words = rules.split(|letter| !is_word(letter));
-    for name in words.filter(|word| word.starts_with("headgate_")) {
-        let name = name.strip_suffix("_count").unwrap_or(name);
-        let is_there = names::ALL.iter().any(|metric| metric.name == name);
-        assert!(is_there, "there is no {name}");
+    for text in [rules, tests, panels] {
+        let words = text.split(|letter| !is_word(letter));
+        for name in words.filter(|word| word.starts_with("headgate_")) {
+            let whole = name.strip_suffix("_count");
+            let whole = whole.or_else(|| name.strip_suffix("_bucket"));
+            let name = whole.unwrap_or(name);
+            let is_there = names::ALL.iter().any(|metric| metric.name == name);
+            assert!(is_there, "there is no {name}");
+        }
     }
+}
+
+#[test]
+fn every_alert_has_its_row_and_its_test() {
+    let rules = include_str!("../../examples/prometheus-alerts.yml");
+    let tests = include_str!("../../tests/alerts.yml");
     let manual = include_str!("../../docs/OPERATIONS.md");
     for alert in rules
         .lines()
@@ -34,6 +46,7 @@ fn alerts_speak_of_metrics_that_there_are_and_each_has_its_row() {
     {
         let row = format!("\n| `{}` |", alert.1);
         assert!(manual.contains(&row), "no row of {}", alert.1);
+        assert!(tests.contains(alert.1), "no test of {}", alert.1);
     }
 }
 
