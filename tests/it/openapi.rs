@@ -154,6 +154,25 @@ fn every_reference_leads_somewhere_and_every_component_is_used() {
     }
 }
 
+/// Linters and generators of clients ask for both, though the standard does not.
+#[test]
+fn every_operation_says_whom_it_takes_and_every_array_what_is_in_it() {
+    let description = description();
+    assert_eq!(description["security"], serde_json::json!([]));
+    expect_items(&description);
+}
+
+fn expect_items(value: &Value) {
+    assert!(
+        value["type"] != "array" || value["items"].is_object(),
+        "{value}"
+    );
+    let members = value.as_object().into_iter().flat_map(|all| all.values());
+    for inner in members.chain(value.as_array().into_iter().flatten()) {
+        expect_items(inner);
+    }
+}
+
 fn collect_references(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(members) => {
