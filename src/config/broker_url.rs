@@ -48,25 +48,29 @@ fn parse(text: &str) -> Result<Url, &'static str> {
 
 /// Hides what stands where user information would, and the query of a URL, for showing it: both can be secrets.
 pub(super) fn without_secrets(text: &str) -> String {
-    match text.split_once('?') {
-        Some((before, query)) if before.contains("://") && !query.is_empty() => {
-            format!("{}?{MASK}", without_user_information(before))
+    let Some((before, query)) = text.split_once('?').filter(|(_, query)| !query.is_empty()) else {
+        return without_user_information(text);
+    };
+    match before.split_once("://") {
+        None => without_user_information(text),
+        // A password with a `?` in it, or a query with an `@`.
+        Some((scheme, host)) if !host.contains('/') && query.contains('@') => {
+            format!("{scheme}://{MASK}")
         }
-        _ => without_user_information(text),
+        Some(_) => format!("{}?{MASK}", without_user_information(before)),
     }
 }
 
 fn without_user_information(text: &str) -> String {
-    let Some((before, after)) = text.split_once('@') else {
+    let (Some(first), Some(last)) = (text.find('@'), text.rfind('@')) else {
         return text.to_owned();
     };
-    // `@timestamp`: nobody stands before it.
-    if matches!(before, "" | "[") && !after.contains('@') {
+    let start = text[..first].find("//").map_or(0, |slashes| slashes + 2);
+    // Before `@timestamp`, and inside `[@timestamp]`, stands nobody.
+    if matches!(&text[start..last], "" | "[") {
         return text.to_owned();
     }
-    let start = before.find("//").map_or(0, |slashes| slashes + 2);
-    let host = text.rfind('@').expect("an `@` was found above");
-    format!("{}{MASK}{}", &text[..start], &text[host..])
+    format!("{}{MASK}{}", &text[..start], &text[last..])
 }
 
 #[cfg(test)]
@@ -117,6 +121,9 @@ mod tests {
             ("[@[u:p@logstash", "***@logstash"),
             ("http://logstash/in?token=s3cret", "http://logstash/in?***"),
             ("http://u:p@logstash/?a=b@c?d", "http://***@logstash/?***"),
+            ("http://user:se?cret@logstash/", "http://***"),
+            ("http://logstash?mail=a@b&token=s3cret", "http://***"),
+            ("http://logstash?token=s3cret", "http://logstash?***"),
             ("not a url", "not a url"),
             ("who? me", "who? me"),
         ] {
