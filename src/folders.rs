@@ -5,6 +5,7 @@ mod lock;
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 pub use lock::FolderLock;
@@ -59,6 +60,15 @@ pub fn is_full(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
+}
+
+/// Whether an open file is the one of this name. What is written to one that is not goes with it; and what cannot be found
+/// out is not so.
+pub fn has_name(file: &File, path: &Path) -> bool {
+    let (Ok(ours), Ok(there)) = (file.metadata(), fs::metadata(path)) else {
+        return false;
+    };
+    (ours.dev(), ours.ino()) == (there.dev(), there.ino())
 }
 
 /// What was done with a file; none where somebody else has removed it meanwhile.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::files::{self, LetterRanges, NumberedFile, at, list, path};
-use crate::folders::{make_folder, sync_folder, unless_gone};
+use crate::folders::{has_name, make_folder, sync_folder, unless_gone};
 use crate::telemetry::events::{DeadLettersDropped, DeadLettersNotDropped};
 use crate::units::timestamp::since_epoch;
 
@@ -119,9 +119,11 @@ impl Shelf {
         let turn_at = self.max_bytes / FILES;
         let needs_next = match &self.current {
             None => true,
-            // What is written would go with a file that was removed or moved away; no other ever has its number.
+            // What is written would go with a file that was removed or moved away, or that an editor put another one in the
+            // place of.
             Some(current) => {
-                current.is_full_for(lines, turn_at) || !path(&self.folder, current.number).exists()
+                let path = path(&self.folder, current.number);
+                current.is_full_for(lines, turn_at) || !has_name(&current.file, &path)
             }
         };
         if needs_next {
@@ -320,6 +322,20 @@ mod tests {
         shelf.append(b"two\n").unwrap();
         assert_eq!(text(folder.path()), "two\n");
         assert_eq!(fs::read_to_string(moved).unwrap(), "one\n");
+    }
+
+    #[test]
+    fn a_file_that_another_one_took_the_place_of_takes_no_more_letters() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shelf = Shelf::new(folder.path().into(), 1 << 20);
+        shelf.append(b"one\n").unwrap();
+        // As an editor does, and `sed -i`.
+        let edited = folder.path().join("edited");
+        fs::write(&edited, "edited\n").unwrap();
+        let number = list(folder.path()).unwrap()[0].number;
+        fs::rename(edited, path(folder.path(), number)).unwrap();
+        shelf.append(b"two\n").unwrap();
+        assert_eq!(text(folder.path()), "edited\ntwo\n");
     }
 
     #[test]

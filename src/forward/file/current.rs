@@ -1,10 +1,10 @@
 //! The file of the current hour: appended to in whole lines, all or none.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::folders::has_name;
 use crate::telemetry::events::TornLineCut;
 
 /// An open file.
@@ -39,10 +39,8 @@ impl Current {
     /// Whether the file is still the one of this name, with all that was written: someone may have tidied the folder, and
     /// what is written would go with a file that was removed or moved away; or copied it and cut it short.
     pub(super) fn is_there(&self) -> bool {
-        let (Ok(ours), Ok(there)) = (self.file.metadata(), fs::metadata(&self.path)) else {
-            return false;
-        };
-        (ours.dev(), ours.ino()) == (there.dev(), there.ino()) && there.len() >= self.bytes
+        let is_whole = |file: &File| file.metadata().is_ok_and(|found| found.len() >= self.bytes);
+        has_name(&self.file, &self.path) && is_whole(&self.file)
     }
 
     /// Appends lines and syncs them.
