@@ -64,23 +64,6 @@ pub(super) struct Accepted {
     pub(super) registration: Registration,
 }
 
-/// Who is at the other end of a connection.
-struct Peer {
-    ip: ClientIp,
-    standing: Arc<Standing>,
-}
-
-impl Peer {
-    fn client(&self, activity: Activity) -> Arc<Client> {
-        Arc::new(Client {
-            ip: self.ip.clone(),
-            standing: Arc::clone(&self.standing),
-            activity: Arc::new(activity),
-            leaves_bytes_unread: AtomicBool::new(false),
-        })
-    }
-}
-
 /// Serves a connection to its end.
 pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: Arc<Gate>) {
     let Accepted {
@@ -116,16 +99,17 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     let Some(protocol) = protocol_of(&mut stream, &mut read, waiting).await else {
         return end_idle(stream, &protocols.lifecycle).await;
     };
-    let peer = Peer {
+    let serving = Serving {
         ip: ClientIp::new(address),
-        standing: Arc::clone(&standing),
+        standing: &standing,
+        protocols: &protocols,
+        waiting,
+        gate: &gate,
     };
     match protocol {
-        Protocol::Http1 => serve_http1(stream, read, &peer, &protocols, waiting, gate).await,
+        Protocol::Http1 => serving.http1(stream, read).await,
         // In a box, like all that most connections have no use for.
-        Protocol::Http2 => {
-            Box::pin(serve_http2(stream, read, &peer, &protocols, waiting, gate)).await;
-        }
+        Protocol::Http2 => Box::pin(serving.http2(stream, read)).await,
     }
 }
 
@@ -176,30 +160,13 @@ async fn next_request_begins(
     bytes_come(reading, since, waiting).await
 }
 
-/// Serves HTTP/1 until the connection ends. A connection that falls silent is parked: hyper lets go of it,
-/// and with it of tens of kilobytes of buffers, until the next request begins.
-async fn serve_http1(
-    mut stream: Transport,
-    mut read: BytesMut,
-    peer: &Peer,
-    protocols: &Protocols,
-    waiting: WaitLimits<'_>,
-    gate: Arc<Gate>,
-) {
-    let mut since = Instant::now();
-    loop {
-        if read.is_empty() && !next_request_begins(&mut stream, &mut read, since, waiting).await {
-            return end_idle(stream, waiting.lifecycle).await;
-        }
-        // In a box, for a parked connection must not carry the room for it.
-        let serving = Box::pin(serve_until_quiet(
-            stream, read, peer, protocols, waiting, &gate,
-        ));
-        let Some(quiet) = serving.await else {
-            return;
-        };
-        (stream, read, since) = (quiet.stream, quiet.read, quiet.since);
-    }
+/// What serving a connection takes, whatever its protocol.
+struct Serving<'a> {
+    ip: ClientIp,
+    standing: &'a Arc<Standing>,
+    protocols: &'a Protocols,
+    waiting: WaitLimits<'a>,
+    gate: &'a Arc<Gate>,
 }
 
 /// A connection that may be parked.
@@ -210,44 +177,89 @@ struct Quiet {
     since: Instant,
 }
 
-/// Serves requests, of which the first one has begun, until there are none for a while; none at the end of
-/// the connection.
-async fn serve_until_quiet(
-    stream: Transport,
-    read: BytesMut,
-    peer: &Peer,
-    protocols: &Protocols,
-    waiting: WaitLimits<'_>,
-    gate: &Arc<Gate>,
-) -> Option<Quiet> {
-    let client = peer.client(Activity::new(Doing::Head, Protocol::Http1));
-    let service = service_fn(|request| {
-        let (gate, client) = (Arc::clone(gate), Arc::clone(&client));
-        async move { Ok::<_, Infallible>(gate.answer(&client, request).await.response) }
-    });
-    let io = ClientStream::new(stream, read.freeze(), Arc::clone(&client.activity));
-    let mut conn = protocols.http1.serve_connection(TokioIo::new(io), service);
-    let outcome = supervise(&mut conn, &client.activity, Some(PARK_AFTER), waiting).await;
-    let parts = conn.into_parts();
-    let stream = parts.io.into_inner().into_inner();
-    let end = match outcome {
-        Outcome::Ended(end) => end,
-        Outcome::Quiet => {
-            let read = parts.read_buf;
-            return Some(Quiet {
-                stream,
-                // A copy, for what hyper has read with is large.
-                read: BytesMut::from(&read[empty_lines(&read)..]),
-                since: client.activity.last_sign(),
-            });
+impl Serving<'_> {
+    fn client(&self, activity: Activity) -> Arc<Client> {
+        Arc::new(Client {
+            ip: self.ip.clone(),
+            standing: Arc::clone(self.standing),
+            activity: Arc::new(activity),
+            leaves_bytes_unread: AtomicBool::new(false),
+        })
+    }
+
+    /// Serves HTTP/1 until the connection ends. A connection that falls silent is parked: hyper lets go of it, and with
+    /// it of tens of kilobytes of buffers, until the next request begins.
+    async fn http1(&self, mut stream: Transport, mut read: BytesMut) {
+        let waiting = self.waiting;
+        let mut since = Instant::now();
+        loop {
+            if read.is_empty() && !next_request_begins(&mut stream, &mut read, since, waiting).await
+            {
+                return end_idle(stream, waiting.lifecycle).await;
+            }
+            // In a box, for a parked connection must not carry the room for it.
+            let Some(quiet) = Box::pin(self.http1_until_quiet(stream, read)).await else {
+                return;
+            };
+            (stream, read, since) = (quiet.stream, quiet.read, quiet.since);
         }
-    };
-    // What hyper holds are the requests of a client that did not wait for this close.
-    let leaves_bytes =
-        client.leaves_bytes_unread.load(Ordering::Relaxed) || !parts.read_buf.is_empty();
-    let close = Box::pin(close(stream, end, leaves_bytes));
-    waiting.lifecycle.unless_stopped(close).await;
-    None
+    }
+
+    /// Serves requests, of which the first one has begun, until there are none for a while; none at the end of the
+    /// connection.
+    async fn http1_until_quiet(&self, stream: Transport, read: BytesMut) -> Option<Quiet> {
+        let client = self.client(Activity::new(Doing::Head, Protocol::Http1));
+        let service = service_fn(|request| {
+            let (gate, client) = (Arc::clone(self.gate), Arc::clone(&client));
+            async move { Ok::<_, Infallible>(gate.answer(&client, request).await.response) }
+        });
+        let io = ClientStream::new(stream, read.freeze(), Arc::clone(&client.activity));
+        let http1 = &self.protocols.http1;
+        let mut conn = http1.serve_connection(TokioIo::new(io), service);
+        let supervised = supervise(&mut conn, &client.activity, Some(PARK_AFTER), self.waiting);
+        let outcome = supervised.await;
+        let parts = conn.into_parts();
+        let stream = parts.io.into_inner().into_inner();
+        let end = match outcome {
+            Outcome::Ended(end) => end,
+            Outcome::Quiet => {
+                let read = parts.read_buf;
+                return Some(Quiet {
+                    stream,
+                    // A copy, for what hyper has read with is large.
+                    read: BytesMut::from(&read[empty_lines(&read)..]),
+                    since: client.activity.last_sign(),
+                });
+            }
+        };
+        // What hyper holds are the requests of a client that did not wait for this close.
+        let leaves_bytes =
+            client.leaves_bytes_unread.load(Ordering::Relaxed) || !parts.read_buf.is_empty();
+        let close = Box::pin(close(stream, end, leaves_bytes));
+        self.waiting.lifecycle.unless_stopped(close).await;
+        None
+    }
+
+    async fn http2(&self, stream: Transport, read: BytesMut) {
+        let client = self.client(Activity::new(Doing::Idle, Protocol::Http2));
+        let activity = Arc::clone(&client.activity);
+        let io = ClientStream::new(stream, read.freeze(), Arc::clone(&activity));
+        let service = service_fn(move |request| {
+            let (gate, client) = (Arc::clone(self.gate), Arc::clone(&client));
+            let tasks = self.protocols.stream_tasks.clone();
+            async move {
+                let answered = gate.answer(&client, request).await;
+                if let Some(rest) = answered.rest {
+                    tasks.execute(rest.throw_away());
+                }
+                Ok::<_, Infallible>(answered.response)
+            }
+        });
+        let http2 = &self.protocols.http2;
+        let mut conn = http2.serve_connection(TokioIo::new(io), service);
+        let _no_word_can_be_said_after_http2 =
+            supervise(&mut conn, &activity, None, self.waiting).await;
+    }
 }
 
 /// Ends a connection on which nothing is under way.
@@ -270,30 +282,4 @@ async fn close(mut stream: Transport, end: End, leaves_bytes: bool) {
         }
         End::TooLong(_) | End::Stopped => {}
     }
-}
-
-async fn serve_http2(
-    stream: Transport,
-    read: BytesMut,
-    peer: &Peer,
-    protocols: &Protocols,
-    waiting: WaitLimits<'_>,
-    gate: Arc<Gate>,
-) {
-    let client = peer.client(Activity::new(Doing::Idle, Protocol::Http2));
-    let activity = Arc::clone(&client.activity);
-    let io = ClientStream::new(stream, read.freeze(), Arc::clone(&activity));
-    let service = service_fn(move |request| {
-        let (gate, client) = (Arc::clone(&gate), Arc::clone(&client));
-        let tasks = protocols.stream_tasks.clone();
-        async move {
-            let answered = gate.answer(&client, request).await;
-            if let Some(rest) = answered.rest {
-                tasks.execute(rest.throw_away());
-            }
-            Ok::<_, Infallible>(answered.response)
-        }
-    });
-    let mut conn = protocols.http2.serve_connection(TokioIo::new(io), service);
-    let _no_word_can_be_said_after_http2 = supervise(&mut conn, &activity, None, waiting).await;
 }
