@@ -64,7 +64,7 @@ pub enum FileFault {
     /// It has something else where a certificate ought to be.
     #[error("cannot be used: what it holds is no X.509 certificate")]
     NoCertificate,
-    /// It has a certificate without extensions, as `openssl x509 -req` makes unless it is given some.
+    /// It has a certificate of [`FormFault::OldVersion`].
     #[error(
         "cannot be used: it is of X.509 version 1, and TLS needs version 3: let it be made with the extension subjectAltName"
     )]
@@ -72,6 +72,29 @@ pub enum FileFault {
     /// The key is that of another certificate than that of this setting.
     #[error("is not the key of {0}")]
     OtherKey(&'static str),
+}
+
+/// What can be wrong with a certificate whoever has signed it. The library has only a name for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormFault {
+    /// It is that of an authority, which may not be a server's, as `openssl req -x509` makes one.
+    OfAuthority,
+    /// It has no extensions, as `openssl x509 -req` makes one unless it is given some.
+    OldVersion,
+}
+
+impl FormFault {
+    /// The fault that the library names; none where it is another one.
+    pub fn of(error: &CertificateError) -> Option<Self> {
+        let CertificateError::Other(named) = error else {
+            return None;
+        };
+        match named.to_string().as_str() {
+            "CaUsedAsEndEntity" => Some(Self::OfAuthority),
+            "UnsupportedCertVersion" => Some(Self::OldVersion),
+            _ => None,
+        }
+    }
 }
 
 impl TlsFileProblem {
@@ -225,9 +248,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileFault> 
 fn of_certificate(error: CertificateError) -> FileFault {
     match error {
         CertificateError::BadEncoding => FileFault::NoCertificate,
-        CertificateError::Other(other) if other.to_string() == "UnsupportedCertVersion" => {
-            FileFault::OldVersion
-        }
+        error if FormFault::of(&error) == Some(FormFault::OldVersion) => FileFault::OldVersion,
         error => FileFault::Unusable(Error::InvalidCertificate(error)),
     }
 }

@@ -11,7 +11,7 @@ use rustls::{
 };
 
 use super::SetupError;
-use crate::config;
+use crate::config::{self, FormFault};
 
 /// What all connections to Brokers with `https` URLs share, resumed sessions included.
 pub(in crate::forward) fn client_config(
@@ -67,10 +67,15 @@ fn advice(error: &Error) -> &'static str {
         Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "; the Broker's certificate is for another name: check the host in broker.urls",
-        Error::InvalidCertificate(CertificateError::Other(fault)) => {
-            advice_on_form(&fault.to_string())
-        }
-        Error::InvalidCertificate(_) => NOT_BELIEVED,
+        Error::InvalidCertificate(error) => match FormFault::of(error) {
+            Some(FormFault::OfAuthority) => {
+                "; the Broker's certificate is that of an authority, as `openssl req -x509` makes one: let it be made with the extension basicConstraints=CA:FALSE"
+            }
+            Some(FormFault::OldVersion) => {
+                "; the Broker's certificate is of X.509 version 1: let it be made with the extension subjectAltName"
+            }
+            None => "; the Broker's certificate is not to be believed",
+        },
         Error::AlertReceived(
             AlertDescription::CertificateRequired
             | AlertDescription::HandshakeFailure
@@ -87,21 +92,6 @@ fn advice(error: &Error) -> &'static str {
             "; what answers does not speak TLS: check scheme and port in broker.urls"
         }
         _ => "",
-    }
-}
-
-const NOT_BELIEVED: &str = "; the Broker's certificate is not to be believed";
-
-/// What is not right with a certificate whoever has signed it: the library has only a name for that.
-fn advice_on_form(fault: &str) -> &'static str {
-    match fault {
-        "CaUsedAsEndEntity" => {
-            "; the Broker's certificate is that of an authority, as `openssl req -x509` makes one: let it be made with the extension basicConstraints=CA:FALSE"
-        }
-        "UnsupportedCertVersion" => {
-            "; the Broker's certificate is of X.509 version 1: let it be made with the extension subjectAltName"
-        }
-        _ => NOT_BELIEVED,
     }
 }
 
