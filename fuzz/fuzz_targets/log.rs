@@ -51,7 +51,7 @@ fuzz_target!(|input: &[u8]| {
         pieces: &[payload],
         checksum: Checksum::of(&[payload]),
     };
-    let placed = opened.log.append(&[record], 0).expect("nothing fails");
+    let placed = opened.log.append(&[record]).expect("nothing fails");
     opened.log.sync().expect("nothing fails");
     let next = opened.log.next();
     let newest = opened

@@ -51,7 +51,7 @@ impl Append {
         };
         let records: Vec<Record<'_>> = std::iter::repeat_with(record).take(self.records).collect();
         let log = &mut self.opened.log;
-        for placed in log.append(&records, 0)? {
+        for placed in log.append(&records)? {
             placed.map_err(|refused| anyhow!("{refused:?}"))?;
         }
         if log.segments().len() > 2 {

@@ -105,7 +105,6 @@ impl Log {
     pub fn append(
         &mut self,
         records: &[Record<'_>],
-        now: u64,
     ) -> Result<Vec<Result<Place, Refused>>, Failed> {
         debug_assert!(
             records.iter().all(|record| record.events > 0),
@@ -115,7 +114,7 @@ impl Log {
         let mut placed = Vec::with_capacity(records.len());
         let mut rest = records;
         while let Some(record) = rest.first() {
-            let run = match self.find_room(record.bytes(), now) {
+            let run = match self.find_room(record) {
                 Ok(()) => {
                     let run = self.run_that_fits(rest);
                     self.write_run(&rest[..run], &mut placed)?;
@@ -211,8 +210,9 @@ impl Log {
         self.segments_from(0).cloned().collect()
     }
 
-    /// Sees to it that the active segment can take a record of so many bytes.
-    fn find_room(&mut self, bytes: u64, now: u64) -> Result<(), NotPlaced> {
+    /// Sees to it that the active segment can take a record.
+    fn find_room(&mut self, record: &Record<'_>) -> Result<(), NotPlaced> {
+        let bytes = record.bytes();
         let alone = HEADER_BYTES as u64 + bytes;
         if alone > self.options.max_bytes || bytes > u64::from(u32::MAX) {
             return Err(Refused::TooLarge.into());
@@ -233,7 +233,7 @@ impl Log {
         if !self.has_room_to_rotate(alone) {
             return Err(Refused::Full.into());
         }
-        self.rotate(alone, now)
+        self.rotate(alone, record.made_at)
     }
 
     /// How many of these the active segment, for the first of which room was found, can take in one write.
@@ -296,7 +296,7 @@ impl Log {
     }
 
     /// Seals the active segment and begins a new one, which is to become so long at least.
-    fn rotate(&mut self, bytes: u64, now: u64) -> Result<(), NotPlaced> {
+    fn rotate(&mut self, bytes: u64, made_at: u64) -> Result<(), NotPlaced> {
         let finds_no_room = |log: &Self| {
             let reused = log.spares.next().map_or(0, |spare| spare.bytes);
             bytes > log.room.left() + reused
@@ -312,7 +312,7 @@ impl Log {
         let header = Header {
             generation: self.generation + 1,
             first: self.next,
-            made_at: now,
+            made_at,
         };
         match self.begin_segment(header) {
             Ok(active) => {

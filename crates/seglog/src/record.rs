@@ -30,7 +30,7 @@ impl Checksum {
 pub struct Record<'a> {
     /// How many events it carries; at least one.
     pub events: u32,
-    /// When it was made: milliseconds since the Unix epoch.
+    /// When it was made: milliseconds since the Unix epoch. A segment that is begun for it was made then too.
     pub made_at: u64,
     /// Its payload, in pieces that are written one after the other.
     pub pieces: &'a [&'a [u8]],

@@ -136,7 +136,7 @@ impl Writer {
             .zip(&pieces)
             .map(|(append, pieces)| record(append, pieces, now))
             .collect();
-        match self.log.append(&records, now) {
+        match self.log.append(&records) {
             Ok(places) => self.sort(group, places),
             Err(failed) => {
                 self.fail(&failed);

@@ -197,7 +197,7 @@ fn a_segment_full_of_magics_and_old_records_is_searched_in_one_pass() {
         checksum: Checksum::of(&[]),
     };
     let records = vec![record; (4 << 20) / HEAD_BYTES];
-    opened.log.append(&records, 0).unwrap();
+    opened.log.append(&records).unwrap();
     opened.log.sync().unwrap();
     let next = opened.log.next();
     checkpoint(&mut opened, next - 1);

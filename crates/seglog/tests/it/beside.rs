@@ -56,7 +56,7 @@ fn write(folder: &Arc<dyn Folder>, done: &AtomicU64, is_over: &AtomicBool) {
                 checksum: record(pieces),
             })
             .collect();
-        let placed = opened.log.append(&records, 0).unwrap();
+        let placed = opened.log.append(&records).unwrap();
         assert!(placed.iter().all(Result::is_ok), "{placed:?}");
         opened.log.sync().unwrap();
         let low = opened.log.next().saturating_sub(BACKLOG);

@@ -51,14 +51,13 @@ fn append(log: &mut Log, numbers: std::ops::Range<u64>) -> Vec<Read> {
     for number in numbers {
         let read = expected(number, log.next());
         let (one, other) = read.payload.split_at(number as usize % 20);
-        let now = BEGUN_AT + number;
         let record = Record {
             events: read.events,
-            made_at: now,
+            made_at: BEGUN_AT + number,
             pieces: &[one, other],
             checksum: Checksum::of(&[&read.payload]),
         };
-        log.append(&[record], now).unwrap()[0].unwrap();
+        log.append(&[record]).unwrap()[0].unwrap();
         log.sync().unwrap();
         written.push(read);
     }

@@ -372,5 +372,5 @@ fn nothing_is_taken_after_a_sync_that_failed() {
         pieces: &[&payload],
         checksum: Checksum::of(&[&payload]),
     };
-    opened.log.append(&[record], 0).unwrap_err();
+    opened.log.append(&[record]).unwrap_err();
 }

@@ -54,7 +54,7 @@ pub(crate) fn try_append(
         checksum: Checksum::of(&[payload]),
     };
     let records: Vec<Record<'_>> = records.iter().enumerate().map(made).collect();
-    let placed = log.append(&records, 0)?;
+    let placed = log.append(&records)?;
     let positions = placed.iter().map(|placed| placed.map(|place| place.first));
     Ok(positions.collect())
 }

@@ -25,7 +25,7 @@ fn a_log_whose_files_were_taken_away_takes_nothing_more() {
         }
         let failed = opened.log.check_place().unwrap_err();
         assert!(failed.path.ends_with(name), "{failed}");
-        assert!(opened.log.append(&[], 0).is_err(), "{name}");
+        assert!(opened.log.append(&[]).is_err(), "{name}");
         assert!(opened.log.sync().is_err(), "{name}");
     }
 }

@@ -34,7 +34,7 @@ fn folder_with(strange: &[u8]) -> MemoryFolder {
             pieces: &[payload],
             checksum: Checksum::of(&[payload]),
         };
-        assert!(log.append(&[record], 0).unwrap()[0].is_ok());
+        assert!(log.append(&[record]).unwrap()[0].is_ok());
     }
     log.sync().unwrap();
     drop(log);
