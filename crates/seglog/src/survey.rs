@@ -28,6 +28,8 @@ pub struct Survey {
     pub has_lost_checkpoint: bool,
     /// The position after the last event that counts; none where there was never a log.
     pub end: Option<Position>,
+    /// Where in the newest segment the records begin of which nothing says that they were settled; none where all were.
+    pub(crate) unsettled_from: Option<u64>,
     /// Bytes of records that were never synced, and are torn. Beside a log that is being written: what is on its way.
     pub torn_bytes: u64,
     /// How many files are the log's own; none where there was never a log.
@@ -143,6 +145,7 @@ fn look(
         checkpoint: None,
         has_lost_checkpoint: false,
         end: None,
+        unsettled_from: None,
         torn_bytes: 0,
         files: 0,
         version: VERSION,

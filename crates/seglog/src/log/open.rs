@@ -1,6 +1,7 @@
 //! Opens a log: what a survey finds is mended as far as it must be, so that writing can go on.
 
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::spares::Spares;
@@ -10,12 +11,15 @@ use crate::acked::Acked;
 use crate::bytes::Block;
 use crate::checkpoint::Checkpoints;
 use crate::error::OpenError;
-use crate::folder::{File, Folder, Mode, is_out_of_room, write_all_at};
+use crate::folder::{File, Folder, Mode, is_out_of_room, read_full_at, write_all_at};
 use crate::layout::{
     Kind, LOCK, NUMBER_LIMIT, PREAMBLE_BYTES, damage_name, generation_of, put_preamble,
 };
 use crate::room::Room;
 use crate::survey::{Survey, refuse_newer, survey};
+
+/// So many bytes are written again at a time.
+const AT_ONCE: u64 = 1024 * 1024;
 
 /// A log that was opened, and what was found.
 #[derive(Debug)]
@@ -73,7 +77,7 @@ impl Log {
             lock,
             folder: Arc::clone(folder),
         };
-        log.trim_newest().map_err(at)?;
+        log.trim_newest(survey.unsettled_from).map_err(at)?;
         log.keep_useful_spares().map_err(at)?;
         let acked = acked.unwrap_or_else(|| Acked::below(log.next));
         log.count_files();
@@ -98,8 +102,9 @@ impl Log {
     }
 
     /// Cuts what follows the last record of the newest segment, and makes durable what was found: it counts from now
-    /// on, whoever wrote it last.
-    fn trim_newest(&mut self) -> io::Result<()> {
+    /// on, whoever wrote it last. From `unsettled_from` on it is written again: the sync of a process before may have failed,
+    /// which Linux then takes for done.
+    fn trim_newest(&mut self, unsettled_from: Option<u64>) -> io::Result<()> {
         let Some(newest) = self.sealed.back_mut() else {
             return Ok(());
         };
@@ -108,7 +113,12 @@ impl Log {
             file.set_bytes(newest.used_bytes)?;
             newest.file_bytes = newest.used_bytes;
         }
-        file.sync()
+        let unsettled = unsettled_from.unwrap_or(newest.used_bytes)..newest.used_bytes;
+        match write_again(&*file, unsettled) {
+            // Where writing over takes room as well, what was written last may lie on the disk or not, as before.
+            Err(error) if !is_out_of_room(&error) => Err(error),
+            _written_or_no_room => file.sync(),
+        }
     }
 
     /// The length of segments may be configured anew.
@@ -123,6 +133,21 @@ impl Log {
         let segments: u64 = self.sealed.iter().map(|segment| segment.file_bytes).sum();
         self.room.replace(0, segments + self.spares.bytes());
     }
+}
+
+/// Writes what a file holds to where it is.
+fn write_again(file: &dyn File, mut bytes: Range<u64>) -> io::Result<()> {
+    let mut buffer = vec![0; AT_ONCE.min(bytes.end.saturating_sub(bytes.start)) as usize];
+    while !bytes.is_empty() {
+        let left = (bytes.end - bytes.start).min(AT_ONCE) as usize;
+        let read = read_full_at(file, &mut buffer[..left], bytes.start)?;
+        if read == 0 {
+            break;
+        }
+        write_all_at(file, &mut [IoSlice::new(&buffer[..read])], bytes.start)?;
+        bytes.start += read as u64;
+    }
+    Ok(())
 }
 
 /// Makes the checkpoint that was found durable; whether it is. It must be before anything is purged: a process that was

@@ -23,6 +23,7 @@ impl Survey {
         self.end = held.max(told);
         if let (Some(newest), true) = (self.segments.last_mut(), held < told) {
             newest.used_bytes = newest.file_bytes;
+            self.unsettled_from = None;
         }
         Ok(())
     }
@@ -53,6 +54,7 @@ impl Survey {
             self.torn_bytes += tail.torn_bytes;
             if tail.offset > HEADER_BYTES as u64 {
                 newest.used_bytes = tail.offset;
+                self.unsettled_from = tail.unsettled_from;
                 return Ok(Some(tail.end));
             }
             end = Some(newest.first);
@@ -73,6 +75,8 @@ struct Tail {
     end: Position,
     offset: u64,
     torn_bytes: u64,
+    /// See [`Survey::unsettled_from`].
+    unsettled_from: Option<u64>,
 }
 
 /// Reads the newest segment to its end. A stretch that cannot be read is damage if it had counted: a record after it,
@@ -81,11 +85,14 @@ struct Tail {
 fn tail_of(reader: &mut SegmentReader, first: Position, settled: Position) -> io::Result<Tail> {
     let mut offset = HEADER_BYTES as u64;
     let mut position = first;
-    let mut doubtful = Doubtful::default();
+    let mut doubtful = Unsettled::default();
+    let mut sound = Unsettled::default();
     loop {
         match reader.next(offset, position, None)? {
             Found::Record(record) => {
                 doubtful.settle(record.settled);
+                sound.settle(record.settled);
+                sound.note(offset, position);
                 offset = record.end_offset();
                 position = record.end();
             }
@@ -98,25 +105,27 @@ fn tail_of(reader: &mut SegmentReader, first: Position, settled: Position) -> io
         }
     }
     doubtful.settle(settled);
+    sound.settle(settled);
     let (torn_from, end) = doubtful.first().unwrap_or((offset, position));
+    let unsettled_from = sound.first().map(|(from, _)| from);
     Ok(Tail {
         end,
         offset: torn_from,
         torn_bytes: (offset - torn_from) + reader.cut_bytes_at(offset)?,
+        unsettled_from: unsettled_from.filter(|from| *from < torn_from),
     })
 }
 
-/// Stretches that cannot be read, of which it is not known whether they were settled: offset and position of each, in
-/// order.
+/// Stretches of which it is not known whether they were settled: offset and position of each, in order.
 #[derive(Default)]
-struct Doubtful(VecDeque<(u64, Position)>);
+struct Unsettled(VecDeque<(u64, Position)>);
 
-impl Doubtful {
+impl Unsettled {
     fn note(&mut self, offset: u64, position: Position) {
         self.0.push_back((offset, position));
     }
 
-    /// Everything below a position was settled: it is damage.
+    /// Everything below a position was settled.
     fn settle(&mut self, settled: Position) {
         while self
             .0

@@ -86,12 +86,7 @@ impl File for MemoryFile {
             whole
         });
         let written = state.allow(self.index, whole.len(), offset)?;
-        let contents = &mut state.files[self.index].now;
-        let end = offset as usize + written;
-        if contents.len() < end {
-            contents.resize(end, 0);
-        }
-        contents[offset as usize..end].copy_from_slice(&whole[..written]);
+        state.files[self.index].write(&whole[..written], offset as usize);
         if state.faults.is_cut_off {
             return Err(io::Error::from_raw_os_error(EIO));
         }
@@ -109,13 +104,15 @@ impl File for MemoryFile {
         self.folder.until_syncs_go_on();
         let mut state = self.living()?;
         match &mut state.faults.syncs_left {
-            Some(0) => return Err(io::Error::from_raw_os_error(EIO)),
+            Some(0) => {
+                state.files[self.index].fail_to_sync();
+                return Err(io::Error::from_raw_os_error(EIO));
+            }
             Some(left) => *left -= 1,
             None => {}
         }
         state.note_sync_of(self.index);
-        let contents = &mut state.files[self.index];
-        contents.durable = contents.now.clone();
+        state.files[self.index].sync();
         Ok(())
     }
 

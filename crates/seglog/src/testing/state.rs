@@ -1,6 +1,6 @@
 //! What the folder holds: what was written, and what of it is durable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 
@@ -35,6 +35,8 @@ pub(super) struct State {
 pub(super) struct Contents {
     pub(super) now: Vec<u8>,
     pub(super) durable: Vec<u8>,
+    /// The sectors that the next sync has to write.
+    dirty: BTreeSet<usize>,
     /// On a bad place of the disk.
     pub(super) unreadable: Range<usize>,
 }
@@ -62,6 +64,39 @@ pub(super) struct Faults {
 }
 
 impl Contents {
+    /// All of it is on the disk.
+    fn durable(contents: Vec<u8>) -> Self {
+        Self {
+            now: contents.clone(),
+            durable: contents,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8], offset: usize) {
+        let end = offset + bytes.len();
+        if self.now.len() < end {
+            self.now.resize(end, 0);
+        }
+        self.now[offset..end].copy_from_slice(bytes);
+        let sectors = offset / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES);
+        self.dirty.extend(sectors);
+    }
+
+    pub(super) fn sync(&mut self) {
+        self.durable.resize(self.now.len(), 0);
+        for sector in std::mem::take(&mut self.dirty) {
+            let start = self.now.len().min(sector * SECTOR_BYTES);
+            let end = self.now.len().min(start + SECTOR_BYTES);
+            self.durable[start..end].copy_from_slice(&self.now[start..end]);
+        }
+    }
+
+    /// What Linux could not write it takes for written: no later sync tries again, and reading finds it.
+    pub(super) fn fail_to_sync(&mut self) {
+        self.dirty.clear();
+    }
+
     pub(super) fn lose_power(&mut self, random: &mut Random) {
         let (shorter, longer) = {
             let lengths = [self.now.len(), self.durable.len()];
@@ -77,7 +112,10 @@ impl Contents {
                 now[sector.clone()].copy_from_slice(&durable[sector]);
             }
         }
-        self.durable = self.now.clone();
+        *self = Self {
+            unreadable: self.unreadable.clone(),
+            ..Self::durable(std::mem::take(&mut self.now))
+        };
     }
 }
 
@@ -102,11 +140,7 @@ impl State {
 
     /// Adds a file that is durable.
     pub(super) fn add(&mut self, name: &str, contents: Vec<u8>) {
-        self.files.push(Contents {
-            durable: contents.clone(),
-            now: contents,
-            unreadable: 0..0,
-        });
+        self.files.push(Contents::durable(contents));
         let index = self.files.len() - 1;
         self.names.insert(name.to_owned(), index);
         self.durable_names.insert(name.to_owned(), index);

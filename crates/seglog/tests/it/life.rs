@@ -374,3 +374,20 @@ fn nothing_is_taken_after_a_sync_that_failed() {
     };
     opened.log.append(&[record]).unwrap_err();
 }
+
+#[test]
+fn what_a_failed_sync_left_behind_is_durable_once_it_is_found() {
+    for seed in 0..20 {
+        let folder = MemoryFolder::default();
+        let mut opened = open(&folder);
+        append(&mut opened.log, 1, &[1; 700]).unwrap();
+        opened.log.sync().unwrap();
+        append(&mut opened.log, 1, &[2; 700]).unwrap();
+        folder.fail_syncs_after(0);
+        opened.log.sync().unwrap_err();
+        folder.kill();
+        let found = open(&folder).open_events();
+        folder.lose_power(seed);
+        assert_eq!(open(&folder).open_events(), found, "seed {seed}");
+    }
+}
