@@ -48,7 +48,7 @@ pub struct Broker {
     #[serde(with = "units::duration")]
     #[validate(custom(function = checks::time_limit))]
     pub connect_timeout: Duration,
-    /// The longest time for a whole request with its answer.
+    /// The longest time from sending a request to the head of its answer, which decides.
     #[serde(with = "units::duration")]
     #[validate(custom(function = checks::time_limit))]
     pub request_timeout: Duration,
