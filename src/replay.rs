@@ -23,7 +23,7 @@ use crate::pipeline::Pipeline;
 use crate::spool::Spool;
 use crate::telemetry::Telemetry;
 use crate::telemetry::events::{
-    LettersRequested, PurgeEnded, RequestUnreadable, RequestWaits, RequestsFailed,
+    LettersRequested, PurgeEnded, RequestStays, RequestUnreadable, RequestWaits, RequestsUnseen,
 };
 use course::Course;
 
@@ -117,7 +117,7 @@ impl Replayer {
         if let Err(error) = &outcome
             && !self.has_failed
         {
-            RequestsFailed { reason: error }.emit();
+            RequestsUnseen { reason: error }.emit();
         }
         self.has_failed = outcome.is_err();
         outcome.unwrap_or_default()
@@ -146,7 +146,7 @@ impl Replayer {
 
     /// A request that stays where it is must not be taken up again and again.
     fn pass_over(&mut self, path: PathBuf, error: &io::Error) {
-        RequestsFailed { reason: error }.emit();
+        RequestStays { reason: error }.emit();
         self.passed_over.push(path);
     }
 }

@@ -167,15 +167,28 @@ impl RequestUnreadable<'_> {
     }
 }
 
-/// The folder of the requests, or a request that is done with, cannot be dealt with. Logged once.
-pub struct RequestsFailed<'a> {
+/// The folder of the requests, or a request in it, cannot be looked at for now. Logged once.
+pub struct RequestsUnseen<'a> {
     /// The I/O error, with the path.
     pub reason: &'a dyn Display,
 }
 
-impl RequestsFailed<'_> {
+impl RequestsUnseen<'_> {
     /// Writes the line.
     pub fn emit(&self) {
-        error!(reason = %self.reason, "requests about dead letters cannot be dealt with");
+        error!(reason = %self.reason, "it cannot be seen whether there are requests about dead letters; they wait and are looked for again");
+    }
+}
+
+/// A request that is done with, or is none, cannot be taken out of the folder.
+pub struct RequestStays<'a> {
+    /// The I/O error, with the path.
+    pub reason: &'a dyn Display,
+}
+
+impl RequestStays<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        error!(reason = %self.reason, "a request about dead letters cannot be put away; it is left alone until the next start, which takes it up again");
     }
 }

@@ -156,3 +156,24 @@ async fn a_request_that_cannot_be_read_is_set_aside_and_holds_up_nothing() {
     assert_eq!(requests(&folder), ["0.unreadable"]);
     app.finish().await;
 }
+
+#[tokio::test]
+async fn requests_that_cannot_be_looked_for_are_told_and_done_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = FakeBroker::start();
+    let config = configure(&folder, &broker, "[validate]\nrequired = ['wanted']\n");
+    let mut server = Program::serve(&config, folder.path());
+    post(&server, "{}").await;
+    let letters = folder.path().join("dead-letters");
+    eventually("a letter", async || (count(&letters) == 1).then_some(())).await;
+    let [inbox, aside] = ["requests", "aside"].map(|name| letters.join(name));
+    fs::rename(&inbox, &aside).unwrap();
+    fs::write(&inbox, "no folder").unwrap();
+    server.until_logged("they wait and are looked for again");
+    fs::remove_file(&inbox).unwrap();
+    fs::rename(&aside, &inbox).unwrap();
+    command_in(&letters, &["purge", "--all"]).expect("the running server");
+    until_fulfilled(&letters).await;
+    assert_eq!(count(&letters), 0);
+    end(server);
+}
