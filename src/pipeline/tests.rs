@@ -70,7 +70,8 @@ impl Sent<'_> {
         let pipeline = &ready.pipeline;
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers {
-            let name: HeaderName = name.parse().unwrap();
+            // As with HTTP/2, whose library takes more than that of HTTP/1.
+            let name = HeaderName::from_lowercase(name.as_bytes()).unwrap();
             headers.append(name, value.parse().unwrap());
         }
         let body = EncodedBody {

@@ -189,14 +189,30 @@ impl<'a> FieldName<'a> {
         can_be && self.prefix.is_empty() && RESERVED.iter().any(is_same)
     }
 
-    /// Writes it as it is: the name of a header has no byte that JSON would escape (RFC 9110, 5.6.2).
+    /// Writes it. A name in HTTP has no byte that JSON would escape (RFC 9110, 5.6.2), but the library of HTTP/2 lets a
+    /// quote pass.
     fn push(self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.prefix.as_bytes());
         let start = out.len();
         out.extend_from_slice(self.dashed.as_bytes());
-        out[start..]
-            .iter_mut()
-            .for_each(|byte| *byte = undashed(*byte));
+        let mut has_quote = false;
+        for byte in &mut out[start..] {
+            has_quote |= *byte == b'"';
+            *byte = undashed(*byte);
+        }
+        if has_quote {
+            escape_quotes(&out.split_off(start), out);
+        }
+    }
+}
+
+#[cold]
+fn escape_quotes(name: &[u8], out: &mut Vec<u8>) {
+    for byte in name {
+        if *byte == b'"' {
+            out.push(b'\\');
+        }
+        out.push(*byte);
     }
 }
 

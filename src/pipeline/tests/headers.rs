@@ -40,6 +40,15 @@ fn headers_are_shown_as_logstash_shows_them() {
 }
 
 #[test]
+fn a_quote_in_a_name_stays_in_it() {
+    // HTTP/2's library takes it, HTTP/1's does not.
+    for name in ["x\"y", "\"", "x-\"\"-y", "accept\"", "\"http_host"] {
+        let event = Sent::to_logstash("", &[(name, "v")]).event("{}");
+        assert_eq!(event["headers"][name.replace('-', "_")], "v", "{event}");
+    }
+}
+
+#[test]
 fn the_length_is_that_of_the_body_without_its_codings() {
     let packed = zstd::encode_all(&br#"{"a":1}"#[..], 3).unwrap();
     let length = packed.len().to_string();

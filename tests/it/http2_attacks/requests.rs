@@ -145,6 +145,7 @@ async fn an_honest_request_with_every_frame_written_out_is_taken() {
         (":path", "/a?b"),
         ("host", "other.example"),
         ("te", "trailers"),
+        ("x\"quoted", "name"),
         ("content-length", "4"),
     ]);
     let (first, rest) = request.split_at(7);
@@ -165,4 +166,5 @@ async fn an_honest_request_with_every_frame_written_out_is_taken() {
     assert_eq!(event["message"], "body");
     assert_eq!(event["headers"]["request_path"], "/a?b");
     assert_eq!(event["headers"]["http_host"], "logs.example");
+    assert_eq!(event["headers"]["x\"quoted"], "name");
 }
