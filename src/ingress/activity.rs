@@ -87,7 +87,7 @@ pub(super) struct Activity {
     /// The most bytes that are read from it at once; only with HTTP/1. The library of HTTP/2 keeps room for a
     /// frame, which is limited, and what one stream declares says nothing of the others.
     read_limit: AtomicUsize,
-    /// Milliseconds since `opened` at which each large answer went out that the client has not taken yet; only with
+    /// Milliseconds since `opened` at which each answer went out that the client has not taken yet; only with
     /// HTTP/2, where a client can be busy and leave one lying for ever.
     untaken: Mutex<Vec<u64>>,
 }
@@ -151,7 +151,7 @@ impl Activity {
         }
     }
 
-    /// A large answer goes out; it is taken when the guard is dropped.
+    /// An answer goes out; it is taken when the guard is dropped.
     pub(super) fn answer(self: &Arc<Self>) -> AnswerGuard {
         let since = self.millis();
         self.untaken().push(since);
@@ -252,13 +252,13 @@ impl Activity {
             .min()
     }
 
-    /// Whether the client has left a large answer lying for too long: there is no use in a goodbye then.
+    /// Whether the client has left an answer lying for too long: there is no use in a goodbye then.
     pub(super) fn is_answer_overdue(&self, limits: &TimeLimits) -> bool {
         self.answer_deadline(limits)
             .is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// When the client has left a large answer lying for too long, if there is one.
+    /// When the client has left an answer lying for too long, if there is one.
     pub(super) fn answer_deadline(&self, limits: &TimeLimits) -> Option<Instant> {
         if !self.is_multiplexed {
             return None;
@@ -286,7 +286,7 @@ impl Drop for RequestGuard<'_> {
     }
 }
 
-/// A large answer on its way to the client of an HTTP/2 connection.
+/// An answer on its way to the client of an HTTP/2 connection.
 #[derive(Debug)]
 pub(super) struct AnswerGuard {
     activity: Arc<Activity>,
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_large_answer_has_its_time_however_busy_the_connection_is() {
+    async fn an_answer_has_its_time_however_busy_the_connection_is() {
         let activity = Arc::new(Activity::new(Doing::Idle, Protocol::Http2));
         let first = activity.answer();
         tokio::time::advance(Duration::from_secs(20)).await;

@@ -39,9 +39,6 @@ const OPENAPI: &str = include_str!("../../openapi.yaml");
 /// More headers than any client sends on purpose; HTTP/1 has the same limit in its parser.
 const MAX_HEADERS: usize = 100;
 
-/// The largest answer that may wait for an HTTP/2 client as long as its connection is open.
-const SMALL_ANSWER: u64 = 4 * 1024;
-
 /// The state that requests share.
 pub(super) struct Gate {
     /// Loaded once a request.
@@ -302,8 +299,8 @@ fn openapi() -> Response {
 
 /// The answer, watched until the client has taken it where HTTP/2 could hold it for long.
 fn guarded(client: &Client, version: Version, response: Response) -> Response {
-    let is_large = response.body().size_hint().lower() > SMALL_ANSWER;
-    if is_large && version == Version::HTTP_2 {
+    let has_content = response.body().size_hint().lower() > 0;
+    if has_content && version == Version::HTTP_2 {
         response.map(|body| guarded_body(body, client.activity.answer()))
     } else {
         response

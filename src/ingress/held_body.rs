@@ -1,11 +1,13 @@
 //! An answer's body that keeps its part of the byte budget until the last byte is sent: a client that does not read its
 //! answer holds memory like one that does not send its body.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http_body_util::BodyExt;
+use hyper::body::{Frame, SizeHint};
 
 use super::activity::AnswerGuard;
 use crate::budget::Reservation;
@@ -45,13 +47,39 @@ impl AsRef<[u8]> for OnItsWay {
 /// The body, with a guard that is dropped when the client has taken all of it.
 pub(super) fn guarded_body(body: Body, guard: AnswerGuard) -> Body {
     let guard = Arc::new(guard);
-    Body::new(body.map_frame(move |frame| {
-        let guard = Arc::clone(&guard);
-        frame.map_data(|piece| {
+    Body::new(Guarded { body, guard })
+}
+
+/// A body each piece of which bears the guard. What the library offers for such tells no length.
+struct Guarded {
+    body: Body,
+    guard: Arc<AnswerGuard>,
+}
+
+impl hyper::body::Body for Guarded {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = self.get_mut();
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let on_its_way = |piece| {
             Bytes::from_owner(OnItsWay {
                 piece,
-                _guard: guard,
+                _guard: Arc::clone(&this.guard),
             })
-        })
-    }))
+        };
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(on_its_way))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

@@ -97,6 +97,18 @@ async fn the_answer_to_head_has_no_content() {
 }
 
 #[tokio::test]
+async fn an_answer_bears_its_length() {
+    let app = TestApp::start("").await;
+    let client = Http2Client::open(app.public()).await;
+    for target in ["/health", "/openapi.yaml", "/v1/none"] {
+        let answer = get(&client, target).await;
+        let length = answer.body.len().to_string();
+        assert_eq!(answer.header("content-length"), Some(&*length), "{target}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_body_larger_than_the_window_is_taken_and_one_larger_than_allowed_refused() {
     let broker = FakeBroker::start();
     let app = TestApp::start_with(&broker, "[ingest]\nmax_content_length = '2MiB'").await;

@@ -43,6 +43,27 @@ async fn a_large_answer_that_nobody_takes_gives_its_memory_back() {
         .send(frame(DATA, END_STREAM, 1, "{}".repeat(2000).as_bytes()))
         .await;
     app.until_held(100_000).await;
+    until_closed_though_busy(&mut client).await;
+    app.finish().await;
+}
+
+/// A short answer is not counted, and takes memory all the same: who does not take it must not keep it there for ever,
+/// busy as the connection may be.
+#[tokio::test]
+async fn a_short_answer_that_nobody_takes_ends_a_busy_connection() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "[server]\nrequest_timeout = '2s'").await;
+    let mut client = FrameClient::open(app.public(), &[(INITIAL_WINDOW_SIZE, 0)]).await;
+    client
+        .send(frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&POST)))
+        .await;
+    until_closed_though_busy(&mut client).await;
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 1);
+}
+
+/// Asks for what is answered without content, which waits for no window.
+async fn until_closed_though_busy(client: &mut FrameClient) {
     let health = block(&[
         (":method", "HEAD"),
         (":scheme", "http"),
@@ -58,7 +79,6 @@ async fn a_large_answer_that_nobody_takes_gives_its_memory_back() {
         },
     )
     .await;
-    app.finish().await;
 }
 
 /// One connection could hold 250 heads of 96 KiB beside the byte budget.
