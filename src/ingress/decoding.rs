@@ -22,6 +22,10 @@ use crate::units::timestamp;
 /// Bodies above this are decoded beside the runtime: a megabyte takes about as long as a hundred small requests.
 const LARGE_BODY: usize = 256 * 1024;
 
+/// Packed bodies up to this are inflated on the runtime, as far as they are not large inside: a few hundred events come to
+/// that, and where a hundred bytes that are a hundred megabytes wait for a core they must not wait behind them.
+const SHORT_PACKED_BODY: usize = 16 * 1024;
+
 /// A request whose body has come, ready to be decoded on any thread.
 pub(super) struct Undecoded {
     pub(super) head: Box<Head>,
@@ -40,6 +44,7 @@ impl Gate {
         request: Undecoded,
         deadline: Instant,
     ) -> Result<(Decoded, Reservation), Refusal> {
+        let request = self.inflate_short(request)?;
         // How large a packed body is inside nobody knows: a hundred bytes can be a hundred megabytes.
         if !request.body.codings.is_empty() || request.body.bytes.len() > LARGE_BODY {
             // In a box, for most requests have no use for it.
@@ -47,6 +52,15 @@ impl Gate {
         } else {
             Ok(self.decode_here(policy, request)?)
         }
+    }
+
+    fn inflate_short(&self, mut request: Undecoded) -> Result<Undecoded, DecodeError> {
+        if request.body.bytes.len() <= SHORT_PACKED_BODY {
+            let most = LARGE_BODY.min(self.body_limits.max_bytes);
+            let body = request.body;
+            request.body = body.inflated_within(most, &mut request.reservation)?;
+        }
+        Ok(request)
     }
 
     fn decode_here(
@@ -129,4 +143,68 @@ fn target(parts: &Parts) -> Cow<'_, str> {
 fn host(parts: &Parts) -> Option<&str> {
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
     authority.or_else(|| parts.headers.get(header::HOST)?.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use http::{HeaderValue, Request};
+
+    use super::*;
+    use crate::budget::ByteBudget;
+    use crate::config::{Config, OutputType};
+    use crate::ingress::client::ClientIp;
+    use crate::lifecycle::Lifecycle;
+    use crate::pipeline::{Api, ContentCodings};
+    use crate::spool::{Acknowledge, Spool};
+    use crate::telemetry::Telemetry;
+
+    fn gate() -> Arc<Gate> {
+        let config = Config::default();
+        let telemetry = Arc::new(Telemetry::new(vec![], 1, OutputType::File));
+        let spool = Spool::in_memory(1, Acknowledge::Queued, Arc::clone(&telemetry));
+        let budget = ByteBudget::new(config.ingest.max_in_flight_bytes.as_usize());
+        let gate = Gate::new(&config, spool, telemetry, Lifecycle::new(), budget);
+        Arc::new(gate)
+    }
+
+    /// A request with this text, packed.
+    fn packed(gate: &Gate, text: &[u8]) -> Undecoded {
+        let request = Request::post("/").header("content-encoding", "zstd");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let body = EncodedBody {
+            bytes: zstd::encode_all(text, 1).unwrap().into(),
+            codings: ContentCodings::of(&parts.headers).unwrap(),
+        };
+        let mut reservation = gate.budget.reservation();
+        reservation.grow(body.bytes.len()).unwrap();
+        Undecoded {
+            head: Box::new(Head {
+                api: Api::Logstash,
+                client_ip: ClientIp::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                id: HeaderValue::from_static("id"),
+                parts,
+            }),
+            key: None,
+            body,
+            reservation,
+            turn: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_short_packed_body_waits_for_no_core() {
+        let gate = gate();
+        let policy = gate.policy();
+        let cores = gate.decoders.available_permits() as u32;
+        let _long_ones = gate.decoders.acquire_many(cores).await.unwrap();
+        let short = packed(&gate, &b"hello ".repeat(1000));
+        let decoded = gate.decode(&policy, short, Instant::now()).await;
+        assert_eq!(decoded.unwrap().0.envelope.events(), 1);
+        let large_inside = packed(&gate, &b"hello ".repeat(1_000_000));
+        let refused = gate.decode(&policy, large_inside, Instant::now()).await;
+        assert_eq!(refused.unwrap_err().code(), Code::Timeout);
+        assert_eq!(gate.budget.used(), 0);
+    }
 }

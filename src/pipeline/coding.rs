@@ -2,18 +2,19 @@
 //! that no bomb grows beyond its limit. Pure.
 
 mod brotli_reader;
+mod encoded_body;
 mod limit;
 mod zlib_reader;
 
 use std::io::Read;
 
-use bytes::Bytes;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
 use http::{HeaderMap, header};
 
 use super::DecodeError;
 use crate::budget::Reservation;
 use brotli_reader::BrotliReader;
+pub use encoded_body::EncodedBody;
 pub(super) use limit::{InflationLimit, InflationLimits};
 use zlib_reader::{ZlibReader, has_header};
 
@@ -26,15 +27,6 @@ const STEP: usize = 64 * 1024;
 
 /// More codings than anybody applies on purpose; each takes a pass over the body.
 const MAX_CODINGS: usize = 4;
-
-/// A body as it came.
-#[derive(Clone, Debug)]
-pub struct EncodedBody {
-    /// Its bytes.
-    pub bytes: Bytes,
-    /// What is to be undone before it can be read.
-    pub codings: ContentCodings,
-}
 
 /// The content codings of a body, in the order in which they were applied (RFC 9110, 8.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
