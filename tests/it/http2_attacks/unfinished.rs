@@ -10,7 +10,8 @@ use crate::support::test_app::TestApp;
 #[tokio::test]
 async fn answers_that_nobody_takes_end_with_their_connection() {
     let broker = FakeBroker::start();
-    let app = TestApp::start_with(&broker, "[server]\nkeep_alive_timeout = '100ms'").await;
+    let toml = "[server]\nkeep_alive_timeout = '100ms'\nrequest_timeout = '2s'";
+    let app = TestApp::start_with(&broker, toml).await;
     let mut client = FrameClient::open(app.public(), &[(INITIAL_WINDOW_SIZE, 0)]).await;
     let block = block(&POST);
     for stream in (1..500).step_by(2) {
