@@ -251,8 +251,8 @@ impl Pipeline {
     }
 
     /// Makes an envelope of a body whose bytes `reservation` already counts; what the envelope takes, and what
-    /// inflating takes, is reserved on top. `sources` are the same for as long as the pipeline lives: their numbers are
-    /// remembered.
+    /// inflating takes, is reserved on top. More events than `max_events` are too many, also where the configuration
+    /// allows them. `sources` are the same for as long as the pipeline lives: their numbers are remembered.
     ///
     /// # Errors
     /// See [`DecodeError`]; nothing is kept then.
@@ -261,6 +261,7 @@ impl Pipeline {
         api: Api,
         arrival: &Arrival<'_>,
         body: EncodedBody,
+        max_events: usize,
         sources: &Sources,
         reservation: &mut Reservation,
     ) -> Result<Decoded, DecodeError> {
@@ -286,7 +287,10 @@ impl Pipeline {
             occasion: self.rules.arrival(arrival.at),
             additions: Additions::new(request, template, &self.fields, self.slots),
             invalid,
-            limits: self.limits,
+            limits: EnvelopeLimits {
+                max_events: max_events.min(self.limits.max_events),
+                ..self.limits
+            },
             max_text_bytes: self.rules.max_event_bytes(),
             source_key: &template.source_key,
             sources,

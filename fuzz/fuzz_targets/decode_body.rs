@@ -112,8 +112,14 @@ fuzz_target!(|input: &[u8]| {
         bytes: Bytes::copy_from_slice(body),
         codings,
     };
-    if let Ok(decoded) = pipeline.decode(api, &arrival, body, &telemetry.sources, &mut reservation)
-    {
+    if let Ok(decoded) = pipeline.decode(
+        api,
+        &arrival,
+        body,
+        usize::MAX,
+        &telemetry.sources,
+        &mut reservation,
+    ) {
         check(&decoded.envelope.live);
         check(&decoded.envelope.dead);
         let counted: u64 = decoded

@@ -22,6 +22,10 @@ use crate::units::timestamp;
 /// Bodies above this are decoded beside the runtime: a megabyte takes about as long as a hundred small requests.
 const LARGE_BODY: usize = 256 * 1024;
 
+/// Shorter bodies with more events are decoded beside the runtime too: 250 kB can be a hundred thousand events, and take as
+/// long as hundreds of requests.
+const MANY_EVENTS: usize = 4000;
+
 /// Packed bodies up to this are inflated on the runtime, as far as they are not large inside: a few hundred events come to
 /// that, and where a hundred bytes that are a hundred megabytes wait for a core they must not wait behind them.
 const SHORT_PACKED_BODY: usize = 16 * 1024;
@@ -33,7 +37,8 @@ pub(super) struct Undecoded {
     pub(super) key: Option<usize>,
     pub(super) body: EncodedBody,
     pub(super) reservation: Reservation,
-    pub(super) turn: Option<Turn>,
+    /// It is over when the request is decoded.
+    pub(super) _turn: Option<Turn>,
 }
 
 impl Gate {
@@ -44,14 +49,21 @@ impl Gate {
         request: Undecoded,
         deadline: Instant,
     ) -> Result<(Decoded, Reservation), Refusal> {
-        let request = self.inflate_short(request)?;
+        let mut request = self.inflate_short(request)?;
         // How large a packed body is inside nobody knows: a hundred bytes can be a hundred megabytes.
-        if !request.body.codings.is_empty() || request.body.bytes.len() > LARGE_BODY {
-            // In a box, for most requests have no use for it.
-            Box::pin(self.decode_beside(policy, request, deadline)).await
-        } else {
-            Ok(self.decode_here(policy, request)?)
+        if request.body.codings.is_empty() && request.body.bytes.len() <= LARGE_BODY {
+            let body = request.body.clone();
+            let reserved = request.reservation.bytes();
+            match self.decode_here(policy, &mut request, body, MANY_EVENTS) {
+                Err(DecodeError::TooManyEvents { .. }) => {
+                    let made = request.reservation.bytes() - reserved;
+                    request.reservation.shrink(made);
+                }
+                decoded => return Ok((decoded?, request.reservation)),
+            }
         }
+        // In a box, for most requests have no use for it.
+        Box::pin(self.decode_beside(policy, request, deadline)).await
     }
 
     fn inflate_short(&self, mut request: Undecoded) -> Result<Undecoded, DecodeError> {
@@ -66,21 +78,16 @@ impl Gate {
     fn decode_here(
         &self,
         policy: &Policy,
-        request: Undecoded,
-    ) -> Result<(Decoded, Reservation), DecodeError> {
-        let Undecoded {
-            head,
-            key,
-            body,
-            mut reservation,
-            turn: _until_decoded,
-        } = request;
+        request: &mut Undecoded,
+        body: EncodedBody,
+        max_events: usize,
+    ) -> Result<Decoded, DecodeError> {
         let Head {
             api,
             client_ip,
             id,
             parts,
-        } = &*head;
+        } = &*request.head;
         let target = target(parts);
         let at = Timestamp::now();
         let arrival = Arrival {
@@ -95,20 +102,19 @@ impl Gate {
             drop_headers: policy.pipeline.drop_headers(),
             // Visible ASCII, the client's own or ours.
             request_id: id.to_str().unwrap_or_default(),
-            key,
+            key: request.key,
         };
         let sources = &self.telemetry.sources;
-        let decoded = policy
-            .pipeline
-            .decode(*api, &arrival, body, sources, &mut reservation)?;
-        Ok((decoded, reservation))
+        let reservation = &mut request.reservation;
+        let pipeline = &policy.pipeline;
+        pipeline.decode(*api, &arrival, body, max_events, sources, reservation)
     }
 
     /// Decodes on a thread of its own, so that a large body does not hold up the small ones.
     async fn decode_beside(
         self: &Arc<Self>,
         policy: &Arc<Policy>,
-        request: Undecoded,
+        mut request: Undecoded,
         deadline: Instant,
     ) -> Result<(Decoded, Reservation), Refusal> {
         let core = timeout_at(deadline, Arc::clone(&self.decoders).acquire_owned())
@@ -123,7 +129,9 @@ impl Gate {
         let decoded = blocking(move || {
             // Held here, so that a client that goes away does not make room for more work than there are cores.
             let _core = core;
-            gate.decode_here(&policy, request)
+            let body = std::mem::take(&mut request.body);
+            let decoded = gate.decode_here(&policy, &mut request, body, usize::MAX)?;
+            Ok::<_, DecodeError>((decoded, request.reservation))
         });
         Ok(decoded.await?)
     }
@@ -148,6 +156,7 @@ fn host(parts: &Parts) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
 
     use http::{HeaderValue, Request};
 
@@ -171,10 +180,16 @@ mod tests {
 
     /// A request with this text, packed.
     fn packed(gate: &Gate, text: &[u8]) -> Undecoded {
-        let request = Request::post("/").header("content-encoding", "zstd");
+        let packed = zstd::encode_all(text, 1).unwrap();
+        request(gate, "zstd", packed)
+    }
+
+    fn request(gate: &Gate, coding: &str, bytes: Vec<u8>) -> Undecoded {
+        let request = Request::post("/").header("content-encoding", coding);
+        let request = request.header("content-type", "application/json");
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let body = EncodedBody {
-            bytes: zstd::encode_all(text, 1).unwrap().into(),
+            bytes: bytes.into(),
             codings: ContentCodings::of(&parts.headers).unwrap(),
         };
         let mut reservation = gate.budget.reservation();
@@ -189,7 +204,7 @@ mod tests {
             key: None,
             body,
             reservation,
-            turn: None,
+            _turn: None,
         }
     }
 
@@ -204,6 +219,24 @@ mod tests {
         assert_eq!(decoded.unwrap().0.envelope.events(), 1);
         let large_inside = packed(&gate, &b"hello ".repeat(1_000_000));
         let refused = gate.decode(&policy, large_inside, Instant::now()).await;
+        assert_eq!(refused.unwrap_err().code(), Code::Timeout);
+        assert_eq!(gate.budget.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_swarm_of_tiny_events_is_decoded_beside_the_runtime_and_a_batch_is_not() {
+        let gate = gate();
+        let policy = gate.policy();
+        let swarm = || request(&gate, "identity", b"{}".repeat(MANY_EVENTS + 1));
+        let decoded = gate.decode(&policy, swarm(), Instant::now() + Duration::from_mins(1));
+        assert_eq!(decoded.await.unwrap().0.envelope.events(), MANY_EVENTS + 1);
+        let cores = gate.decoders.available_permits() as u32;
+        let _long_ones = gate.decoders.acquire_many(cores).await.unwrap();
+        let batch = request(&gate, "identity", b"{}".repeat(MANY_EVENTS));
+        let decoded = gate.decode(&policy, batch, Instant::now()).await.unwrap();
+        assert_eq!(decoded.0.envelope.events(), MANY_EVENTS);
+        drop(decoded);
+        let refused = gate.decode(&policy, swarm(), Instant::now()).await;
         assert_eq!(refused.unwrap_err().code(), Code::Timeout);
         assert_eq!(gate.budget.used(), 0);
     }

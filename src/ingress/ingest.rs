@@ -138,7 +138,7 @@ impl Ingestion<'_> {
             key: self.sender.key,
             body: EncodedBody { bytes, codings },
             reservation,
-            turn: body.take_turn(),
+            _turn: body.take_turn(),
         })
     }
 

@@ -98,6 +98,7 @@ impl Sent<'_> {
             self.api,
             &arrival,
             body,
+            usize::MAX,
             &ready.telemetry.sources,
             &mut reservation,
         );

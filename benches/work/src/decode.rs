@@ -88,6 +88,7 @@ impl Decode {
             Api::Logstash,
             &arrival,
             body,
+            usize::MAX,
             &self.telemetry.sources,
             &mut reservation,
         )?;

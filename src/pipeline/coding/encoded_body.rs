@@ -7,7 +7,7 @@ use crate::budget::Reservation;
 use crate::pipeline::DecodeError;
 
 /// A body as it came.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct EncodedBody {
     /// Its bytes.
     pub bytes: Bytes,
