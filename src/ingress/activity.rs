@@ -183,21 +183,23 @@ impl Activity {
     /// A request's head is complete; it is served as long as the guard lives.
     pub(super) fn request(&self) -> RequestGuard<'_> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        // Serving has no limit of its own, so nobody asks since when: the clock is left alone.
-        let since = self.state.load(Ordering::Relaxed) >> 2;
-        self.state
-            .store(since << 2 | Doing::Serving as u64, Ordering::Relaxed);
+        if !self.is_multiplexed {
+            // Serving has no limit of its own, so nobody asks since when: the clock is left alone.
+            let since = self.state.load(Ordering::Relaxed) >> 2;
+            self.state
+                .store(since << 2 | Doing::Serving as u64, Ordering::Relaxed);
+        }
         RequestGuard(self)
     }
 
     fn request_ended(&self) {
-        if self.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.begin(if self.is_multiplexed {
-                Doing::Idle
-            } else {
-                Doing::Answering
-            });
-        }
+        // Before it counts no more: whoever finds that nothing is served is to find since when.
+        self.begin(if self.is_multiplexed {
+            Doing::Idle
+        } else {
+            Doing::Answering
+        });
+        self.requests.fetch_sub(1, Ordering::Release);
     }
 
     fn begin(&self, doing: Doing) {
@@ -225,16 +227,13 @@ impl Activity {
         self.opened.elapsed().as_millis() as u64
     }
 
-    /// What the connection is doing. Streams of HTTP/2 end on other threads, so while there is a request the word may
-    /// lag behind, and the count decides.
+    /// What the connection is doing. Streams of HTTP/2 begin and end on other threads: there the count alone tells whether
+    /// anything is served, and the state since when nothing is.
     pub(super) fn doing(&self) -> Doing {
-        if self.requests.load(Ordering::Relaxed) > 0 {
+        if self.requests.load(Ordering::Acquire) > 0 {
             return Doing::Serving;
         }
-        match doing(self.state.load(Ordering::Relaxed)) {
-            Doing::Serving if self.is_multiplexed => Doing::Idle,
-            doing => doing,
-        }
+        doing(self.state.load(Ordering::Relaxed))
     }
 
     /// When what it does now has taken too long, if there is a limit to it.
@@ -351,6 +350,21 @@ mod tests {
         tokio::time::advance(Duration::from_secs(5)).await;
         activity.bytes_came();
         assert_eq!(seconds_left(&activity), Some(70));
+    }
+
+    #[test]
+    fn a_multiplexed_connection_never_seems_idle_for_the_time_that_it_served() {
+        for _ in 0..200 {
+            let mut activity = Activity::new(Doing::Idle, Protocol::Http2);
+            activity.opened -= Duration::from_secs(3600);
+            let request = activity.request();
+            std::thread::scope(|scope| {
+                scope.spawn(move || drop(request));
+                let deadlines = std::iter::repeat_with(|| activity.deadline(&LIMITS));
+                let first = deadlines.flatten().next().unwrap();
+                assert!(first > Instant::now(), "it has only just become idle");
+            });
+        }
     }
 
     #[tokio::test(start_paused = true)]
