@@ -146,7 +146,8 @@ impl Turns {
     /// Whether so many bytes can be promised beside what is in use and promised. Where nobody has a turn they are promised
     /// in any case: what is in use may be held by those who wait.
     fn has_room_for(&self, bytes: usize) -> bool {
-        let promised = self.promised.load(Ordering::Relaxed);
+        // With the Release of `shrink_to`: what is promised no more is in use by now, and is seen there.
+        let promised = self.promised.load(Ordering::Acquire);
         let all = promised.saturating_add(bytes);
         let with_the_rest = all.saturating_add(self.budget.limit() / NOT_PROMISED);
         promised == 0 || self.budget.has_room_for(with_the_rest as u64)
@@ -194,7 +195,7 @@ impl Promise {
     /// Leaves so many bytes of it at most.
     fn shrink_to(&mut self, bytes: usize) {
         let given_up = self.bytes.saturating_sub(bytes);
-        self.turns.promised.fetch_sub(given_up, Ordering::Relaxed);
+        self.turns.promised.fetch_sub(given_up, Ordering::Release);
         self.bytes -= given_up;
     }
 }
