@@ -147,6 +147,8 @@ impl Broker {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::forward::circuit_breaker::{Evidence, Trip};
 
@@ -177,6 +179,7 @@ mod tests {
         assert!(one.goes_on());
         let trip = Trip {
             evidence: Evidence::Enough,
+            retry_after: Some(Duration::from_secs(60)),
             ..Trip::default()
         };
         other.note_broker_failure(trip, "x");
