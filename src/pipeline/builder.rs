@@ -50,6 +50,14 @@ pub(super) struct EnvelopeBuilder<'a> {
     rejected: Vec<Rejected>,
     /// The source of each event that is not rejected.
     sources: SourceCounts,
+    forgotten: Forgotten,
+}
+
+/// What was written and then rolled back. It made as much work as what is kept.
+#[derive(Default)]
+struct Forgotten {
+    events: usize,
+    bytes: usize,
 }
 
 /// How far an envelope had come, to go back to.
@@ -77,6 +85,7 @@ impl<'a> EnvelopeBuilder<'a> {
             dead: LineBuffer::default(),
             rejected: Vec::new(),
             sources: SourceCounts::default(),
+            forgotten: Forgotten::default(),
         }
     }
 
@@ -286,10 +295,10 @@ impl<'a> EnvelopeBuilder<'a> {
 
     /// What follows may take as much as an envelope alone.
     pub(super) fn bound_what_follows(&mut self, limits: EnvelopeLimits) {
-        let bytes = self.live.len() + self.dead.len();
+        self.forgotten = Forgotten::default();
         self.limit_to(EnvelopeLimits {
             max_events: limits.max_events.saturating_add(self.count()),
-            max_bytes: limits.max_bytes.saturating_add(bytes),
+            max_bytes: limits.max_bytes.saturating_add(self.bytes()),
         });
     }
 
@@ -318,12 +327,36 @@ impl<'a> EnvelopeBuilder<'a> {
         }
     }
 
+    /// Bytes of the events so far.
+    fn bytes(&self) -> usize {
+        self.live.len() + self.dead.len()
+    }
+
     /// Forgets everything since the mark.
     pub(super) fn roll_back(&mut self, mark: Mark) {
+        let (events, bytes) = (self.count(), self.bytes());
         self.live.roll_back(mark.live);
         self.dead.roll_back(mark.dead);
         self.rejected.truncate(mark.rejected);
         self.sources.roll_back(mark.sources);
+        self.forgotten.events += events - self.count();
+        self.forgotten.bytes += bytes - self.bytes();
+    }
+
+    /// Refuses a request of which more was forgotten than may be kept: each of its lines could else make as much work as
+    /// the largest request.
+    pub(super) fn check_forgotten(&self) -> Result<(), DecodeError> {
+        let EnvelopeLimits {
+            max_events,
+            max_bytes,
+        } = self.context.limits;
+        if self.forgotten.events > max_events {
+            Err(DecodeError::TooManyEvents { max_events })
+        } else if self.forgotten.bytes > max_bytes {
+            Err(DecodeError::EnvelopeTooLarge { max_bytes })
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn finish(self, origin: Origin) -> (Envelope, Vec<Rejected>) {

@@ -83,6 +83,7 @@ fn documents_or_nothing(
         Err(Fault::Refused(error)) => Err(error),
         Err(Fault::Syntax(_)) => {
             builder.roll_back(start);
+            builder.check_forgotten()?;
             Ok(false)
         }
     }

@@ -73,6 +73,31 @@ fn events_and_dead_letters_count_together() {
 }
 
 #[test]
+fn what_broken_lines_begin_with_is_limited_like_what_is_kept() {
+    let line = format!("[{}x\n", "{},".repeat(5));
+    let long = "v".repeat(2000);
+    let lines = ("content-type", "application/x-ndjson");
+    let (max_events, max_bytes) = (30, 64 * 1024);
+    for (toml, headers, error) in [
+        (
+            "[ingest]\nmax_events_per_request = 30",
+            &[lines][..],
+            DecodeError::TooManyEvents { max_events },
+        ),
+        (
+            "[ingest]\nmax_envelope_bytes = '64KiB'",
+            &[lines, ("x-long", long.as_str())],
+            DecodeError::EnvelopeTooLarge { max_bytes },
+        ),
+    ] {
+        let sent = Sent::to_logstash(toml, headers);
+        let kept = sent.decode(line.repeat(5)).unwrap();
+        assert_eq!(kept.envelope.events(), 5);
+        assert_eq!(sent.decode(line.repeat(7)).unwrap_err(), error);
+    }
+}
+
+#[test]
 fn an_event_alone_takes_little_more_than_its_bytes() {
     for body in [
         "{\"a\":1}".to_owned(),
