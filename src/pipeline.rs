@@ -37,7 +37,8 @@ use crate::config::{Codec, Config, OnInvalid, StaticFields};
 use crate::event::{Envelope, Origin, Violation};
 use crate::telemetry::Sources;
 pub use arrival::Arrival;
-use builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid, Scratch};
+pub use builder::EnvelopeLimits;
+use builder::{Context, EnvelopeBuilder, Invalid, Scratch};
 use coding::InflationLimits;
 pub use coding::{ContentCodings, EncodedBody};
 use enrich::Templates;
@@ -251,8 +252,8 @@ impl Pipeline {
     }
 
     /// Makes an envelope of a body whose bytes `reservation` already counts; what the envelope takes, and what
-    /// inflating takes, is reserved on top. More events than `max_events` are too many, also where the configuration
-    /// allows them. `sources` are the same for as long as the pipeline lives: their numbers are remembered.
+    /// inflating takes, is reserved on top. What exceeds `limits` is refused, also where the configuration allows it.
+    /// `sources` are the same for as long as the pipeline lives: their numbers are remembered.
     ///
     /// # Errors
     /// See [`DecodeError`]; nothing is kept then.
@@ -261,7 +262,7 @@ impl Pipeline {
         api: Api,
         arrival: &Arrival<'_>,
         body: EncodedBody,
-        max_events: usize,
+        limits: EnvelopeLimits,
         sources: &Sources,
         reservation: &mut Reservation,
     ) -> Result<Decoded, DecodeError> {
@@ -287,10 +288,7 @@ impl Pipeline {
             occasion: self.rules.arrival(arrival.at),
             additions: Additions::new(request, template, &self.fields, self.slots),
             invalid,
-            limits: EnvelopeLimits {
-                max_events: max_events.min(self.limits.max_events),
-                ..self.limits
-            },
+            limits: self.limits.and(limits),
             max_text_bytes: self.rules.max_event_bytes(),
             source_key: &template.source_key,
             sources,

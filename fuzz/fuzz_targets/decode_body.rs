@@ -9,7 +9,7 @@ use bytes::Bytes;
 use headgate::budget::ByteBudget;
 use headgate::config::{Config, OutputType};
 use headgate::event::{LINE_END, Lines};
-use headgate::pipeline::{Api, Arrival, ContentCodings, EncodedBody, Pipeline};
+use headgate::pipeline::{Api, Arrival, ContentCodings, EncodedBody, EnvelopeLimits, Pipeline};
 use headgate::telemetry::Telemetry;
 use http::{HeaderMap, HeaderValue, Method, Version, header};
 use jiff::Timestamp;
@@ -116,7 +116,7 @@ fuzz_target!(|input: &[u8]| {
         api,
         &arrival,
         body,
-        usize::MAX,
+        EnvelopeLimits::NONE,
         &telemetry.sources,
         &mut reservation,
     ) {

@@ -16,7 +16,7 @@ use super::refusal::{Code, Refusal};
 use super::turns::Turn;
 use crate::budget::Reservation;
 use crate::lifecycle::blocking;
-use crate::pipeline::{Arrival, DecodeError, Decoded, EncodedBody};
+use crate::pipeline::{Arrival, DecodeError, Decoded, EncodedBody, EnvelopeLimits};
 use crate::units::timestamp;
 
 /// Bodies above this are decoded beside the runtime: a megabyte takes about as long as a hundred small requests.
@@ -25,6 +25,15 @@ const LARGE_BODY: usize = 256 * 1024;
 /// Shorter bodies with more events are decoded beside the runtime too: 250 kB can be a hundred thousand events, and take as
 /// long as hundreds of requests.
 const MANY_EVENTS: usize = 4000;
+
+/// And so are those that become more than this: with long headers a body of 8 kB is 65 MB.
+const LARGE_ENVELOPE: usize = 4 * 1024 * 1024;
+
+/// What is decoded on the runtime.
+const SHORT_WORK: EnvelopeLimits = EnvelopeLimits {
+    max_events: MANY_EVENTS,
+    max_bytes: LARGE_ENVELOPE,
+};
 
 /// Packed bodies up to this are inflated on the runtime, as far as they are not large inside: a few hundred events come to
 /// that, and where a hundred bytes that are a hundred megabytes wait for a core they must not wait behind them.
@@ -54,8 +63,16 @@ impl Gate {
         if request.body.codings.is_empty() && request.body.bytes.len() <= LARGE_BODY {
             let body = request.body.clone();
             let reserved = request.reservation.bytes();
-            match self.decode_here(policy, &mut request, body, MANY_EVENTS) {
-                Err(DecodeError::TooManyEvents { .. }) => {
+            match self.decode_here(policy, &mut request, body, SHORT_WORK) {
+                // Where the configuration allows less, there is nothing to be tried again.
+                Err(
+                    DecodeError::TooManyEvents {
+                        max_events: MANY_EVENTS,
+                    }
+                    | DecodeError::EnvelopeTooLarge {
+                        max_bytes: LARGE_ENVELOPE,
+                    },
+                ) => {
                     let made = request.reservation.bytes() - reserved;
                     request.reservation.shrink(made);
                 }
@@ -80,7 +97,7 @@ impl Gate {
         policy: &Policy,
         request: &mut Undecoded,
         body: EncodedBody,
-        max_events: usize,
+        limits: EnvelopeLimits,
     ) -> Result<Decoded, DecodeError> {
         let Head {
             api,
@@ -107,7 +124,7 @@ impl Gate {
         let sources = &self.telemetry.sources;
         let reservation = &mut request.reservation;
         let pipeline = &policy.pipeline;
-        pipeline.decode(*api, &arrival, body, max_events, sources, reservation)
+        pipeline.decode(*api, &arrival, body, limits, sources, reservation)
     }
 
     /// Decodes on a thread of its own, so that a large body does not hold up the small ones.
@@ -130,7 +147,7 @@ impl Gate {
             // Held here, so that a client that goes away does not make room for more work than there are cores.
             let _core = core;
             let body = std::mem::take(&mut request.body);
-            let decoded = gate.decode_here(&policy, &mut request, body, usize::MAX)?;
+            let decoded = gate.decode_here(&policy, &mut request, body, EnvelopeLimits::NONE)?;
             Ok::<_, DecodeError>((decoded, request.reservation))
         });
         Ok(decoded.await?)
@@ -170,11 +187,14 @@ mod tests {
     use crate::telemetry::Telemetry;
 
     fn gate() -> Arc<Gate> {
-        let config = Config::default();
+        gate_of(&Config::default())
+    }
+
+    fn gate_of(config: &Config) -> Arc<Gate> {
         let telemetry = Arc::new(Telemetry::new(vec![], 1, OutputType::File));
         let spool = Spool::in_memory(1, Acknowledge::Queued, Arc::clone(&telemetry));
         let budget = ByteBudget::new(config.ingest.max_in_flight_bytes.as_usize());
-        let gate = Gate::new(&config, spool, telemetry, Lifecycle::new(), budget);
+        let gate = Gate::new(config, spool, telemetry, Lifecycle::new(), budget);
         Arc::new(gate)
     }
 
@@ -185,9 +205,13 @@ mod tests {
     }
 
     fn request(gate: &Gate, coding: &str, bytes: Vec<u8>) -> Undecoded {
-        let request = Request::post("/").header("content-encoding", coding);
-        let request = request.header("content-type", "application/json");
-        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let head = Request::post("/").header("content-encoding", coding);
+        request_with(gate, head, bytes)
+    }
+
+    fn request_with(gate: &Gate, head: http::request::Builder, bytes: Vec<u8>) -> Undecoded {
+        let head = head.header("content-type", "application/json");
+        let (parts, ()) = head.body(()).unwrap().into_parts();
         let body = EncodedBody {
             bytes: bytes.into(),
             codings: ContentCodings::of(&parts.headers).unwrap(),
@@ -238,6 +262,36 @@ mod tests {
         drop(decoded);
         let refused = gate.decode(&policy, swarm(), Instant::now()).await;
         assert_eq!(refused.unwrap_err().code(), Code::Timeout);
+        assert_eq!(gate.budget.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_becomes_large_by_its_headers_is_decoded_beside_the_runtime() {
+        let gate = gate();
+        let policy = gate.policy();
+        let swelling = || {
+            let head = Request::post("/").header("x-long", "x".repeat(10_000));
+            request_with(&gate, head, b"{}".repeat(500))
+        };
+        let decoded = gate.decode(&policy, swelling(), Instant::now() + Duration::from_mins(1));
+        assert_eq!(decoded.await.unwrap().0.envelope.events(), 500);
+        let cores = gate.decoders.available_permits() as u32;
+        let _long_ones = gate.decoders.acquire_many(cores).await.unwrap();
+        let refused = gate.decode(&policy, swelling(), Instant::now()).await;
+        assert_eq!(refused.unwrap_err().code(), Code::Timeout);
+        assert_eq!(gate.budget.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_the_configuration_does_not_allow_is_refused_without_a_wait_for_a_core() {
+        let mut config = Config::default();
+        config.ingest.max_events_per_request = 1000;
+        let gate = gate_of(&config);
+        let cores = gate.decoders.available_permits() as u32;
+        let _long_ones = gate.decoders.acquire_many(cores).await.unwrap();
+        let too_many = request(&gate, "identity", b"{}".repeat(1001));
+        let refused = gate.decode(&gate.policy(), too_many, Instant::now()).await;
+        assert_eq!(refused.unwrap_err().code(), Code::TooManyEvents);
         assert_eq!(gate.budget.used(), 0);
     }
 }

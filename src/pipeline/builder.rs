@@ -18,7 +18,8 @@ use crate::config::OnInvalid;
 use crate::event::{Envelope, Origin, Violation};
 
 use buffers::{Bound, LineBuffer, LinesMark};
-pub(super) use context::{Context, EnvelopeLimits, Invalid};
+pub use context::EnvelopeLimits;
+pub(super) use context::{Context, Invalid};
 use source_counts::{CountsMark, SourceCounts};
 
 /// So much of a body may stand around its only event.

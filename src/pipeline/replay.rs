@@ -18,12 +18,6 @@ use crate::event::{Envelope, Origin};
 use crate::telemetry::Sources;
 use crate::units::timestamp;
 
-/// Whoever replays bounds what is replayed at once, and what was a letter once is never refused or cut.
-const NO_LIMITS: EnvelopeLimits = EnvelopeLimits {
-    max_events: usize::MAX,
-    max_bytes: usize::MAX,
-};
-
 impl Pipeline {
     /// Makes an envelope of the events of letters, each the JSON text that its letter has as `event`: an object, or a
     /// string that is the text of what could not be read as one. What still breaks a rule becomes a letter again, or
@@ -49,7 +43,8 @@ impl Pipeline {
             occasion: self.rules.arrival(at).of_a_replay(),
             additions: Additions::new(request, &self.bare_template, &self.fields, self.slots),
             invalid: Invalid::Keep(self.on_invalid),
-            limits: NO_LIMITS,
+            // Whoever replays bounds what is replayed at once, and what was a letter once is never refused or cut.
+            limits: EnvelopeLimits::NONE,
             max_text_bytes: usize::MAX,
             source_key: &self.bare_template.source_key,
             sources,
@@ -82,7 +77,7 @@ fn replay_text(
     let before = builder.mark();
     builder.bound_what_follows(limits);
     let outcome = replay_event(&text, builder);
-    builder.limit_to(NO_LIMITS);
+    builder.limit_to(EnvelopeLimits::NONE);
     match outcome {
         Err(DecodeError::TooManyEvents { .. } | DecodeError::EnvelopeTooLarge { .. }) => {
             builder.roll_back(before);

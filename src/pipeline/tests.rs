@@ -98,7 +98,7 @@ impl Sent<'_> {
             self.api,
             &arrival,
             body,
-            usize::MAX,
+            EnvelopeLimits::NONE,
             &ready.telemetry.sources,
             &mut reservation,
         );

@@ -6,7 +6,7 @@ use headgate::budget::ByteBudget;
 use headgate::config::OutputType;
 use headgate::config::{Config, DEFAULT_FILE};
 use headgate::event::Envelope;
-use headgate::pipeline::{Api, Arrival, ContentCodings, EncodedBody, Pipeline};
+use headgate::pipeline::{Api, Arrival, ContentCodings, EncodedBody, EnvelopeLimits, Pipeline};
 use headgate::telemetry::Telemetry;
 use http::{HeaderMap, HeaderValue, Method, Version, header};
 use jiff::Timestamp;
@@ -88,7 +88,7 @@ impl Decode {
             Api::Logstash,
             &arrival,
             body,
-            usize::MAX,
+            EnvelopeLimits::NONE,
             &self.telemetry.sources,
             &mut reservation,
         )?;

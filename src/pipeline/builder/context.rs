@@ -21,9 +21,27 @@ pub(in crate::pipeline) enum Invalid {
 
 /// The limits on one envelope.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::pipeline) struct EnvelopeLimits {
-    pub(in crate::pipeline) max_events: usize,
-    pub(in crate::pipeline) max_bytes: usize,
+pub struct EnvelopeLimits {
+    /// Events, the rejected ones included.
+    pub max_events: usize,
+    /// Bytes of those that are kept, enriched.
+    pub max_bytes: usize,
+}
+
+impl EnvelopeLimits {
+    /// No limits.
+    pub const NONE: Self = Self {
+        max_events: usize::MAX,
+        max_bytes: usize::MAX,
+    };
+
+    /// What keeps to these limits and to others.
+    pub(in crate::pipeline) fn and(self, others: Self) -> Self {
+        Self {
+            max_events: self.max_events.min(others.max_events),
+            max_bytes: self.max_bytes.min(others.max_bytes),
+        }
+    }
 }
 
 /// What does not change from request to request, or not within one.
