@@ -35,9 +35,9 @@ fn parse(text: &str) -> Result<Url, &'static str> {
             "a URL without user information: use the keys `user` and `password` of [broker]",
         );
     }
-    if url.query() == Some(MASK) {
+    if url.query() == Some(MASK) || url.host_str() == Some(MASK) {
         return Err(
-            r#"a URL with its own query: "***" is the mask that `headgate check` prints in its place"#,
+            r#"a URL as it is sent to: "***" is the mask that `headgate check` prints in the place of what can be a secret"#,
         );
     }
     if url.fragment().is_some() {
@@ -53,10 +53,8 @@ pub(super) fn without_secrets(text: &str) -> String {
     };
     match before.split_once("://") {
         None => without_user_information(text),
-        // A password with a `?` in it, or a query with an `@`.
-        Some((scheme, host)) if !host.contains('/') && query.contains('@') => {
-            format!("{scheme}://{MASK}")
-        }
+        // A password with a `?` in it looks like a query with an `@`.
+        Some((scheme, _)) if query.contains('@') => format!("{scheme}://{MASK}"),
         Some(_) => format!("{}?{MASK}", without_user_information(before)),
     }
 }
@@ -96,6 +94,7 @@ mod tests {
             ("http://u@logstash/", Some("`user` and `password`")),
             ("http://logstash/#a", Some("fragment")),
             ("http://logstash/?***", Some("the mask")),
+            ("http://***", Some("the mask")),
             ("http://logstash/?x=***", None),
         ] {
             match (parse(text), said) {
@@ -120,8 +119,10 @@ mod tests {
             ("@se@cret", "***@cret"),
             ("[@[u:p@logstash", "***@logstash"),
             ("http://logstash/in?token=s3cret", "http://logstash/in?***"),
-            ("http://u:p@logstash/?a=b@c?d", "http://***@logstash/?***"),
+            ("http://u:p@logstash/?a=b?d", "http://***@logstash/?***"),
             ("http://user:se?cret@logstash/", "http://***"),
+            ("http://user:se/c?ret@logstash/", "http://***"),
+            ("http://user:se@c?ret@logstash/", "http://***"),
             ("http://logstash?mail=a@b&token=s3cret", "http://***"),
             ("http://logstash?token=s3cret", "http://logstash?***"),
             ("not a url", "not a url"),
