@@ -236,13 +236,18 @@ impl DeadLetters {
         self.shelves.take_out(file, gone)
     }
 
-    /// Removes the letters that a request is about; how many they were. They are gone for good once [`Self::sync`] has
+    /// Removes the letters that a request is about, and counts them; how many they were. They are gone for good once [`Self::sync`] has
     /// returned.
     ///
     /// # Errors
     /// I/O errors, naming the path; some may be gone then.
     pub fn purge(&self, request: &Request) -> io::Result<u64> {
-        self.shelves.purge(request)
+        let mut purged = 0;
+        self.shelves.purge(request, |letters| {
+            purged += letters;
+            self.telemetry.letters_purged(letters);
+        })?;
+        Ok(purged)
     }
 
     /// Tells in the metrics how many bytes are kept. What cannot be looked at is as it was the last time.
@@ -308,7 +313,8 @@ pub enum PurgeError {
 /// [`OpenError::Locked`] where one does, and else the system's.
 pub fn purge(folder: &Path, request: &Request) -> Result<u64, PurgeError> {
     let shelves = Shelves::open(folder, 0)?;
-    let purged = shelves.purge(request)?;
+    let mut purged = 0;
+    shelves.purge(request, |letters| purged += letters)?;
     match shelves.sync() {
         Ok(()) => Ok(purged),
         Err(source) => Err(PurgeError::NotDurable { purged, source }),

@@ -169,7 +169,6 @@ impl Shared {
         let purged = self.until_done(purge).await?;
         // Only then the request goes: a loss of power could bring back letters that are told to be gone.
         self.until_done(DeadLetters::sync).await?;
-        self.telemetry.letters_purged(purged);
         PurgeEnded { purged }.emit();
         Ok(())
     }

@@ -77,7 +77,7 @@ fn inspect(folder: &Path) -> Result<ExitCode, InspectError> {
     Ok(ending(is_sound))
 }
 
-/// The status after a look at a spool, in which this was found to be damaged.
+/// The status after a look at a spool.
 fn ending(is_sound: bool) -> ExitCode {
     if is_sound {
         ExitCode::SUCCESS

@@ -200,19 +200,18 @@ impl Shelves {
         all.try_for_each(|kind| self.lock(kind).sync())
     }
 
-    /// Removes the letters that a request is about; how many they were. A loss of power brings them back until
-    /// [`Self::sync`] has returned.
-    pub(super) fn purge(&self, request: &Request) -> io::Result<u64> {
-        let mut purged = 0;
+    /// Removes the letters that a request is about, file by file; `gone` is told how many they were, also where a later file
+    /// fails. A loss of power brings them back until [`Self::sync`] has returned.
+    pub(super) fn purge(&self, request: &Request, mut gone: impl FnMut(u64)) -> io::Result<()> {
         for file in self.files(request)? {
             let is_whole = request.is_for_all() && file.later_bytes == 0;
-            purged += if is_whole && !self.holds_damage(file)? {
+            gone(if is_whole && !self.holds_damage(file)? {
                 self.lock(file.shelf).remove(file.number)?
             } else {
                 self.purge_chosen(file, request)?
-            };
+            });
         }
-        Ok(purged)
+        Ok(())
     }
 
     /// Whether a file has lines that are no letters: these stay. One that cannot be read goes whole.

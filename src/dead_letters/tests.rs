@@ -198,6 +198,25 @@ fn each_shelf_is_measured() {
 }
 
 #[test]
+fn letters_count_as_purged_also_where_others_could_not_be_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), "1MiB");
+    store.arrive(10, 2);
+    store.reject(20);
+    store.reject(21);
+    let shelf = folder.path().join(ShelfKind::Broker.folder_name());
+    let kept = files::path(&shelf, files::list(&shelf).unwrap()[0].number);
+    let in_the_way = kept.with_extension(files::UNDER_WAY);
+    fs::create_dir(&in_the_way).unwrap();
+    let ids = Some([10, 20].into());
+    let request = Request::new(folder.path(), Action::Purge, ids).unwrap();
+    assert!(store.letters.purge(&request).is_err());
+    fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(store.letters.purge(&request).unwrap(), 1);
+    store.expect_metric("headgate_dead_letters_purged_total 2\n");
+}
+
+#[test]
 fn chosen_letters_or_all_are_purged() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path(), "1MiB");
