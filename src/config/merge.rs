@@ -243,7 +243,7 @@ impl<'a> Merge<'a> {
         let noted = self.problems.len();
         let Some(entries) = value.as_array() else {
             let allowed = "a list of tables: [[auth.keys]], each with `name` and `hash`".to_owned();
-            let given = shown::value("auth.keys", value);
+            let given = shown::without_texts("auth.keys", value);
             self.refuse_given("auth.keys".to_owned(), given, allowed, origin.clone());
             return false;
         };

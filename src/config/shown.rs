@@ -44,9 +44,9 @@ pub(super) fn value(key: &str, value: &Value) -> String {
 }
 
 /// The value of the key where one like `right` belongs. In the place of a table a text has no names that tell whether it
-/// is a secret.
+/// is a secret, and a table in the place of anything else has names that nobody knows.
 pub(super) fn for_want_of(right: &Value, key: &str, given: &Value) -> String {
-    if right.is_table() && !given.is_table() {
+    if right.is_table() != given.is_table() {
         without_texts(key, given)
     } else {
         value(key, given)
@@ -56,6 +56,8 @@ pub(super) fn for_want_of(right: &Value, key: &str, given: &Value) -> String {
 /// An item of the list that is the key's value, or of the table, where it has a name: as TOML, secrets as `"***"`.
 pub(super) fn item(key: &str, name: Option<&str>, item: &Value) -> String {
     match name {
+        // No list but that of the keys has tables in it.
+        None if item.is_table() => without_texts(key, item),
         None => value(key, item),
         Some(name) if key == SECRET_THROUGHOUT => without_texts(name, item),
         Some(name) => value(name, item),
@@ -96,14 +98,20 @@ fn one_line(value: &Value) -> String {
         .replace('\n', "\\n")
 }
 
+/// The list of API keys is named like a secret, and each of them has a name that is to be read.
+const LIST_OF_KEYS: [&str; 2] = ["auth.keys", "keys"];
+
 fn masked(key: &str, value: &Value) -> Value {
     match value {
-        Value::Table(table) => Value::Table(
-            table
-                .iter()
-                .map(|(name, value)| (name.clone(), masked(name, value)))
-                .collect(),
-        ),
+        Value::Table(table) => {
+            // `password = { value = "…" }` is as secret as a password that is right.
+            let is_secret = names_a_secret(key) && !LIST_OF_KEYS.contains(&key);
+            let mask = |(name, value): (&String, &Value)| {
+                let judged = if is_secret { key } else { name };
+                (name.clone(), masked(judged, value))
+            };
+            Value::Table(table.iter().map(mask).collect())
+        }
         Value::Array(items) => Value::Array(items.iter().map(|item| masked(key, item)).collect()),
         Value::String(text) if text.is_empty() || is_path(key, text) => value.clone(),
         _ if names_a_secret(key) => Value::String(MASK.to_owned()),
@@ -129,6 +137,11 @@ mod tests {
             ("password", "''", r#""""#),
             ("password", "12345", r#""***""#),
             ("passwrd", "'hunter2'", r#""***""#),
+            (
+                "password",
+                "[{ value = 'hunter2', pin = 12345 }]",
+                r#"[{ value = "***", pin = "***" }]"#,
+            ),
             (
                 "keys",
                 "[{ name = 'web', hash = 'abc' }]",

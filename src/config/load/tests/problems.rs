@@ -260,6 +260,19 @@ fn no_message_shows_a_secret() {
         ("[auth]\npassword = x12345678", &[]),
         ("[atuh]\npw = '12345678'", &[]),
         ("[broker]\npw = '12345678'", &[]),
+        ("[auth]\npassword = { value = '12345678' }", &[]),
+        ("[broker]\npassword = [{ value = '12345678' }]", &[]),
+        ("[auth]\nuser = { name = 'u', pw = '12345678' }", &[]),
+        ("[auth]\nkeys = { name = 'web', pw = '12345678' }", &[]),
+        ("[[auth.keys]]\nhash = { value = '12345678' }", &[]),
+        (
+            "[broker]\nurls = [{ url = 'http://h/', pw = '12345678' }]",
+            &[],
+        ),
+        (
+            "[ingest.response_headers]\nSet-Cookie = { a = '12345678' }",
+            &[],
+        ),
         ("[broker]\nurls = ['http://u:12345678@h/']", &[]),
         ("[broker]\nheaders = { Authorization = 12345678 }", &[]),
         (
