@@ -7,6 +7,7 @@ use http::header;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use super::gate::Gate;
@@ -15,6 +16,7 @@ use super::policy::Policy;
 use super::refusal::{Code, Refusal};
 use super::turns::Turn;
 use crate::budget::Reservation;
+use crate::config::Ingest;
 use crate::lifecycle::blocking;
 use crate::pipeline::{Arrival, DecodeError, Decoded, EncodedBody, EnvelopeLimits};
 use crate::units::timestamp;
@@ -39,6 +41,10 @@ const SHORT_WORK: EnvelopeLimits = EnvelopeLimits {
 /// that, and where a hundred bytes that are a hundred megabytes wait for a core they must not wait behind them.
 const SHORT_PACKED_BODY: usize = 16 * 1024;
 
+/// A body that is longer than this inside waits for a core behind those that are not: where many become a hundred megabytes,
+/// who waits for all of them waits for ten seconds. No ratio forbids a body to become so long, so that need not be asked here.
+const LONG_BODY: usize = Ingest::FREE_INFLATION;
+
 /// A request whose body has come, ready to be decoded on any thread.
 pub(super) struct Undecoded {
     pub(super) head: Box<Head>,
@@ -58,7 +64,10 @@ impl Gate {
         request: Undecoded,
         deadline: Instant,
     ) -> Result<(Decoded, Reservation), Refusal> {
-        let mut request = self.inflate_short(request)?;
+        let mut request = request;
+        if request.body.bytes.len() <= SHORT_PACKED_BODY {
+            request = self.inflate_within(request, LARGE_BODY)?;
+        }
         // How large a packed body is inside nobody knows: a hundred bytes can be a hundred megabytes.
         if request.body.codings.is_empty() && request.body.bytes.len() <= LARGE_BODY {
             let body = request.body.clone();
@@ -83,12 +92,15 @@ impl Gate {
         Box::pin(self.decode_beside(policy, request, deadline)).await
     }
 
-    fn inflate_short(&self, mut request: Undecoded) -> Result<Undecoded, DecodeError> {
-        if request.body.bytes.len() <= SHORT_PACKED_BODY {
-            let most = LARGE_BODY.min(self.body_limits.max_bytes);
-            let body = request.body;
-            request.body = body.inflated_within(most, &mut request.reservation)?;
-        }
+    /// The request with its body inflated, where that becomes no longer than this.
+    fn inflate_within(
+        &self,
+        mut request: Undecoded,
+        max_bytes: usize,
+    ) -> Result<Undecoded, DecodeError> {
+        let most = max_bytes.min(self.body_limits.max_bytes);
+        let body = request.body;
+        request.body = body.inflated_within(most, &mut request.reservation)?;
         Ok(request)
     }
 
@@ -131,17 +143,10 @@ impl Gate {
     async fn decode_beside(
         self: &Arc<Self>,
         policy: &Arc<Policy>,
-        mut request: Undecoded,
+        request: Undecoded,
         deadline: Instant,
     ) -> Result<(Decoded, Reservation), Refusal> {
-        let core = timeout_at(deadline, Arc::clone(&self.decoders).acquire_owned())
-            .await
-            .map_err(|_| {
-                Refusal::new(
-                    Code::Timeout,
-                    "Too many large bodies are being decoded; nothing of this one was kept.",
-                )
-            })?;
+        let (mut request, core) = self.with_core(request, deadline).await?;
         let (gate, policy) = (Arc::clone(self), Arc::clone(policy));
         let decoded = blocking(move || {
             // Held here, so that a client that goes away does not make room for more work than there are cores.
@@ -152,6 +157,47 @@ impl Gate {
         });
         Ok(decoded.await?)
     }
+
+    /// Waits for a core to decode a request on. How long a packed body is inside only inflating it tells: it is inflated
+    /// by then, unless it is long.
+    async fn with_core(
+        self: &Arc<Self>,
+        mut request: Undecoded,
+        deadline: Instant,
+    ) -> Result<(Undecoded, OwnedSemaphorePermit), Refusal> {
+        if request.body.bytes.len() <= LONG_BODY {
+            let core = self.core(deadline).await?;
+            if request.body.codings.is_empty() {
+                return Ok((request, core));
+            }
+            let gate = Arc::clone(self);
+            let inflating = blocking(move || (gate.inflate_within(request, LONG_BODY), core));
+            let (inflated, core) = inflating.await;
+            request = inflated?;
+            if request.body.codings.is_empty() {
+                return Ok((request, core));
+            }
+        }
+        // Of the long ones one waits for a core, and the others for that.
+        let _next = in_time(deadline, self.next_long.lock()).await?;
+        let core = self.core(deadline).await?;
+        Ok((request, core))
+    }
+
+    async fn core(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Refusal> {
+        let core = in_time(deadline, Arc::clone(&self.decoders).acquire_owned()).await?;
+        Ok(core.expect("nobody closes the semaphore"))
+    }
+}
+
+/// Waits for a turn at decoding until the deadline.
+async fn in_time<T>(deadline: Instant, turn: impl Future<Output = T>) -> Result<T, Refusal> {
+    timeout_at(deadline, turn).await.map_err(|_| {
+        Refusal::new(
+            Code::Timeout,
+            "Too many large bodies are being decoded; nothing of this one was kept.",
+        )
+    })
 }
 
 /// Path and query. A target that begins with a scheme may leave the path out, which is `/` then (RFC 9110, 4.2.3).
@@ -173,8 +219,12 @@ fn host(parts: &Parts) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
+    use std::pin::pin;
     use std::time::Duration;
 
+    use futures_util::FutureExt;
+    use futures_util::future::{Either, select};
+    use futures_util::stream::{FuturesUnordered, StreamExt};
     use http::{HeaderValue, Request};
 
     use super::*;
@@ -244,6 +294,39 @@ mod tests {
         let large_inside = packed(&gate, &b"hello ".repeat(1_000_000));
         let refused = gate.decode(&policy, large_inside, Instant::now()).await;
         assert_eq!(refused.unwrap_err().code(), Code::Timeout);
+        assert_eq!(gate.budget.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn behind_many_long_bodies_one_that_is_not_waits_for_a_single_one_at_most() {
+        let gate = gate();
+        let policy = gate.policy();
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let cores = gate.decoders.available_permits() as u32;
+        let long = vec![b' '; LONG_BODY + 1];
+        for is_packed in [true, false] {
+            let mut all_cores = gate.decoders.acquire_many(cores).await.unwrap();
+            let long_one = || match is_packed {
+                true => packed(&gate, &long),
+                false => request(&gate, "identity", long.clone()),
+            };
+            let mut long_ones: FuturesUnordered<_> = (0..4)
+                .map(|_| gate.decode(&policy, long_one(), deadline))
+                .collect();
+            assert!(long_ones.next().now_or_never().is_none(), "all wait");
+            let other = packed(&gate, &b"hello ".repeat(LARGE_BODY));
+            let mut other = pin!(gate.decode(&policy, other, deadline));
+            // As on a machine with one core.
+            drop(all_cores.split(1));
+            let decoded = loop {
+                match select(other.as_mut(), long_ones.next()).await {
+                    Either::Left((decoded, _)) => break decoded,
+                    Either::Right(_) => assert_eq!(long_ones.len(), 3, "a second one went before"),
+                }
+            };
+            assert_eq!(decoded.unwrap().0.envelope.events(), 1);
+            assert_eq!(long_ones.count().await, 4 - usize::from(!is_packed));
+        }
         assert_eq!(gate.budget.used(), 0);
     }
 

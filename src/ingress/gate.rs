@@ -13,7 +13,7 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::body::{BodyLimits, RequestBody, Rest, Rests};
 use super::client::Client;
@@ -54,6 +54,8 @@ pub(super) struct Gate {
     pub(super) waits_for_brokers: bool,
     /// Large bodies are decoded beside the runtime, as many at once as there are cores.
     pub(super) decoders: Arc<Semaphore>,
+    /// Locked by the one of the long bodies that is next to be decoded.
+    pub(super) next_long: Mutex<()>,
     rests: Rests,
     ids: RequestIds,
     overload_status: StatusCode,
@@ -108,6 +110,7 @@ impl Gate {
             request_timeout: config.server.request_timeout,
             waits_for_brokers: config.ingest.durability == Durability::Broker,
             decoders: Arc::new(Semaphore::new(cores)),
+            next_long: Mutex::default(),
             rests: Rests::new(),
             ids: RequestIds::new(),
             overload_status: StatusCode::from_u16(config.ingest.overload_status)
