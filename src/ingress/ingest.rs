@@ -168,7 +168,9 @@ impl Ingestion<'_> {
     ) -> Result<(Decoded, Reservation, Charge<'a>), Refusal> {
         match self.gate.decode(self.policy, request, deadline).await {
             Ok((decoded, reservation)) => {
-                let charged = charge.add_events(decoded.envelope.events() as u64);
+                // Those that are rejected too: they cost as much work, and an answer for each.
+                let events = decoded.envelope.events() + decoded.rejected.len();
+                let charged = charge.add_events(events as u64);
                 let charge = charged.map_err(|limited| self.count_limited(limited))?;
                 Ok((decoded, reservation, charge))
             }

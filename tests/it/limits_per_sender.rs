@@ -105,19 +105,30 @@ async fn bytes_above_the_rate_are_refused_before_they_are_sent() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_for_another_reason_costs_no_events() {
+async fn a_body_that_is_no_events_costs_none() {
     let broker = FakeBroker::start();
     let app = TestApp::start_with(&broker, &config("events_per_second = 1")).await;
-    for (body, status) in [
-        ("[{},{},{}", 400),
-        ("[1,2,3]", 422),
-        ("[]", 200),
-        ("{}", 200),
-    ] {
+    for (body, status) in [("[{},{},{}", 400), ("[]", 200), ("{}", 200)] {
         let answer = app.post("/v1/events", &[JSON, NOISY], body).await;
         assert_eq!(answer.status, status, "{answer:?}");
     }
     app.finish().await;
+    assert_eq!(broker.delivered().len(), 1);
+}
+
+#[tokio::test]
+async fn events_that_are_rejected_cost_as_much_as_any() {
+    let broker = FakeBroker::start();
+    for (events, status) in [("{}", 207), ("1", 422)] {
+        let app = TestApp::start_with(&broker, &config("events_per_second = 1")).await;
+        let batch = format!("[{events}{}]", ",1".repeat(999));
+        let answer = app.post("/v1/events", &[JSON, NOISY], &batch).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        let answer = app.post("/v1/events", &[JSON, NOISY], "{}").await;
+        let seconds = refused(&answer, &["\"noisy\"", "1 events a second"]);
+        assert!((900..=1000).contains(&seconds), "{seconds}");
+        app.finish().await;
+    }
     assert_eq!(broker.delivered().len(), 1);
 }
 
