@@ -51,11 +51,14 @@ pub(super) fn without_secrets(text: &str) -> String {
     let Some((before, query)) = text.split_once('?').filter(|(_, query)| !query.is_empty()) else {
         return without_user_information(text);
     };
+    // Without its scheme a URL looks like many texts, but for what a query is made of.
+    let may_be_url = query.contains('=') && !query.contains(char::is_whitespace);
     match before.split_once("://") {
-        None => without_user_information(text),
+        None if !may_be_url => without_user_information(text),
         // A password with a `?` in it looks like a query with an `@`.
+        None if query.contains('@') => MASK.to_owned(),
         Some((scheme, _)) if query.contains('@') => format!("{scheme}://{MASK}"),
-        Some(_) => format!("{}?{MASK}", without_user_information(before)),
+        None | Some(_) => format!("{}?{MASK}", without_user_information(before)),
     }
 }
 
@@ -125,8 +128,13 @@ mod tests {
             ("http://user:se@c?ret@logstash/", "http://***"),
             ("http://logstash?mail=a@b&token=s3cret", "http://***"),
             ("http://logstash?token=s3cret", "http://logstash?***"),
+            ("logstash:8080/in?token=s3cret", "logstash:8080/in?***"),
+            ("http:/u:p@logstash/?token=s3cret", "***@logstash/?***"),
+            ("http //logstash/in?token=s3cret", "http //logstash/in?***"),
+            ("user:se?cret=@logstash", "***"),
             ("not a url", "not a url"),
             ("who? me", "who? me"),
+            ("who? a = b", "who? a = b"),
         ] {
             assert_eq!(without_secrets(text), shown);
         }

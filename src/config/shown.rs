@@ -56,8 +56,8 @@ pub(super) fn for_want_of(right: &Value, key: &str, given: &Value) -> String {
 /// An item of the list that is the key's value, or of the table, where it has a name: as TOML, secrets as `"***"`.
 pub(super) fn item(key: &str, name: Option<&str>, item: &Value) -> String {
     match name {
-        // No list but that of the keys has tables in it.
-        None if item.is_table() => without_texts(key, item),
+        // Mostly in the place of a text; nobody knows its names.
+        _ if item.is_table() => without_texts(name.unwrap_or(key), item),
         None => value(key, item),
         Some(name) if key == SECRET_THROUGHOUT => without_texts(name, item),
         Some(name) => value(name, item),

@@ -273,6 +273,8 @@ fn no_message_shows_a_secret() {
             "[ingest.response_headers]\nSet-Cookie = { a = '12345678' }",
             &[],
         ),
+        ("[ingest]\nresponse_headers.X.Team = '12345678'", &[]),
+        ("[broker]\nurls = ['logstash/?token=12345678']", &[]),
         ("[broker]\nurls = ['http://u:12345678@h/']", &[]),
         ("[broker]\nheaders = { Authorization = 12345678 }", &[]),
         (
