@@ -61,10 +61,9 @@ impl Gate {
     pub(super) async fn decode(
         self: &Arc<Self>,
         policy: &Arc<Policy>,
-        request: Undecoded,
+        mut request: Undecoded,
         deadline: Instant,
     ) -> Result<(Decoded, Reservation), Refusal> {
-        let mut request = request;
         if request.body.bytes.len() <= SHORT_PACKED_BODY {
             request = self.inflate_within(request, LARGE_BODY)?;
         }
@@ -73,15 +72,7 @@ impl Gate {
             let body = request.body.clone();
             let reserved = request.reservation.bytes();
             match self.decode_here(policy, &mut request, body, SHORT_WORK) {
-                // Where the configuration allows less, there is nothing to be tried again.
-                Err(
-                    DecodeError::TooManyEvents {
-                        max_events: MANY_EVENTS,
-                    }
-                    | DecodeError::EnvelopeTooLarge {
-                        max_bytes: LARGE_ENVELOPE,
-                    },
-                ) => {
+                Err(error) if is_beyond_short_work(&error) => {
                     let made = request.reservation.bytes() - reserved;
                     request.reservation.shrink(made);
                 }
@@ -188,6 +179,18 @@ impl Gate {
         let core = in_time(deadline, Arc::clone(&self.decoders).acquire_owned()).await?;
         Ok(core.expect("nobody closes the semaphore"))
     }
+}
+
+/// Whether a limit of [`SHORT_WORK`] was met: where the configuration allows less, its own is told.
+fn is_beyond_short_work(error: &DecodeError) -> bool {
+    matches!(
+        error,
+        DecodeError::TooManyEvents {
+            max_events: MANY_EVENTS
+        } | DecodeError::EnvelopeTooLarge {
+            max_bytes: LARGE_ENVELOPE
+        }
+    )
 }
 
 /// Waits for a turn at decoding until the deadline.
