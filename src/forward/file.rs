@@ -41,7 +41,7 @@ impl FileOutput {
             Ok(None) => return Err(StartError::FolderLocked { folder }),
             Err(source) => return Err(StartError::Folder { folder, source }),
         };
-        if let Err(error) = mend_newest(&config.dir) {
+        if let Err(error) = mend_all(&config.dir) {
             OutputNotMended {
                 folder: &folder,
                 reason: &error,
@@ -98,13 +98,16 @@ fn lock(folder: &Path) -> io::Result<Option<FolderLock>> {
     FolderLock::take(folder, LOCK_FILE)
 }
 
-/// Cuts what a crash left of a last line, for in another hour nobody opens that file again. One that cannot be written
-/// any more, because somebody has put it away, is no reason not to start.
-fn mend_newest(folder: &Path) -> io::Result<()> {
-    match bound::events_files(folder)?.last() {
-        Some(newest) => current::mend(&newest.path),
-        None => Ok(()),
+/// Cuts what a crash left of a last line, for in another hour nobody opens that file again. It need not be the newest:
+/// the clock may have been set back before the crash. One that cannot be read or written any more, because somebody has
+/// put it away, is no reason not to start, nor to leave the others.
+fn mend_all(folder: &Path) -> io::Result<()> {
+    let mut outcome = Ok(());
+    for file in bound::events_files(folder)? {
+        let told = |error: io::Error| io::Error::other(format!("{}: {error}", file.path.display()));
+        outcome = outcome.and(current::mend(&file.path).map_err(told));
     }
+    outcome
 }
 
 fn file_name(time: Timestamp) -> String {
@@ -174,12 +177,11 @@ mod tests {
     fn a_torn_line_of_an_hour_that_is_over_is_cut_at_the_start() {
         let folder = tempfile::tempdir().unwrap();
         let files = [
-            (
-                "2026-01-01T07.ndjson",
-                "{\"a\":1}\n{\"a\"",
-                "{\"a\":1}\n{\"a\"",
-            ),
-            ("2026-01-01T08.ndjson", "{\"a\":2}\n{\"a\"", "{\"a\":2}\n"),
+            ("2026-01-01T06.ndjson", "{\"a\"", ""),
+            // The clock was set back from eight to seven.
+            ("2026-01-01T07.ndjson", "{\"a\":1}\n{\"a\"", "{\"a\":1}\n"),
+            ("2026-01-01T08.ndjson", "{\"a\":2}\n", "{\"a\":2}\n"),
+            ("2026-01-01T09.ndjson", "", ""),
             ("2026-01-01T08.ndjson.gz", "packed", "packed"),
             ("notes.ndjson", "a note", "a note"),
         ];

@@ -256,7 +256,7 @@ impl OutputFailed<'_> {
     }
 }
 
-/// Whether the last file of the file output ends within a line, as a crash leaves it, is not known, or it cannot be cut.
+/// Whether a file of the file output ends within a line, as a crash leaves it, is not known, or it cannot be cut.
 pub struct OutputNotMended<'a> {
     /// The folder.
     pub folder: &'a str,
@@ -267,7 +267,7 @@ pub struct OutputNotMended<'a> {
 impl OutputNotMended<'_> {
     /// Writes the line.
     pub fn emit(&self) {
-        warn!(folder = self.folder, reason = %self.reason, "the newest file of events may end within a line: it cannot be looked at, or not be cut");
+        warn!(folder = self.folder, reason = %self.reason, "a file of events may end within a line: it cannot be looked at, or not be cut");
     }
 }
 

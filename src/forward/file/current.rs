@@ -58,9 +58,23 @@ impl Current {
 
 /// Cuts what a crash left of a last line of a file that is written no more.
 pub(super) fn mend(path: &Path) -> io::Result<()> {
+    if ends_whole(&mut File::open(path)?)? {
+        return Ok(());
+    }
     let mut file = OpenOptions::new().read(true).append(true).open(path)?;
     cut_torn_line(&mut file, path)?;
     file.sync_all()
+}
+
+/// Whether the last line is whole, told by one byte: there may be thousands of files.
+fn ends_whole(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 /// How long the file is then.
