@@ -22,7 +22,7 @@ pub(super) struct Shelves {
     folder: PathBuf,
     arrival: Mutex<Shelf>,
     broker: Mutex<Shelf>,
-    _lock: FolderLock,
+    folder_lock: Mutex<FolderLock>,
 }
 
 /// One file of letters that is written no more.
@@ -74,7 +74,7 @@ impl Shelves {
             folder: folder.to_owned(),
             arrival: shelf(ShelfKind::Arrival),
             broker: shelf(ShelfKind::Broker),
-            _lock: lock,
+            folder_lock: Mutex::new(lock),
         })
     }
 
@@ -90,6 +90,10 @@ impl Shelves {
 
     /// Appends lines to one shelf; how many letters were dropped to make room.
     pub(super) fn append(&self, shelf: ShelfKind, lines: &[u8]) -> io::Result<u64> {
+        let folder_lock = self.folder_lock.lock();
+        folder_lock
+            .unwrap_or_else(PoisonError::into_inner)
+            .hold_on()?;
         self.lock(shelf).append(lines)
     }
 

@@ -378,3 +378,19 @@ fn letters_are_read_in_bounded_pieces_and_taken_out() {
     assert_eq!(batch.end, batch.places.bytes());
     assert_eq!(store.ids(), [3, 4, 5, 6]);
 }
+
+#[test]
+fn a_folder_that_was_removed_is_still_ours() {
+    let around = tempfile::tempdir().unwrap();
+    let folder = around.path().join("letters");
+    let store = open(&folder, "1MiB");
+    store.arrive(7, 1);
+    fs::remove_dir_all(&folder).unwrap();
+    store.arrive(8, 1);
+    let request = Request::new(&folder, Action::Purge, None).unwrap();
+    assert!(matches!(
+        purge(&folder, &request),
+        Err(PurgeError::Open(OpenError::Locked { .. }))
+    ));
+    assert_eq!(store.ids(), [8]);
+}

@@ -23,7 +23,7 @@ pub(super) struct FileOutput {
     folder: PathBuf,
     bound: Option<Bound>,
     current: Option<Current>,
-    _lock: FolderLock,
+    lock: FolderLock,
 }
 
 /// What is locked in the folder.
@@ -53,7 +53,7 @@ impl FileOutput {
             folder: config.dir.clone(),
             bound: config.max_bytes.map(bound),
             current: None,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -64,6 +64,7 @@ impl FileOutput {
 
     /// Appends whole lines, all or none, and syncs them: what is acked after this may be purged from the spool.
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.lock.hold_on()?;
         let path = self.folder.join(file_name(Timestamp::now()));
         let mut current = self.current(path)?;
         if let Some(bound) = &mut self.bound {
@@ -82,7 +83,6 @@ impl FileOutput {
         if let Some(current) = self.current.take().filter(is_usable) {
             return Ok(current);
         }
-        make_folder(&self.folder)?;
         let current = Current::open(path)?;
         sync_folder(&self.folder)?;
         if let Some(bound) = &mut self.bound {
@@ -250,6 +250,21 @@ mod tests {
         assert!(matches!(second, StartError::FolderLocked { .. }));
         drop(first);
         assert!(try_output(folder.path(), None).is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_was_removed_still_has_one_writer() {
+        let around = tempfile::tempdir().unwrap();
+        let folder = around.path().join("events");
+        let (mut first, _) = output(&folder, None);
+        fs::remove_dir_all(&folder).unwrap();
+        first.write(b"{\"a\":1}\n").unwrap();
+        assert!(try_output(&folder, None).is_err());
+        fs::remove_dir_all(&folder).unwrap();
+        let second = output(&folder, None);
+        assert!(first.write(b"{\"a\":2}\n").is_err());
+        drop(second);
+        first.write(b"{\"a\":2}\n").unwrap();
     }
 
     #[test]
