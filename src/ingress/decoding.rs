@@ -64,7 +64,8 @@ impl Gate {
         mut request: Undecoded,
         deadline: Instant,
     ) -> Result<(Decoded, Reservation), Refusal> {
-        if request.body.bytes.len() <= SHORT_PACKED_BODY {
+        let is_packed = !request.body.codings.is_empty();
+        if is_packed && request.body.bytes.len() <= SHORT_PACKED_BODY {
             request = self.inflate_within(request, LARGE_BODY)?;
         }
         // How large a packed body is inside nobody knows: a hundred bytes can be a hundred megabytes.
