@@ -33,11 +33,11 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// Longest wait for tasks that were told to end. The spool has as long after that, at least, for its last checkpoint.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Longest wait for the answers to those who are told at the end of the drain that no Broker took their events.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
-
 /// The same when the end is to be at once: a write to a pipe that nobody reads takes for ever.
 const AT_ONCE: Duration = Duration::from_millis(300);
+
+/// Longest wait for the answers to those who are told at the end of the drain that no Broker took their events.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// A running server.
 pub struct App {

@@ -73,8 +73,7 @@ fn inspection(folder: &Path) -> Result<Inspection, InspectError> {
 fn inspect(folder: &Path) -> Result<ExitCode, InspectError> {
     let overview = inspection(folder)?.overview()?;
     print(&overview_text(folder, &overview))?;
-    let is_sound = overview.damages.is_empty() && !overview.has_lost_checkpoint;
-    Ok(ending(is_sound))
+    Ok(ending(overview.is_sound()))
 }
 
 /// The status after a look at a spool.
@@ -149,14 +148,13 @@ fn verify(folder: &Path) -> Result<ExitCode, InspectError> {
     let verdict = inspection.verify(&mut |done, of| bar.show(done, of))?;
     bar.end();
     let overview = inspection.overview()?;
-    let is_sound = verdict.damages.is_empty() && !verdict.has_lost_checkpoint;
     print(&verdict_text(&verdict, overview.torn_bytes))?;
     for Entry { name, .. } in overview.set_aside {
         say(&format_args!(
             "headgate: {name} holds what a server set aside because it was damaged; remove it when it was looked at"
         ));
     }
-    Ok(ending(is_sound))
+    Ok(ending(verdict.is_sound()))
 }
 
 fn verdict_text(verdict: &Verdict, torn_bytes: u64) -> String {
@@ -176,7 +174,7 @@ fn verdict_text(verdict: &Verdict, torn_bytes: u64) -> String {
             "; a torn tail of {torn_bytes} bytes, which was never acknowledged and is no damage"
         );
     }
-    if verdict.damages.is_empty() && !verdict.has_lost_checkpoint {
+    if verdict.is_sound() {
         text += "; no damage";
     }
     text
@@ -203,6 +201,5 @@ fn export(folder: &Path) -> Result<ExitCode, InspectError> {
     if exported.has_lost_checkpoint {
         say(&format_args!("headgate: damaged: {LOST_CHECKPOINT}"));
     }
-    let is_sound = exported.lost == 0 && !exported.has_lost_checkpoint;
-    Ok(ending(is_sound))
+    Ok(ending(exported.is_sound()))
 }

@@ -100,6 +100,27 @@ pub struct Exported {
     pub has_lost_checkpoint: bool,
 }
 
+impl Overview {
+    /// Whether nothing was found to be damaged.
+    pub fn is_sound(&self) -> bool {
+        self.damages.is_empty() && !self.has_lost_checkpoint
+    }
+}
+
+impl Verdict {
+    /// Whether nothing is damaged.
+    pub fn is_sound(&self) -> bool {
+        self.damages.is_empty() && !self.has_lost_checkpoint
+    }
+}
+
+impl Exported {
+    /// Whether these are the events that wait: all of them, and no others.
+    pub fn is_sound(&self) -> bool {
+        self.lost == 0 && !self.has_lost_checkpoint
+    }
+}
+
 /// How far a walk has come: bytes, and of how many.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
