@@ -113,7 +113,12 @@ fn speaks_of_every_request(status: u16) -> bool {
 
 fn advice(status: u16) -> &'static str {
     match status {
-        300..=399 => "; redirects are not followed: put the final address into broker.urls",
+        301..=303 | 307 | 308 => {
+            "; redirects are not followed: put the final address into broker.urls"
+        }
+        100..=199 | 300..=399 => {
+            "; that is no answer to events: broker.urls must lead to the Broker itself"
+        }
         401 | 403 => "; check broker.user, broker.password and broker.headers",
         404 | 405 => "; check the path in broker.urls",
         407 => "; a proxy asks for credentials: broker.urls must lead to the Broker itself",
@@ -206,7 +211,10 @@ mod tests {
     #[test]
     fn the_reason_says_what_to_mend() {
         for (status, words) in [
-            (302, "broker.urls"),
+            (101, "no answer to events"),
+            (302, "redirects"),
+            (304, "no answer to events"),
+            (308, "redirects"),
             (401, "broker.password"),
             (403, "broker.password"),
             (404, "the path in broker.urls"),
