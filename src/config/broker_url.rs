@@ -43,6 +43,9 @@ fn parse(text: &str) -> Result<Url, &'static str> {
     if url.fragment().is_some() {
         return Err("a URL without a fragment, which is never sent");
     }
+    if url.port() == Some(0) {
+        return Err("a URL with a port from 1 to 65535: nothing can be reached at port 0");
+    }
     Ok(url)
 }
 
@@ -99,6 +102,9 @@ mod tests {
             ("http://logstash/?***", Some("the mask")),
             ("http://***", Some("the mask")),
             ("http://logstash/?x=***", None),
+            ("http://logstash:0/", Some("port from 1 to 65535")),
+            ("https://[::1]:00", Some("port from 1 to 65535")),
+            ("http://logstash:65535/", None),
         ] {
             match (parse(text), said) {
                 (Ok(_), None) => {}
