@@ -1,6 +1,7 @@
 //! The operator's listener: metrics, detailed health and status. Reads what other rooms tell; changes nothing.
 
 mod page;
+mod places;
 mod server;
 mod status;
 

@@ -1,15 +1,19 @@
-//! The admin listener's accept loop. Scrapers that hang are cut off, and none of them holds up the end.
+//! The admin listener's accept loop. Scrapers that hang are cut off, and none of them keeps others out or holds up the
+//! end.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tower::ServiceExt;
 
+use super::places::Places;
 use crate::accept::Acceptor;
 use crate::lifecycle::TaskGroup;
 
@@ -27,17 +31,23 @@ pub(super) async fn accept(listener: TcpListener, router: Router, tasks: &TaskGr
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT);
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::new(MAX_CONNECTIONS);
     let mut acceptor = Acceptor::new(listener);
     loop {
-        let permit = Arc::clone(&room).acquire_owned().await;
         let (stream, _) = acceptor.next().await;
-        let service = TowerToHyperService::new(router.clone());
+        let place = Arc::new(places.take().await);
+        let (router, asking) = (router.clone(), Arc::clone(&place));
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            asking.asked();
+            router.clone().oneshot(request.map(Body::new))
+        });
         let connection = http.serve_connection(TokioIo::new(stream), service);
         tasks.spawn_until_stopped(async move {
-            // A scraper that went away is no news.
-            let _served = tokio::time::timeout(LIFE, connection).await;
-            drop(permit);
+            tokio::select! {
+                // A scraper that went away is no news.
+                _served = tokio::time::timeout(LIFE, connection) => {}
+                () = place.taken_away() => {}
+            }
         });
     }
 }

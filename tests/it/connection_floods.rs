@@ -140,3 +140,28 @@ async fn a_connection_that_came_while_others_closed_is_one_like_all() {
     app.finish().await;
     assert_eq!(broker.delivered().len(), 2);
 }
+
+/// How many connections the admin listener has places for.
+const OF_OPERATORS: usize = 64;
+
+#[tokio::test]
+async fn operators_are_answered_through_a_flood_of_silent_connections() {
+    let broker = FakeBroker::start();
+    let app = TestApp::start_with(&broker, "").await;
+    let mut scraper = Connection::open(app.admin()).await;
+    let mut flood: Vec<Connection> = Vec::new();
+    for _ in 0..3 * OF_OPERATORS {
+        assert_eq!(scraper.request("GET", "/live", &[], "").await.status, 200);
+        flood.push(Connection::open(app.admin()).await);
+    }
+    for target in ["/metrics", "/status", "/health"] {
+        let answer = scraper.request("GET", target, &[], "").await;
+        assert_eq!(answer.status, 200, "one that asks keeps its place");
+        assert_eq!(app.admin_page(target).await.status, 200, "{target}");
+    }
+    let (longest_silent, newest) = (&mut flood[0], 3 * OF_OPERATORS - 1);
+    longest_silent.expect_closed().await;
+    let answer = flood[newest].request("GET", "/live", &[], "").await;
+    assert_eq!(answer.status, 200);
+    app.finish().await;
+}
