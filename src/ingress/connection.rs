@@ -22,6 +22,7 @@ use super::gate::Gate;
 use super::handshake::secure;
 use super::protocol::{Protocol, sniff};
 use super::proxied;
+use super::proxy_protocol::is_misplaced;
 use super::registry::{Registration, Standing};
 use super::stream::{
     ClientStream, MAX_EMPTY_LINES_BYTES, close_lingering, empty_lines, end_our_side,
@@ -33,6 +34,7 @@ use super::transport::Transport;
 use super::waiting::{GOODBYE, WaitLimits, bytes_come};
 use crate::config::ProxyProtocol;
 use crate::lifecycle::Lifecycle;
+use crate::telemetry::ProxyHeaderFault;
 
 /// A connection that idles for so long is parked. Those that are busy never get there, and pay nothing for it.
 const PARK_AFTER: Duration = Duration::from_secs(1);
@@ -99,6 +101,11 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     let Some(protocol) = protocol_of(&mut stream, &mut read, waiting).await else {
         return end_idle(stream, &protocols.lifecycle).await;
     };
+    if is_misplaced(&read) {
+        // It is no HTTP, and answered like that; only here it is known what it is.
+        let fault = ProxyHeaderFault::Unexpected;
+        gate.telemetry.proxy_headers.refused(peer, fault);
+    }
     let serving = Serving {
         ip: ClientIp::new(address),
         standing: &standing,

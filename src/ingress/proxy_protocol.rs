@@ -54,6 +54,15 @@ pub fn find(bytes: &[u8]) -> Found {
     }
 }
 
+/// Whether what begins like this where HTTP is expected is a header. The first line ends of version 2 may have been passed
+/// over, as those before a request are.
+pub(super) fn is_misplaced(bytes: &[u8]) -> bool {
+    let lines = [&b"TCP4 "[..], b"TCP6 ", b"UNKNOWN"];
+    let line = bytes.strip_prefix(TEXT_SIGNATURE);
+    line.is_some_and(|line| lines.iter().any(|first| line.starts_with(first)))
+        || bytes.starts_with(BINARY_SIGNATURE.trim_ascii_start())
+}
+
 /// Version 1: a line of text.
 fn text(bytes: &[u8]) -> Found {
     let limited = &bytes[..bytes.len().min(MAX_TEXT_BYTES)];

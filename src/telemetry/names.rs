@@ -239,7 +239,10 @@ pub(super) const CONNECTIONS_LIMIT: Metric = metric(
 pub(super) const PROXY_HEADERS_REFUSED: Metric = metric(
     Counter,
     "headgate_proxy_headers_refused_total",
-    &[("reason", "missing, malformed, untrusted, incomplete")],
+    &[(
+        "reason",
+        "missing, malformed, untrusted, incomplete, unexpected",
+    )],
     "Connections closed for their PROXY header, or for the want of one; see server.proxy_protocol.",
 );
 pub(super) const TLS_HANDSHAKE_FAILURES: Metric = metric(

@@ -24,14 +24,20 @@ pub enum ProxyHeaderFault {
     /// The connection ended before the header did, or the time for a head was over.
     #[error("its PROXY header did not come whole in time")]
     Incomplete,
+    /// It stands where HTTP is expected.
+    #[error(
+        "its HTTP begins with a PROXY header: where balancers send one, set server.proxy_protocol; a second one behind the first is not read"
+    )]
+    Unexpected,
 }
 
 impl ProxyHeaderFault {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Missing,
         Self::Malformed,
         Self::Untrusted,
         Self::Incomplete,
+        Self::Unexpected,
     ];
 
     /// The word in the metric.
@@ -41,6 +47,7 @@ impl ProxyHeaderFault {
             Self::Malformed => "malformed",
             Self::Untrusted => "untrusted",
             Self::Incomplete => "incomplete",
+            Self::Unexpected => "unexpected",
         }
     }
 }

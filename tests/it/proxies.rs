@@ -186,7 +186,7 @@ async fn without_a_header_a_connection_is_served_where_none_is_required() {
 }
 
 #[tokio::test]
-async fn where_it_is_off_a_header_is_no_http() {
+async fn where_it_is_off_a_header_is_no_http_and_is_counted() {
     let app = TestApp::start("").await;
     for header in [V1, &v2_ip4(0), LOCAL] {
         let mut connection = app.connect().await;
@@ -194,6 +194,13 @@ async fn where_it_is_off_a_header_is_no_http() {
         let answer = String::from_utf8(connection.rest().await).unwrap();
         assert!(answer.starts_with("HTTP/1.1 400 "), "{header:?}: {answer}");
     }
+    assert_eq!(app.request("PROXY", "/TCP4", &[], "").await.status, 405);
+    let samples = app.samples().await;
+    let counted = samples.value(
+        "headgate_proxy_headers_refused_total",
+        &[("reason", "unexpected")],
+    );
+    assert_eq!(counted, Some(3.0));
     app.finish().await;
 }
 
