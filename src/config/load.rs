@@ -190,6 +190,7 @@ fn merge(
     // Without the file that was meant, what is left may contradict itself for want of it.
     if source.is_some() && judged == Judged::Whole {
         tls_files::check(&config, &mut merge);
+        config.broker.tls.note_files();
         if let Some(Err(problem)) = config.validate.schema.as_mut().map(SchemaFile::read) {
             if problem.is_out_of_handles() {
                 merge.out_of_handles("validate.schema", problem.to_string());

@@ -115,7 +115,7 @@ fn shown<'a>(known: &'a Known, path: &[String]) -> Option<&'a toml::Value> {
 type IsSame = fn(&Config, &Config) -> bool;
 
 /// The keys whose values are not shown as they are, or not whole.
-const NOT_SHOWN: [(&str, IsSame); 6] = [
+const NOT_SHOWN: [(&str, IsSame); 9] = [
     ("auth.password", |a, b| a.auth.password == b.auth.password),
     ("auth.keys", |a, b| a.auth.keys == b.auth.keys),
     ("broker.password", |a, b| {
@@ -127,9 +127,16 @@ const NOT_SHOWN: [(&str, IsSame); 6] = [
     ("ingest.response_headers", |a, b| {
         a.ingest.response_headers == b.ingest.response_headers
     }),
-    // Its path is shown, not what stands in the file.
+    // Of these the path is shown, not what stands in the file.
     ("validate.schema", |a, b| {
         a.validate.schema == b.validate.schema
+    }),
+    ("broker.tls.ca", |a, b| a.broker.tls.ca == b.broker.tls.ca),
+    ("broker.tls.client_certificate", |a, b| {
+        a.broker.tls.client_certificate == b.broker.tls.client_certificate
+    }),
+    ("broker.tls.client_key", |a, b| {
+        a.broker.tls.client_key == b.broker.tls.client_key
     }),
 ];
 

@@ -9,7 +9,7 @@ use crate::support::client::JSON;
 use crate::support::eventually;
 use crate::support::fake_broker::FakeBroker;
 use crate::support::program::Program;
-use crate::support::test_app::{TestApp, config};
+use crate::support::test_app::{TestApp, config, with};
 
 /// `[broker.tls]` that believes this authority.
 fn believing(folder: &Path, authority: &Authority) -> String {
@@ -113,6 +113,27 @@ async fn a_certificate_is_shown_to_a_broker_that_demands_one() {
         "the request failed",
     ];
     told(&without, &believing, &words).await;
+}
+
+#[tokio::test]
+async fn a_file_that_holds_something_else_is_named_as_waiting_for_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let broker = FakeBroker::start_tls(authority.server());
+    let toml = with(&[&broker], &believing(folder.path(), &authority));
+    let app = TestApp::start(&toml).await;
+    assert_eq!(app.reload(&toml).needs_restart, [""; 0]);
+    believing(folder.path(), &Authority::new());
+    for _each_time in 0..2 {
+        let changes = app.reload(&toml);
+        assert_eq!(changes.applied, [""; 0]);
+        assert_eq!(changes.needs_restart, ["broker.tls.ca"]);
+    }
+    post_one(&app).await;
+    believing(folder.path(), &authority);
+    assert_eq!(app.reload(&toml).needs_restart, [""; 0]);
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 1);
 }
 
 #[tokio::test]

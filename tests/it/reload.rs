@@ -127,7 +127,7 @@ fn count(log: &[String], words: &str) -> usize {
 const IN_FORCE: &str = "the new values of these keys are in force";
 const NEEDS_RESTART: &str = "need a restart";
 const REFUSED: &str = "it is wrong and was refused";
-const UNCHANGED: &str = "nothing has changed";
+const UNCHANGED: &str = "no key has a new value";
 
 async fn status_of(server: &Program, secret: &str) -> u16 {
     post(&mut server.connect().await, secret).await

@@ -41,7 +41,7 @@ impl ConfigApplied<'_> {
             );
         }
         if self.applied.is_empty() && self.needs_restart.is_empty() {
-            info!("configuration read again: nothing has changed");
+            info!("configuration read again: no key has a new value");
         }
     }
 }
