@@ -334,6 +334,7 @@ impl Operated for Server {
                 .collect(),
             spool: spool.into(),
             dead_letters_failing: self.telemetry.are_letters_failing(),
+            output_failing: self.telemetry.is_output_failing(),
             brokers: self
                 .forward
                 .brokers()

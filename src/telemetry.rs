@@ -11,6 +11,7 @@ mod letters;
 pub mod logging;
 mod metric;
 pub mod names;
+mod output;
 mod proxy_headers;
 mod recorder;
 mod reloads;
@@ -34,6 +35,7 @@ pub use broker::BrokerMetrics;
 pub use labels::{DeathReason, Route};
 use letters::LetterMetrics;
 pub use metric::{Metric, MetricKind};
+use output::OutputMetrics;
 pub use proxy_headers::{ProxyHeaderFault, ProxyHeaders};
 use recorder::{Family, counter, describe, gauge, histogram, recorder};
 pub use reloads::Reloads;
@@ -104,8 +106,7 @@ pub struct Telemetry {
     dead_lettered: Family<DeathReason>,
     delivered: Family<()>,
     letters: LetterMetrics,
-    output_events_removed: Counter,
-    output_bytes_removed: Counter,
+    output: OutputMetrics,
     spool: SpoolMetrics,
     gauges: GaugeHandles,
     log_lines_lost: Counter,
@@ -183,8 +184,7 @@ impl Telemetry {
             ),
             delivered: Family::single(&recorder, &names::EVENTS_DELIVERED, vec![output]),
             letters: LetterMetrics::new(&recorder),
-            output_events_removed: counter(&recorder, &names::OUTPUT_EVENTS_REMOVED, vec![]),
-            output_bytes_removed: counter(&recorder, &names::OUTPUT_BYTES_REMOVED, vec![]),
+            output: OutputMetrics::new(&recorder),
             spool: SpoolMetrics::new(&recorder),
             gauges: GaugeHandles::new(&recorder),
             log_lines_lost: counter(&recorder, &names::LOG_LINES_LOST, vec![]),
@@ -250,12 +250,6 @@ impl Telemetry {
     /// An event was kept as a dead letter.
     pub fn dead_lettered(&self, reason: DeathReason) {
         self.dead_lettered.add(reason, 1);
-    }
-
-    /// An old file of the file output made room for new ones.
-    pub fn output_removed(&self, events: u64, bytes: u64) {
-        self.output_events_removed.increment(events);
-        self.output_bytes_removed.increment(bytes);
     }
 
     /// The output has taken `events`.

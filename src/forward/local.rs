@@ -12,6 +12,7 @@ use super::file::FileOutput;
 use super::stdout::StdoutOutput;
 use super::{LOCAL_LIMITS, Shared};
 use crate::lifecycle::{Lifecycle, blocking};
+use crate::telemetry::Telemetry;
 use crate::telemetry::events::{OutputFailed, OutputRecovered};
 
 const BACKOFF: Backoff = Backoff {
@@ -51,7 +52,8 @@ pub(super) async fn run(mut output: LocalOutput, shared: Shared, lifecycle: Life
         };
         let batch = Batch::new(parts);
         let lines = json_lines(&batch);
-        let Some(written) = until_written(output, lines, &lifecycle).await else {
+        let Some(written) = until_written(output, lines, &shared.telemetry, &lifecycle).await
+        else {
             return;
         };
         output = written;
@@ -64,6 +66,7 @@ pub(super) async fn run(mut output: LocalOutput, shared: Shared, lifecycle: Life
 async fn until_written(
     output: LocalOutput,
     lines: Bytes,
+    telemetry: &Telemetry,
     lifecycle: &Lifecycle,
 ) -> Option<LocalOutput> {
     let mut output = output;
@@ -80,6 +83,7 @@ async fn until_written(
         match outcome {
             Ok(()) => {
                 if failures > 0 {
+                    telemetry.output_failing(false);
                     OutputRecovered { target: &target }.emit();
                 }
                 return Some(output);
@@ -87,6 +91,7 @@ async fn until_written(
             Err(error) => {
                 failures += 1;
                 if failures == 1 {
+                    telemetry.output_failing(true);
                     OutputFailed {
                         target: &target,
                         reason: &error,
@@ -113,7 +118,6 @@ mod tests {
     use crate::event::{Envelope, Lines, Origin};
     use crate::lifecycle::Phase;
     use crate::spool::{Acknowledge, Spool};
-    use crate::telemetry::Telemetry;
 
     fn envelope(events: usize) -> Envelope {
         Envelope {

@@ -140,6 +140,12 @@ pub(super) const DEAD_LETTERS_FAILING: Metric = metric(
     &[],
     "1 while dead letters cannot be written: they wait, and where many do all delivery waits; else 0.",
 );
+pub(super) const OUTPUT_FAILING: Metric = metric(
+    Gauge,
+    "headgate_output_failing",
+    &[],
+    "1 while the file output, or standard output, cannot be written: events wait in the spool; else 0. Of Brokers headgate_broker_up tells.",
+);
 pub(super) const OUTPUT_EVENTS_REMOVED: Metric = metric(
     Counter,
     "headgate_output_events_removed_total",
@@ -339,6 +345,7 @@ pub const ALL: &[Metric] = &[
     DEAD_LETTERS_BYTES,
     DEAD_LETTERS_LIMIT,
     DEAD_LETTERS_FAILING,
+    OUTPUT_FAILING,
     OUTPUT_EVENTS_REMOVED,
     OUTPUT_BYTES_REMOVED,
     SPOOL_BYTES,

@@ -116,25 +116,29 @@ async fn on_a_full_disk_events_wait_and_nothing_torn_stays() {
     program.limit_files(Some(10_000));
     let mut public = Connection::open(program.public).await;
     let mut admin = Connection::open(program.admin).await;
-    let mut until_delivered = async |events: u64| {
-        eventually("events to be delivered", async || {
+    let mut until_shown = async |delivered: u64, failing: bool| {
+        eventually("the status to be as it should", async || {
             let status = admin.request("GET", "/status", &[], "").await.json();
-            (status["books"]["delivered"] == events).then_some(())
+            let is_shown = status["output_failing"] == failing;
+            (is_shown && status["books"]["delivered"] == delivered).then_some(())
         })
         .await;
+        let metrics = admin.request("GET", "/metrics", &[], "").await;
+        let sample = format!("\nheadgate_output_failing {}\n", u8::from(failing));
+        assert!(metrics.text().contains(&sample), "{sample}");
     };
     let mut post = async |numbers| {
         let answer = public.request("POST", "/v1/events", &[JSON], numbered(numbers));
         assert_eq!(answer.await.status, 202);
     };
     post(0..5).await;
-    until_delivered(5).await;
+    until_shown(5, false).await;
     // A part of these fits, and the part that was written has to go again.
     post(5..50).await;
     program.until_logged("the output cannot be written");
-    until_delivered(5).await;
+    until_shown(5, true).await;
     program.limit_files(None);
-    until_delivered(50).await;
+    until_shown(50, false).await;
     program.signal("TERM");
     let (status, _output, log) = program.end();
     assert_eq!(status, Some(0));

@@ -37,6 +37,7 @@ fn status() -> Status {
             failed: false,
         },
         dead_letters_failing: false,
+        output_failing: false,
         brokers: vec![broker("http://a/", true), broker("http://b/", true)],
         books: Books::new(counts, 600),
     }
@@ -92,7 +93,7 @@ fn what_comes_from_outside_is_text() {
 #[test]
 fn the_worst_is_told_first() {
     type Spoil = fn(&mut Status);
-    let cases: [(&str, &str, Spoil); 13] = [
+    let cases: [(&str, &str, Spoil); 14] = [
         ("ok", "all is well", |_| {}),
         ("bad", "the spool has failed", |status| {
             status.spool.failed = true;
@@ -120,6 +121,11 @@ fn the_worst_is_told_first() {
         }),
         ("bad", "dead letters cannot be written", |status| {
             status.dead_letters_failing = true;
+            status.spool.oldest_event_age_seconds = 1234.5;
+        }),
+        ("bad", "the output cannot be written", |status| {
+            status.brokers = vec![];
+            status.output_failing = true;
             status.spool.oldest_event_age_seconds = 1234.5;
         }),
         ("warn", "draining", |status| status.phase = Phase::Closing),

@@ -23,10 +23,12 @@ struct Trouble {
 impl Verdict {
     pub(super) fn on(status: &Status) -> Self {
         let letters = dead_letters(status);
-        let output = brokers(status).or_else(|| {
-            // Why they wait is told already.
-            waiting(status).filter(|_| letters.is_none())
-        });
+        let output = brokers(status)
+            .or_else(|| local_output(status))
+            .or_else(|| {
+                // Why they wait is told already.
+                waiting(status).filter(|_| letters.is_none())
+            });
         let in_the_way = [spool(status), letters, output, phase(status), lost(status)];
         let mut all: Vec<Trouble> = in_the_way
             .into_iter()
@@ -132,6 +134,14 @@ fn brokers(status: &Status) -> Option<Trouble> {
             "Events wait. The log says why.",
         ),
     }
+}
+
+fn local_output(status: &Status) -> Option<Trouble> {
+    status.output_failing.then_some(())?;
+    grave(
+        "The output cannot be written",
+        "Events wait. The log has the reason, mostly a full disk.",
+    )
 }
 
 fn waiting(status: &Status) -> Option<Trouble> {
