@@ -5,22 +5,19 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::Instant;
 
+use crate::telemetry::Spell;
 use crate::telemetry::events::AcceptFailed;
 
 /// The pause after a connection could not be accepted (no file descriptor left, mostly).
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// After so long without a failure the next one is told again: without descriptors every connection that ends lets
-/// one in.
-const CALM: Duration = Duration::from_secs(10);
-
 /// Takes connections from a listener.
 #[derive(Debug)]
 pub struct Acceptor {
     listener: TcpListener,
-    failed_at: Option<Instant>,
+    /// Without descriptors every connection that ends lets one in.
+    failing: Spell,
 }
 
 impl Acceptor {
@@ -28,7 +25,7 @@ impl Acceptor {
     pub fn new(listener: TcpListener) -> Self {
         Self {
             listener,
-            failed_at: None,
+            failing: Spell::default(),
         }
     }
 
@@ -39,9 +36,7 @@ impl Acceptor {
                 Ok(accepted) => return accepted,
                 Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
-                    let now = Instant::now();
-                    let before = self.failed_at.replace(now);
-                    if before.is_none_or(|before| now >= before + CALM) {
+                    if self.failing.begins() {
                         AcceptFailed { reason: &error }.emit();
                     }
                     tokio::time::sleep(PAUSE).await;

@@ -17,6 +17,7 @@ mod recorder;
 mod reloads;
 mod senders;
 mod sources;
+mod spell;
 mod spool;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ use recorder::{Family, counter, describe, gauge, histogram, recorder};
 pub use reloads::Reloads;
 pub use senders::{KeyMetrics, RateLimit, Refusals};
 pub use sources::Sources;
+pub use spell::Spell;
 use spool::SpoolMetrics;
 pub use tls::{HandshakeFailure, TlsMetrics};
 

@@ -22,7 +22,7 @@ use super::head::Head;
 use super::health;
 use super::held_body::guarded_body;
 use super::policy::Policy;
-use super::refusal::{Code, Refusal};
+use super::refusal::{Code, Refusal, Shedding};
 use super::request_id::{RequestIds, X_REQUEST_ID, is_loggable};
 use super::turns::Turns;
 use crate::budget::ByteBudget;
@@ -46,6 +46,7 @@ pub(super) struct Gate {
     pub(super) spool: Spool,
     pub(super) telemetry: Arc<Telemetry>,
     refusals: Refusals,
+    shedding: Shedding,
     pub(super) lifecycle: Lifecycle,
     pub(super) budget: ByteBudget,
     pub(super) body_limits: BodyLimits,
@@ -98,6 +99,7 @@ impl Gate {
             policy: ArcSwap::from_pointee(Policy::new(config, &telemetry, None)),
             spool,
             refusals: telemetry.refusals(Code::ALL.iter().map(|code| code.word())),
+            shedding: Shedding::default(),
             telemetry,
             lifecycle,
             body_limits: BodyLimits {
@@ -231,10 +233,7 @@ impl Gate {
     fn admit(&self, client: &Client, endpoint: Endpoint, parts: &Parts) -> Result<(), Refusal> {
         let is_health = matches!(endpoint, Endpoint::Health(_));
         if !is_health && client.standing.is_reserve() {
-            return Err(Refusal::new(
-                Code::Overloaded,
-                "Too many connections are open (server.max_connections); reuse connections, or come back later.",
-            ));
+            return Err(Refusal::crowd());
         }
         if self.lifecycle.phase() >= Phase::Closing && !is_health {
             return Err(Refusal::new(
@@ -262,6 +261,7 @@ impl Gate {
     /// Counts and logs a refusal, and puts it into words for the client.
     fn tell(&self, refusal: Refusal, client: &Client, id: &HeaderValue) -> Response {
         self.refusals.count(refusal.code().word());
+        self.shedding.note(&refusal);
         // An id is visible ASCII, the client's own or ours.
         let id = id.to_str().unwrap_or_default();
         RequestRefused {

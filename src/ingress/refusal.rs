@@ -1,6 +1,7 @@
 //! Every refusal of a request: one closed list, and the one place that makes an answer of it (RFC 9457).
 
 mod code;
+mod shedding;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::pipeline::{DecodeError, LineColumn, Rejected, push_violations};
 use crate::spool::AppendError;
 pub(super) use code::Code;
 pub use code::ProblemType;
+pub(super) use shedding::Shedding;
 
 /// A refused request.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ enum More {
     Nothing,
     /// The methods that are allowed.
     Allow(&'static str),
+    /// It is the connections that there are too many of.
+    Crowd,
     /// No credentials came: tell how to send them.
     Challenge,
     /// Where the body breaks.
@@ -68,6 +72,17 @@ impl Refusal {
             ..Self::new(
                 Code::MethodNotAllowed,
                 format!("This path takes the methods {allow}."),
+            )
+        }
+    }
+
+    /// 503 (or as configured) on a connection that is there for health checks only.
+    pub(super) fn crowd() -> Self {
+        Self {
+            more: More::Crowd,
+            ..Self::new(
+                Code::Overloaded,
+                "Too many connections are open (server.max_connections); reuse connections, or come back later.",
             )
         }
     }

@@ -18,6 +18,8 @@ use super::tls::Tls;
 use crate::accept::Acceptor;
 use crate::config::Config;
 use crate::lifecycle::TaskGroup;
+use crate::telemetry::Spell;
+use crate::telemetry::events::TooManyConnections;
 
 /// Connections beyond `server.max_connections`, so that health checks are answered.
 const RESERVE: usize = 64;
@@ -39,6 +41,7 @@ pub(super) struct Server {
     protocols: Arc<Protocols>,
     room: Arc<Semaphore>,
     max_connections: usize,
+    crowding: Spell,
     tasks: TaskGroup,
 }
 
@@ -68,6 +71,7 @@ impl Server {
             }),
             room: Arc::new(Semaphore::new(max_connections + RESERVE)),
             max_connections,
+            crowding: Spell::default(),
             tasks,
         }
     }
@@ -91,6 +95,10 @@ impl Server {
         // Answers are small and whole; waiting to fill a segment would only delay them.
         let _without = stream.set_nodelay(true);
         let (registration, open) = self.connections.enter();
+        if open > self.max_connections && self.crowding.begins() {
+            let limit = self.max_connections;
+            TooManyConnections { limit }.emit();
+        }
         let accepted = Accepted {
             stream,
             peer,

@@ -23,7 +23,7 @@ pub use dead_letters::{
     RequestWaits, RequestsUnseen,
 };
 pub use proxy_headers::ProxyHeaderRefused;
-pub use requests::{EventDeadLettered, RequestRefused};
+pub use requests::{EventDeadLettered, RequestRefused, RequestsShed, TooManyConnections};
 pub use spool::{
     CheckpointFailed, CheckpointUnfinished, EndsForSpool, SpoolDamaged, SpoolFailed, SpoolFull,
     SpoolHasRoom, SpoolOpened, SpoolSegmentSetAside, SpoolUnreadable, SpoolUnused,

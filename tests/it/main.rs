@@ -37,6 +37,7 @@ mod metrics;
 mod open_files;
 mod openapi;
 mod outputs;
+mod overload_log;
 mod parked;
 mod proxies;
 mod refusals;

@@ -1,9 +1,10 @@
-//! What is logged of single requests and events, for those who look for one: at `debug`, for there can be many.
+//! What is logged of requests and events. Of single ones, for those who look for one, at `debug`, for there can be many; of
+//! load that makes the server refuse them a warning when it begins.
 
 use std::fmt::Display;
 use std::net::IpAddr;
 
-use tracing::debug;
+use tracing::{debug, warn};
 
 /// A request was refused.
 pub struct RequestRefused<'a> {
@@ -24,6 +25,42 @@ impl RequestRefused<'_> {
             peer = %self.peer,
             code = self.code,
             "a request was refused"
+        );
+    }
+}
+
+/// Requests are refused because of load. Logged once, until none was for a while.
+pub struct RequestsShed {
+    /// The problem code.
+    pub code: &'static str,
+    /// What there is too little of, and what helps.
+    pub reason: &'static str,
+}
+
+impl RequestsShed {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(
+            code = self.code,
+            reason = self.reason,
+            "requests are refused because of load"
+        );
+    }
+}
+
+/// More connections came than there may be. Logged once, until none did for a while.
+pub struct TooManyConnections {
+    /// `server.max_connections`.
+    pub limit: usize,
+}
+
+impl TooManyConnections {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(
+            limit = self.limit,
+            "server.max_connections are open: on further ones health checks alone are answered, and requests refused. Have clients use \
+             connections again, raise it, or add a node"
         );
     }
 }
