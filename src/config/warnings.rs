@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
 use thiserror::Error;
 
@@ -112,6 +113,14 @@ pub enum Warning {
         /// `enrich.request_headers_target_field`.
         field: FieldReference,
     },
+    /// Headers for web pages stand on answers, and their browsers do not get so far.
+    #[error(
+        "ingest.response_headers has \"{header}\", which alone lets no web page send: browsers ask before, and get 405 without cors.allowed_origins; name the pages there instead"
+    )]
+    PreflightsRefused {
+        /// The header.
+        header: HeaderName,
+    },
     /// A field of one's own is inside one that tells of the request, or around it, so that this one has no place.
     #[error(
         "enrich.fields has \"{field}\", for which \"{lost}\", that tells of the request, is not added: choose another name; the address and the headers can also be moved, by enrich.remote_host_target_field and enrich.request_headers_target_field"
@@ -140,6 +149,7 @@ pub(super) fn of(config: &Config) -> Vec<Warning> {
         broker_outlasts_clients(config),
         unused_brokers(config),
         unused_headers_field(config),
+        preflights_refused(config),
         field_in_the_way(config),
         events_beyond_bodies(config),
         envelopes_beyond_budget(config),
@@ -204,6 +214,20 @@ fn unused_headers_field(config: &Config) -> Option<Warning> {
     let field = config.enrich.request_headers_target_field.clone();
     let unused = field.filter(|_| !config.enrich.headers);
     unused.map(|field| Warning::UnusedHeadersField { field })
+}
+
+/// Logstash answers 200 to a browser's preflight too, with the headers of every answer.
+fn preflights_refused(config: &Config) -> Option<Warning> {
+    let keys = config.auth.keys.iter().map(|key| &key.allowed_origins);
+    let mut origins = keys.chain([&config.cors.allowed_origins]);
+    if origins.any(|origins| !origins.is_empty()) {
+        return None;
+    }
+    let is_for_pages = |header: &&HeaderName| header.as_str().starts_with("access-control-");
+    let header = config.ingest.response_headers.keys().find(is_for_pages)?;
+    Some(Warning::PreflightsRefused {
+        header: header.clone(),
+    })
 }
 
 /// Not where it is the same field: that has another value then, as it says.

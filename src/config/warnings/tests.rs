@@ -67,6 +67,10 @@ fn what_has_no_effect_or_too_much_is_a_warning() {
             "enrich.ecs_compatibility = 'v1'\nenrich.fields = { url = 'a' }",
             r#"enrich.fields has "[url]", for which "[url][domain]""#,
         ),
+        (
+            "ingest.response_headers = { 'Access-Control-Allow-Origin' = '*' }",
+            r#"ingest.response_headers has "access-control-allow-origin""#,
+        ),
     ] {
         let warned = warned(settings);
         let [warning] = warned.as_slice() else {
@@ -93,6 +97,8 @@ fn what_is_right_is_none() {
         "broker.urls = ['http://a/']\nbroker.request_timeout = '60s'",
         "broker.request_timeout = '60s'\ningest.durability = 'broker'",
         "enrich.headers = false",
+        "ingest.response_headers = { 'X-Site' = 'edge' }",
+        "ingest.response_headers = { 'Access-Control-Max-Age' = '9' }\ncors.allowed_origins = ['*']",
         "enrich.request_headers_target_field = 'a'",
         "enrich.fields = { host = 'a', '[url][path]' = 'b' }",
         "enrich.ecs_compatibility = 'v1'\nenrich.fields = { '[host][name]' = 'a', '[http][request][id]' = 'b' }",
