@@ -68,6 +68,11 @@ impl MemoryFolder {
         self.lock().faults.is_out_of_handles = is_out;
     }
 
+    /// Reads and writes move so many bytes at most, and every other one is interrupted: the system may do both.
+    pub fn move_at_once(&self, bytes: usize) {
+        self.lock().faults.at_once = Some(bytes);
+    }
+
     /// Whether no file can be removed.
     pub fn refuse_removals(&self, refuse: bool) {
         self.lock().faults.refuses_removals = refuse;

@@ -42,8 +42,7 @@ impl Active {
     /// Whether a record of so many bytes belongs into this segment: it fits, or it fits in none.
     pub(super) fn takes(&self, bytes: u64, segment_bytes: u64) -> bool {
         let is_new = self.segment.used_bytes == HEADER_BYTES as u64;
-        let is_outsize = HEADER_BYTES as u64 + bytes > segment_bytes;
-        self.has_room(bytes, segment_bytes) || (is_new && is_outsize)
+        is_new || self.has_room(bytes, segment_bytes)
     }
 
     /// Whether records of so many bytes together fit into this segment.

@@ -68,9 +68,10 @@ impl File for MemoryFile {
             Some(left) => *left -= 1,
             None => {}
         }
+        let wanted = state.faults.moves(buffer.len())?;
         let contents = &state.files[self.index];
         let there = contents.now.get(offset as usize..).unwrap_or_default();
-        let read = there.len().min(buffer.len());
+        let read = there.len().min(wanted);
         let bad = &contents.unreadable;
         if bad.start < offset as usize + read && (offset as usize) < bad.end {
             return Err(io::Error::from_raw_os_error(EIO));
@@ -85,7 +86,8 @@ impl File for MemoryFile {
             whole.extend_from_slice(piece);
             whole
         });
-        let written = state.allow(self.index, whole.len(), offset)?;
+        let wanted = state.faults.moves(whole.len())?;
+        let written = state.allow(self.index, wanted, offset)?;
         state.files[self.index].write(&whole[..written], offset as usize);
         if state.faults.is_cut_off {
             return Err(io::Error::from_raw_os_error(EIO));

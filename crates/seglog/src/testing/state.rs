@@ -61,6 +61,23 @@ pub(super) struct Faults {
     pub(super) is_cut_off: bool,
     pub(super) is_out_of_handles: bool,
     pub(super) refuses_removals: bool,
+    /// The most that a read or a write moves.
+    pub(super) at_once: Option<usize>,
+    was_interrupted: bool,
+}
+
+impl Faults {
+    /// How many of these bytes a read or a write moves; every other one is interrupted before it does.
+    pub(super) fn moves(&mut self, bytes: usize) -> io::Result<usize> {
+        let Some(at_once) = self.at_once else {
+            return Ok(bytes);
+        };
+        self.was_interrupted = !self.was_interrupted;
+        if self.was_interrupted {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        Ok(bytes.min(at_once))
+    }
 }
 
 impl Contents {

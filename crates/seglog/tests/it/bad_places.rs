@@ -1,5 +1,7 @@
 //! Places on the disk that cannot be read, and payloads that look like records.
 
+use std::io::ErrorKind;
+
 use seglog::testing::MemoryFolder;
 use seglog::{
     Acked, Checksum, HEAD_BYTES, HEADER_BYTES, OpenError, Opened, Options, Position, Record,
@@ -97,6 +99,17 @@ fn an_error_that_is_no_bad_place_is_an_error() {
     folder.cut_off_after(0);
     let opened = seglog::Log::open(&shared(&folder), LONG);
     assert!(matches!(opened, Err(OpenError::Io { .. })), "{opened:?}");
+}
+
+#[test]
+fn a_file_that_tells_of_numbers_that_no_log_reaches_is_refused() {
+    let folder = MemoryFolder::default();
+    folder.put(&format!("{:020}.seg", 1_u64 << 62), vec![]);
+    let opened = seglog::Log::open(&shared(&folder), LONG);
+    assert!(
+        matches!(&opened, Err(OpenError::Io { source, .. }) if source.kind() == ErrorKind::InvalidData),
+        "{opened:?}"
+    );
 }
 
 /// A record as it lies in a segment: made by a log of its own.

@@ -152,6 +152,22 @@ fn a_bad_last_record_that_nobody_knows_to_be_synced_is_a_torn_tail() {
 }
 
 #[test]
+fn a_bad_record_that_was_settled_is_damage_though_it_was_never_synced() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    append(&mut opened.log, 2, &payload(0, 100)).unwrap();
+    opened.log.settle();
+    assert_eq!(opened.log.settled(), 102);
+    append(&mut opened.log, 2, &payload(1, 100)).unwrap();
+    folder.kill();
+    folder.damage(&name(1), |bytes| bytes[HEADER_BYTES] ^= 1);
+    let (_, records, damages) = read_twice(&folder);
+    assert_eq!(records.len(), 1);
+    assert_eq!(damages.len(), 1);
+    assert_eq!(damages[0].positions, 100..102);
+}
+
+#[test]
 fn damage_before_the_last_record_is_known_by_the_records_after_it() {
     let (sound, all) = prepare(false);
     for number in 2 * EACH..2 * EACH + 2 {

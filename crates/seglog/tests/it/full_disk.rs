@@ -1,9 +1,9 @@
 //! A disk that is full refuses, and is never in the way of what makes room again.
 
-use seglog::Folder;
 use seglog::testing::MemoryFolder;
+use seglog::{Acked, Checkpoint, Checkpoints, Folder};
 
-use crate::support::{append, open, read_open};
+use crate::support::{append, open, read_open, shared};
 
 #[test]
 fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
@@ -17,21 +17,65 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     }
     assert!(taken >= 3);
     opened.log.sync().unwrap();
-    folder.limit_to(None);
+    for limit in [Some(1500), None] {
+        folder.limit_to(limit);
+        opened.log.probe_disk();
+        assert_eq!(opened.log.is_disk_full(), limit.is_some());
+        assert_eq!(opened.log.has_room_for(200), limit.is_none());
+    }
+    let files = folder.list().unwrap();
+    assert!(files.iter().all(|file| file.name != "probe"), "{files:?}");
     append(&mut opened.log, 1, &[3; 200]).unwrap();
     opened.log.sync().unwrap();
     assert_eq!(read_open(&folder, &opened).0.len(), taken + 1);
 }
 
 #[test]
-fn a_log_without_its_lock_is_opened_on_a_full_disk() {
+fn a_log_without_its_lock_or_its_checkpoint_is_opened_on_a_full_disk() {
+    for name in ["lock", "checkpoint-a"] {
+        let folder = MemoryFolder::default();
+        let mut opened = open(&folder);
+        append(&mut opened.log, 1, &[1; 200]).unwrap();
+        opened.log.sync().unwrap();
+        folder.kill();
+        folder.remove(name).unwrap();
+        folder.limit_to(Some(folder.bytes()));
+        let opened = open(&folder);
+        assert_eq!(read_open(&folder, &opened).0.len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_checkpoint_of_many_ranges_needs_neither_room_nor_a_file_handle_and_is_read_whole() {
+    const RANGES: u32 = 5000;
     let folder = MemoryFolder::default();
     let mut opened = open(&folder);
-    append(&mut opened.log, 1, &[1; 200]).unwrap();
+    let make_room = opened.checkpoints.make_room_for(RANGES as usize);
+    make_room.unwrap();
+    let first = append(&mut opened.log, 2 * RANGES + 1, &[1; 200]).unwrap();
     opened.log.sync().unwrap();
-    folder.kill();
-    folder.remove("lock").unwrap();
     folder.limit_to(Some(folder.bytes()));
-    let opened = open(&folder);
-    assert_eq!(read_open(&folder, &opened).0.len(), 1);
+    folder.run_out_of_handles(true);
+    let mut acked = Acked::below(first);
+    for position in (first + 1..opened.log.next()).step_by(2) {
+        acked.ack(position..position + 1);
+    }
+    // To either file.
+    for written_at in [1, 2] {
+        let checkpoint = Checkpoint {
+            acked: acked.clone(),
+            settled: opened.log.synced(),
+            bookmark: first,
+            written_at,
+        };
+        opened.checkpoints.write(&checkpoint).unwrap();
+        folder.run_out_of_handles(false);
+        let (_, found) = Checkpoints::find(shared(&folder)).unwrap();
+        assert_eq!(found, Some(checkpoint));
+        folder.run_out_of_handles(true);
+    }
+    assert!(
+        Checkpoints::find(shared(&folder)).is_err(),
+        "what cannot be looked at may be there"
+    );
 }

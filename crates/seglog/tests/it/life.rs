@@ -45,6 +45,20 @@ fn records_are_read_as_they_were_appended_over_restarts_and_segments() {
 }
 
 #[test]
+fn a_system_that_moves_a_few_bytes_at_a_time_and_is_interrupted_changes_nothing() {
+    let folder = MemoryFolder::default();
+    folder.move_at_once(7);
+    let mut opened = open(&folder);
+    let payloads: Vec<_> = (0..3).map(|number| payload(number, 300)).collect();
+    let group: Vec<_> = payloads.iter().map(|payload| (1, &payload[..])).collect();
+    append_group(&mut opened.log, &group);
+    opened.log.sync().unwrap();
+    let read = read_all(&folder, &opened.log, 100);
+    let read: Vec<_> = read.into_iter().map(|(_, payload)| payload).collect();
+    assert_eq!(read, payloads);
+}
+
+#[test]
 fn a_record_longer_than_a_segment_gets_one_of_its_own() {
     let folder = MemoryFolder::default();
     let mut opened = open(&folder);
@@ -239,26 +253,6 @@ fn files_that_are_longer_together_than_they_may_be_are_given_up_at_the_start() {
 }
 
 #[test]
-fn a_spare_file_of_the_older_name_is_used_too() {
-    let folder = MemoryFolder::default();
-    let mut opened = open(&folder);
-    for _ in 0..4 {
-        append(&mut opened.log, 1, &[1; 300]).unwrap();
-    }
-    opened.log.sync().unwrap();
-    checkpoint(&mut opened, 103);
-    opened.log.purge(&Acked::below(103)).unwrap();
-    folder.kill();
-    let entries = folder.list().unwrap();
-    let spare = entries.iter().find(|entry| entry.name.ends_with(".spare"));
-    folder.rename(&spare.unwrap().name, "spare").unwrap();
-    let mut opened = open(&folder);
-    append(&mut opened.log, 1, &[2; 300]).unwrap();
-    let entries = folder.list().unwrap();
-    assert!(entries.iter().all(|entry| entry.name != "spare"));
-}
-
-#[test]
 fn a_purged_segment_is_written_again_and_its_old_records_are_dead() {
     let folder = MemoryFolder::default();
     let mut opened = open(&folder);
@@ -335,22 +329,24 @@ fn a_second_process_is_kept_out_and_a_newer_format_untouched() {
     assert!(matches!(again, Err(OpenError::Locked { .. })), "{again:?}");
     drop(again);
     folder.kill();
-    let name = opened.log.segments()[0].name();
-    folder.damage(&name, |bytes| {
-        bytes[8..12].copy_from_slice(&(VERSION + 1).to_le_bytes());
-        let checksum = crc32fast::hash(&bytes[..12]);
-        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
-    });
-    let (names, before) = (folder.list().unwrap(), folder.contents(&name));
-    let newer = try_open(&folder);
-    assert!(
-        matches!(newer, Err(OpenError::Newer { version, .. }) if version == VERSION + 1),
-        "{newer:?}"
-    );
-    assert_eq!(
-        (folder.list().unwrap(), folder.contents(&name)),
-        (names, before)
-    );
+    for name in [opened.log.segments()[0].name(), "lock".to_owned()] {
+        let folder = folder.copy();
+        folder.damage(&name, |bytes| {
+            bytes[8..12].copy_from_slice(&(VERSION + 1).to_le_bytes());
+            let checksum = crc32fast::hash(&bytes[..12]);
+            bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+        });
+        let (names, before) = (folder.list().unwrap(), folder.contents(&name));
+        let newer = try_open(&folder);
+        assert!(
+            matches!(newer, Err(OpenError::Newer { version, .. }) if version == VERSION + 1),
+            "{newer:?}"
+        );
+        assert_eq!(
+            (folder.list().unwrap(), folder.contents(&name)),
+            (names, before)
+        );
+    }
 }
 
 #[test]

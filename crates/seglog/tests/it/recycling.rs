@@ -36,6 +36,26 @@ fn remove_all(folder: &MemoryFolder, end: &str) {
 }
 
 #[test]
+fn a_spare_file_of_the_older_name_is_used_too() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    for _ in 0..4 {
+        append(&mut opened.log, 1, &[1; 300]).unwrap();
+    }
+    opened.log.sync().unwrap();
+    checkpoint(&mut opened, 103);
+    opened.log.purge(&Acked::below(103)).unwrap();
+    folder.kill();
+    let entries = folder.list().unwrap();
+    let spare = entries.iter().find(|entry| entry.name.ends_with(".spare"));
+    folder.rename(&spare.unwrap().name, "spare").unwrap();
+    let mut opened = open(&folder);
+    append(&mut opened.log, 1, &[2; 300]).unwrap();
+    let entries = folder.list().unwrap();
+    assert!(entries.iter().all(|entry| entry.name != "spare"));
+}
+
+#[test]
 fn segments_that_were_removed_by_hand_give_back_their_space() {
     let folder = MemoryFolder::default();
     let mut opened = open(&folder);
@@ -76,6 +96,65 @@ fn spare_files_that_cannot_be_removed_are_room_that_is_not_there() {
     folder.refuse_removals(false);
     finish(&mut opened);
     append(&mut opened.log, 1, &vec![1; MOST]).unwrap();
+}
+
+#[test]
+fn spare_files_of_another_length_than_segments_have_now_are_given_up_at_the_start() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    fill(&mut opened.log);
+    finish(&mut opened);
+    assert!(taken(&folder) > 0);
+    folder.kill();
+    let options = Options {
+        segment_bytes: OPTIONS.segment_bytes / 4,
+        ..OPTIONS
+    };
+    let opened = open_with(&folder, options);
+    assert_eq!(taken(&folder), 0);
+    assert_eq!(opened.log.room(), OPTIONS.max_bytes);
+}
+
+#[test]
+fn a_segment_that_cannot_be_given_back_keeps_no_other_and_goes_later() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    // Longer than segments are, so that their files are of no use.
+    let outsize = vec![1; 2 * OPTIONS.segment_bytes as usize];
+    for payload in [&outsize[..], &[1; 200], &outsize, &[1; 200]] {
+        append(&mut opened.log, 1, payload).unwrap();
+    }
+    opened.log.sync().unwrap();
+    let next = opened.log.next();
+    checkpoint(&mut opened, next);
+    folder.refuse_removals(true);
+    assert!(opened.log.purge(&Acked::below(next)).is_err());
+    let left = opened.log.segments();
+    assert_eq!(
+        left.iter().map(|segment| segment.first).collect::<Vec<_>>(),
+        [100, 102, 103]
+    );
+    folder.refuse_removals(false);
+    opened.log.purge(&Acked::below(next)).unwrap();
+    assert_eq!(opened.log.segments().len(), 1);
+}
+
+#[test]
+fn what_a_log_says_of_its_room_is_what_it_takes() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    assert_eq!(opened.log.max_payload_bytes(), MOST as u64);
+    for round in 0..3 {
+        for step in 0..200 {
+            let bytes = 1 + (step * 337 + round * 91) % 2500;
+            let is_told = opened.log.has_room_for(bytes as u64);
+            let before = opened.log.available_bytes();
+            let is_taken = append(&mut opened.log, 1, &vec![1; bytes]).is_ok();
+            assert_eq!(is_taken, is_told, "{round} {step}");
+            assert!(!is_taken || bytes as u64 <= before, "{round} {step}");
+        }
+        finish(&mut opened);
+    }
 }
 
 #[test]
@@ -121,6 +200,18 @@ fn space_comes_back_for_a_record_that_needs_all_of_it() {
         finish(&mut opened);
         append(&mut opened.log, 1, &vec![1; MOST]).unwrap();
         assert_eq!(append(&mut opened.log, 1, &[]), Err(Refused::Full));
+        finish(&mut opened);
+    }
+}
+
+#[test]
+fn space_of_what_is_done_is_there_at_once_for_a_record_that_needs_all_of_it() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    for _ in 0..3 {
+        append(&mut opened.log, 1, &[1; 200]).unwrap();
+        finish(&mut opened);
+        append(&mut opened.log, 1, &vec![1; MOST]).unwrap();
         finish(&mut opened);
     }
 }

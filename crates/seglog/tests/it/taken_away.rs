@@ -29,3 +29,12 @@ fn a_log_whose_files_were_taken_away_takes_nothing_more() {
         assert!(opened.log.sync().is_err(), "{name}");
     }
 }
+
+#[test]
+fn a_file_that_still_has_a_name_is_not_taken_away_whatever_number_its_name_leads_to() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    folder.rename("lock", "elsewhere").unwrap();
+    folder.open("lock", Mode::Create).unwrap();
+    opened.log.check_place().unwrap();
+}
