@@ -1,6 +1,7 @@
 //! The store as its users see it: what is kept, what comes again after a crash, what requests do.
 
 mod recalling;
+mod sending;
 
 use std::collections::BTreeSet;
 use std::fs;

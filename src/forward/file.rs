@@ -228,6 +228,17 @@ mod tests {
     }
 
     #[test]
+    fn the_file_of_an_hour_that_is_over_makes_room_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut output, _) = output(folder.path(), Some(32));
+        output.write(&b"{\"a\":1}\n".repeat(3)).unwrap();
+        let over = folder.path().join("2026-01-01T08.ndjson");
+        fs::rename(only_file(folder.path()), &over).unwrap();
+        output.write(&b"{\"a\":2}\n".repeat(2)).unwrap();
+        assert!(!over.exists());
+    }
+
+    #[test]
     fn the_name_is_the_hour() {
         let time = "2026-11-23T08:59:59.999Z".parse().unwrap();
         assert_eq!(file_name(time), "2026-11-23T08.ndjson");

@@ -193,6 +193,17 @@ mod tests {
     }
 
     #[test]
+    fn its_own_failures_are_not_those_of_others() {
+        for (others, is_due) in [(6, true), (7, false)] {
+            let mut suspicion = Suspicion::default();
+            let records: Vec<_> = (0..5)
+                .map(|step| record(25 * step, step * (others + 4) / 4))
+                .collect();
+            assert_eq!(verdicts(&mut suspicion, &records)[4], is_due, "{others}");
+        }
+    }
+
+    #[test]
     fn each_broker_counts_for_itself() {
         let mut suspicion = Suspicion::default();
         for step in 0..4 {

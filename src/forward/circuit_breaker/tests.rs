@@ -231,6 +231,36 @@ fn what_the_first_probe_ends_is_not_worth_a_word() {
     assert!(!health.is_down_for_a_while());
 }
 
+#[test]
+fn a_first_rest_is_worth_a_word_where_it_is_long_or_the_failure_certain() {
+    let now = Instant::now();
+    let asked_for = |retry_after| Trip {
+        retry_after: Some(retry_after),
+        ..Trip::default()
+    };
+    let certain = Trip {
+        evidence: Evidence::Enough,
+        ..Trip::default()
+    };
+    let shorter = LASTING - Duration::from_millis(1);
+    for (trip, is_told) in [
+        (asked_for(shorter), false),
+        (asked_for(LASTING), true),
+        (certain, true),
+    ] {
+        let mut health = health();
+        let ticket = health.begin(now).unwrap();
+        health.note_failure(ticket, trip, now, RANDOM);
+        assert_eq!(health.is_down_for_a_while(), is_told, "{trip:?}");
+        let mut health = self::health();
+        let late = health.begin(now).unwrap();
+        go_down(&mut health, now);
+        health.note_failure(late, trip, now, RANDOM);
+        let is_told = trip.retry_after == Some(LASTING);
+        assert_eq!(health.is_down_for_a_while(), is_told, "late: {trip:?}");
+    }
+}
+
 /// Requests of a minute to a Broker that fails them all, after the first ten seconds.
 fn requests_of_a_minute(seed: u64) -> usize {
     let mut random = fastrand::Rng::with_seed(seed);

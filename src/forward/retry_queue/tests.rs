@@ -263,3 +263,49 @@ fn what_is_put_off_is_bounded_and_takes_turns() {
     assert!(waiting.recall(now));
     assert!(!waiting.recall(now), "once is enough");
 }
+
+#[test]
+fn a_recall_leaves_what_else_lets_others_pass() {
+    let now = Instant::now();
+    let mut waiting = RetryQueue::new(8);
+    waiting.add(tried(1, FAILURES_OF_A_SUSPECT), now + PAUSE);
+    waiting.put_off(shipment(2), now + PAUSE);
+    assert!(waiting.recall(now));
+    let mut choose = |now| sent(waiting.choose(Admission::Free, true, now));
+    assert_eq!(choose(now), Some(2));
+    assert_eq!(choose(now), None);
+    assert_eq!(choose(now + PAUSE), Some(1));
+}
+
+#[test]
+fn a_suspect_that_waits_again_holds_no_slot() {
+    let now = Instant::now();
+    let mut waiting = RetryQueue::new(2);
+    for first in 0..3 {
+        waiting.add(suspect(first, 1), now);
+    }
+    let send = |waiting: &mut RetryQueue| match waiting.choose(Admission::Free, true, now) {
+        Choice::Send(shipment) => shipment,
+        Choice::Lease(_) | Choice::Wait(_) => panic!("there is no slot"),
+    };
+    let first = send(&mut waiting);
+    waiting.add(first, now + PAUSE);
+    let second = send(&mut waiting);
+    assert_eq!(second.first(), 1);
+    waiting.put_off(second, now + PAUSE);
+    assert_eq!(send(&mut waiting).first(), 2);
+}
+
+#[test]
+fn what_made_a_broker_ask_for_a_rest_waits_for_the_end_of_its_own_pause() {
+    let now = Instant::now();
+    let mut waiting = RetryQueue::new(8);
+    let unwelcome = Shipment {
+        asks_for_rest: true,
+        ..tried(1, FAILURES_OF_A_SUSPECT)
+    };
+    waiting.add(unwelcome, now + PAUSE);
+    waiting.add(tried(2, FAILURES_OF_A_SUSPECT), now + PAUSE);
+    waiting.end_next_pause(now);
+    assert_eq!(sent(waiting.choose(Admission::Free, true, now)), Some(2));
+}

@@ -175,3 +175,30 @@ impl Pending {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::samples::envelope;
+
+    #[test]
+    fn only_what_is_taken_back_is_taken_back() {
+        let pending = Pending::default();
+        let texts = ["first", "second", "third"];
+        let tickets = texts.map(|text| {
+            let (answer, _gone) = oneshot::channel();
+            pending.push(PendingAppend::new(envelope(&[text], &[]), None, answer))
+        });
+        pending.take_back(tickets[1]);
+        pending.take_back(tickets[1]);
+        let Taken::Group(group) = pending.take(Instant::now()) else {
+            panic!("it is not closed");
+        };
+        let left: Vec<_> = group
+            .iter()
+            .map(|append| &append.envelope.live.bytes[..])
+            .collect();
+        assert_eq!(left, [b"first,\n", b"third,\n" as &[u8]]);
+        pending.take_back(tickets[0]);
+    }
+}

@@ -113,6 +113,28 @@ async fn what_is_acknowledged_is_synced_and_comes_out_in_order() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_events_or_letters_is_woken_by_any_envelope_of_a_group() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    folder.hold_syncs(true);
+    let leases = async { tokio::join!(opened.spool.lease(ALL), opened.spool.lease_letters(ALL)) };
+    let appends = async {
+        tokio::join!(
+            opened.append(&[], &["a"]),
+            opened.append(&["0"], &[]),
+            opened.append(&[], &["b"]),
+        )
+    };
+    let syncs = async { folder.hold_syncs(false) };
+    let all = async { tokio::join!(leases, appends, syncs) };
+    let woken = tokio::time::timeout(Duration::from_secs(20), all).await;
+    let ((events, letters), ..) = woken.expect("both were woken");
+    assert_eq!(texts(&events), ["0"]);
+    assert_eq!(texts(&letters)[0], "a");
+    opened.spool.close().await;
+}
+
+#[tokio::test]
 async fn only_what_was_not_acked_comes_again_after_a_restart() {
     let folder = MemoryFolder::default();
     let opened = open(&folder);

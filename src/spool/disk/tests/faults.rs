@@ -234,30 +234,78 @@ async fn a_power_loss_takes_nothing_that_was_acknowledged() {
 
 #[tokio::test]
 async fn with_weaker_syncs_too_a_bad_byte_costs_one_request() {
+    for sync in [SpoolSync::Never, SpoolSync::Every(Duration::from_secs(60))] {
+        let folder = MemoryFolder::default();
+        let options = SpoolOptions { sync, ..OPTIONS };
+        let opened = open_with(&folder, options);
+        for request in ["0", "damaged", "2", "3"] {
+            opened.append(&[request], &[]).await.unwrap();
+        }
+        folder.kill();
+        opened.spool.close().await;
+        damage(&folder, b"damaged");
+        let opened = open_with(&folder, options);
+        assert_eq!(texts(&lease_all(&opened.spool).await), ["0", "2", "3"]);
+        assert_eq!(opened.telemetry.books().lost, 1);
+        opened.spool.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_last_checkpoint_knows_and_cannot_be_read_is_lost_and_counted() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    for request in ["0", "last"] {
+        opened.append(&[request], &[]).await.unwrap();
+    }
+    opened.spool.close().await;
+    damage(&folder, b"last");
+    let opened = open(&folder);
+    assert_eq!(texts(&lease_all(&opened.spool).await), ["0"]);
+    assert_eq!(opened.telemetry.books().lost, 1);
+    opened.spool.close().await;
+}
+
+/// Changes a bit in the head of the record in the first segment with this text, so that it is not even told how long the
+/// record is.
+fn damage(folder: &MemoryFolder, text: &[u8]) {
+    folder.damage("00000000000000000001.seg", |bytes| {
+        let at = memchr::memmem::find(bytes, text).unwrap();
+        bytes[at - 40] ^= 1;
+    });
+}
+
+#[tokio::test]
+async fn with_an_interval_what_was_acknowledged_is_synced_once_it_is_over() {
     let folder = MemoryFolder::default();
     let options = SpoolOptions {
-        sync: SpoolSync::Never,
+        sync: SpoolSync::Every(Duration::from_millis(1)),
         ..OPTIONS
     };
     let opened = open_with(&folder, options);
-    for request in ["0", "damaged", "2", "3"] {
-        opened.append(&[request], &[]).await.unwrap();
+    // The first sync is that of the segment's header.
+    for syncs in [2, 3] {
+        opened.append(&["0"], &[]).await.unwrap();
+        let synced = async {
+            while folder.segment_syncs() < syncs {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let synced = tokio::time::timeout(Duration::from_secs(20), synced).await;
+        synced.expect("a sync");
     }
-    folder.kill();
     opened.spool.close().await;
-    let entries = folder.list().unwrap();
-    let segment = entries
-        .iter()
-        .find(|entry| entry.name.ends_with(".seg"))
-        .unwrap();
-    folder.damage(&segment.name, |bytes| {
-        let at = memchr::memmem::find(bytes, b"damaged").unwrap();
-        // The head of the record too, so that it is not even told how long it is.
-        bytes[at - 40] ^= 1;
-    });
-    let opened = open_with(&folder, options);
-    assert_eq!(texts(&lease_all(&opened.spool).await), ["0", "2", "3"]);
-    assert_eq!(opened.telemetry.books().lost, 1);
+}
+
+#[tokio::test]
+async fn a_write_that_fails_acknowledges_nothing_and_is_told() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    opened.append(&["0"], &[]).await.unwrap();
+    folder.cut_off_after(10);
+    assert_eq!(opened.append(&["1"], &[]).await, Err(AppendError::Failed));
+    assert!(opened.spool.status().failed);
+    assert_eq!(texts(&lease_all(&opened.spool).await), ["0"]);
     opened.spool.close().await;
 }
 

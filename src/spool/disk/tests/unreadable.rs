@@ -31,13 +31,15 @@ async fn a_segment_that_cannot_be_read_is_given_up_also_for_leases_that_do_not_w
 }
 
 #[tokio::test]
-async fn a_disk_that_is_away_for_a_moment_costs_no_event() {
+async fn a_disk_that_is_away_for_a_moment_and_again_later_costs_no_event() {
     let folder = MemoryFolder::default();
     let (opened, second) = open_with_three_segments(&folder).await;
+    let third = "00000000000000000003.seg";
     // The system has the beginning of the file in memory, and the rest of it not.
-    folder.fail_reads_of(&second, seglog::HEADER_BYTES..usize::MAX);
+    let rest = seglog::HEADER_BYTES..usize::MAX;
+    folder.fail_reads_of(&second, rest.clone());
     tokio::time::pause();
-    let moment = Duration::from_secs(30);
+    let moment = Duration::from_secs(40);
     let mut seen = Vec::new();
     let leasing = async {
         while seen.len() < 6 {
@@ -46,7 +48,10 @@ async fn a_disk_that_is_away_for_a_moment_costs_no_event() {
     };
     let back = async {
         tokio::time::sleep(moment).await;
+        folder.fail_reads_of(third, rest);
         folder.fail_reads_of(&second, 0..0);
+        tokio::time::sleep(moment).await;
+        folder.fail_reads_of(third, 0..0);
     };
     tokio::join!(leasing, back);
     assert_eq!(seen.len(), 6);
@@ -69,13 +74,51 @@ async fn what_was_read_before_does_not_wait_for_what_cannot_be_read() {
 #[tokio::test]
 async fn a_bad_sector_costs_what_was_on_its_page_and_nothing_else() {
     let folder = MemoryFolder::default();
-    let (opened, second) = open_with_three_segments(&folder).await;
-    let length = folder.contents(&second).len();
-    folder.fail_reads_of(&second, length - 1..length);
+    let options = SpoolOptions {
+        segment_bytes: OPTIONS.max_bytes / 2,
+        ..OPTIONS
+    };
+    let opened = open_with(&folder, options);
+    let event = "x".repeat(1500);
+    for _ in 0..20 {
+        opened.append(&[&event], &[]).await.unwrap();
+    }
+    opened.spool.close().await;
+    let opened = open_with(&folder, options);
+    folder.fail_reads_of("00000000000000000001.seg", 10_000..10_001);
     tokio::time::pause();
-    assert_eq!(texts(&lease_all(&opened.spool).await).len(), 4);
-    assert_eq!(opened.telemetry.books().lost, 2);
-    assert!(opened.is_balanced());
+    let read = texts(&lease_all(&opened.spool).await).len();
+    assert!(
+        (16..20).contains(&read),
+        "a page holds parts of four: {read}"
+    );
+    assert_eq!(opened.telemetry.books().lost, 20 - read as u64);
+    opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn a_disk_that_is_away_within_a_long_record_costs_no_event_of_it() {
+    let folder = MemoryFolder::default();
+    let options = SpoolOptions {
+        segment_bytes: 4 * 1024 * 1024,
+        max_bytes: 64 * 1024 * 1024,
+        tail_bytes: 1,
+        ..OPTIONS
+    };
+    let opened = open_with(&folder, options);
+    let long = "x".repeat(100_000);
+    opened.append(&[long.as_str(); 35], &[]).await.unwrap();
+    let mut seen = texts(&opened.spool.lease(PIECE).await).len();
+    tokio::time::pause();
+    folder.fail_reads_after(Some(0));
+    let moment = Duration::from_secs(30);
+    while let Ok(parts) = tokio::time::timeout(moment, opened.spool.lease(PIECE)).await {
+        seen += texts(&parts).len();
+    }
+    assert!(seen < 35);
+    folder.fail_reads_after(None);
+    seen += texts(&lease_all(&opened.spool).await).len();
+    assert_eq!((seen, opened.telemetry.books().lost), (35, 0));
     opened.spool.close().await;
 }
 
