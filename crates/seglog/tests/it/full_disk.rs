@@ -1,9 +1,9 @@
 //! A disk that is full refuses, and is never in the way of what makes room again.
 
 use seglog::testing::MemoryFolder;
-use seglog::{Acked, Checkpoint, Checkpoints, Folder};
+use seglog::{Acked, Checkpoint, Checkpoints, Folder, HEAD_BYTES, Options, Refused};
 
-use crate::support::{append, open, read_open, shared};
+use crate::support::{OPTIONS, append, append_group, open, open_with, read_open, shared};
 
 #[test]
 fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
@@ -28,6 +28,33 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     append(&mut opened.log, 1, &[3; 200]).unwrap();
     opened.log.sync().unwrap();
     assert_eq!(read_open(&folder, &opened).0.len(), taken + 1);
+}
+
+#[test]
+fn a_group_that_a_full_disk_cuts_is_refused_whole_and_leaves_no_record_behind() {
+    // So long that no zeros are written behind it.
+    const BYTES: usize = 200_000;
+    let folder = MemoryFolder::default();
+    let options = Options {
+        segment_bytes: 10 * BYTES as u64,
+        max_bytes: 20 * BYTES as u64,
+        ..OPTIONS
+    };
+    let mut opened = open_with(&folder, options);
+    let payload = vec![1; BYTES];
+    append(&mut opened.log, 1, &payload).unwrap();
+    let room_for_three = 3 * (HEAD_BYTES + BYTES) + 50;
+    folder.limit_to(Some(folder.bytes() + room_for_three as u64));
+    assert_eq!(
+        append_group(&mut opened.log, &[(1, &payload[..]); 4]),
+        [Err(Refused::Full); 4]
+    );
+    assert!(opened.log.is_disk_full());
+    append(&mut opened.log, 1, &payload).unwrap();
+    opened.log.sync().unwrap();
+    folder.kill();
+    let opened = open_with(&folder, options);
+    assert_eq!(read_open(&folder, &opened).0.len(), 2);
 }
 
 #[test]
