@@ -196,8 +196,9 @@ impl Outputs<'_> {
         let brokers = Arc::new(self.brokers(resolver)?);
         let slots = config.max_in_flight * brokers.all().len();
         let limits = broker_limits(self.config);
+        let (spool, lifecycle) = (self.shared.spool.clone(), self.tasks.lifecycle().clone());
         let delivery = Delivery {
-            batches: Batches::new(self.shared.spool.clone(), limits, slots),
+            batches: Batches::new(spool, limits, slots, lifecycle),
             brokers: Arc::clone(&brokers),
             backoff: Backoff::of(config),
             shared: self.shared.clone(),

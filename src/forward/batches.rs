@@ -1,6 +1,7 @@
 //! Where batches come from: those that failed and are due again, and new ones from the spool.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
@@ -10,6 +11,7 @@ use super::brokers::Admission;
 use super::retry_queue::{Choice, RetryQueue};
 use super::shipment::Shipment;
 use super::suspects::Suspects;
+use crate::lifecycle::Lifecycle;
 use crate::spool::{LeaseLimits, Part, Spool};
 
 type Lease = BoxFuture<'static, Vec<Part>>;
@@ -18,6 +20,7 @@ type Lease = BoxFuture<'static, Vec<Part>>;
 pub(super) struct Batches {
     spool: Spool,
     limits: LeaseLimits,
+    lifecycle: Lifecycle,
     /// The lease under way. It outlives who waits for it: whenever a batch comes back somebody looks anew,
     /// and a linger that began anew each time would never end.
     lease: tokio::sync::Mutex<Option<Lease>>,
@@ -28,11 +31,17 @@ pub(super) struct Batches {
 
 impl Batches {
     /// `slots` is how many requests may be under way at all Brokers together.
-    pub(super) fn new(spool: Spool, limits: LeaseLimits, slots: usize) -> Self {
+    pub(super) fn new(
+        spool: Spool,
+        limits: LeaseLimits,
+        slots: usize,
+        lifecycle: Lifecycle,
+    ) -> Self {
         let retry_queue = RetryQueue::new(slots);
         Self {
             spool,
             limits,
+            lifecycle,
             suspects: retry_queue.suspects(),
             retry_queue: Mutex::new(retry_queue),
             lease: tokio::sync::Mutex::default(),
@@ -75,8 +84,9 @@ impl Batches {
     /// Goes on with the lease that was begun, or begins one.
     fn leased<'a>(&self, lease: &'a mut Option<Lease>) -> &'a mut Lease {
         lease.get_or_insert_with(|| {
-            let (spool, limits) = (self.spool.clone(), self.limits);
-            Box::pin(async move { spool.lease(limits).await })
+            let (spool, limits, lifecycle) =
+                (self.spool.clone(), self.limits, self.lifecycle.clone());
+            Box::pin(lease_until_closing(spool, limits, lifecycle))
         })
     }
 
@@ -131,6 +141,15 @@ impl Batches {
     }
 }
 
+/// Lingers only as long as new events may come: at the end, what waits for a fuller batch would be left over.
+async fn lease_until_closing(spool: Spool, limits: LeaseLimits, lifecycle: Lifecycle) -> Vec<Part> {
+    if let Some(parts) = lifecycle.unless_closing(spool.lease(limits)).await {
+        return parts;
+    }
+    let linger = Duration::ZERO;
+    spool.lease(LeaseLimits { linger, ..limits }).await
+}
+
 /// Resolves at a moment, or never.
 async fn until(moment: Option<Instant>) {
     match moment {
@@ -141,8 +160,6 @@ async fn until(moment: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::config::OutputType;
     use crate::event::{Envelope, Lines, Origin};
@@ -184,7 +201,8 @@ mod tests {
             max_bytes: 1000,
             linger,
         };
-        (Batches::new(spool.clone(), limits, 8), spool)
+        let lifecycle = Lifecycle::new();
+        (Batches::new(spool.clone(), limits, 8, lifecycle), spool)
     }
 
     fn text(shipment: &Shipment) -> String {

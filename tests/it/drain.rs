@@ -180,6 +180,16 @@ async fn what_was_queued_is_delivered_before_the_end() {
 }
 
 #[tokio::test]
+async fn a_drain_waits_for_no_fuller_batch() {
+    let broker = FakeBroker::start();
+    let toml = "[ingest]\ndurability = 'memory'\n[broker]\nlinger = '1h'";
+    let app = TestApp::start_with(&broker, toml).await;
+    assert_eq!(app.post("/", &[JSON], "{}").await.status, 200);
+    in_time("the drain", app.drain()).await;
+    assert_eq!(broker.delivered().len(), 1);
+}
+
+#[tokio::test]
 async fn the_drain_takes_no_longer_than_allowed() {
     let down = DownBroker::new();
     let toml = format!(
