@@ -101,16 +101,15 @@ impl Slot {
         if state.circuit_breaker.note_success(self.ticket) != Change::CameUp {
             return false;
         }
-        let was_told = std::mem::take(&mut state.is_told);
         // Under the lock, or it could be said in another order than it happened.
         self.broker.metrics.up.set(1.0);
-        drop(state);
-        if was_told {
+        if std::mem::take(&mut state.is_told) {
             BrokerUp {
                 broker: &self.broker.identity.label,
             }
             .emit();
         }
+        drop(state);
         self.broker.changed.notify_one();
         true
     }
@@ -122,19 +121,18 @@ impl Slot {
         let change = state
             .circuit_breaker
             .note_failure(self.ticket, trip, now, random);
-        let is_to_be_told = state.circuit_breaker.is_down_for_a_while() && !state.is_told;
-        state.is_told |= is_to_be_told;
         if change == Change::WentDown {
             self.broker.metrics.up.set(0.0);
         }
-        drop(state);
-        if is_to_be_told {
+        if state.circuit_breaker.is_down_for_a_while() && !state.is_told {
+            state.is_told = true;
             BrokerDown {
                 broker: &self.broker.identity.label,
                 reason,
             }
             .emit();
         }
+        drop(state);
         self.broker.changed.notify_one();
     }
 
