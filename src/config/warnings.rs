@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::config::{
-    Config, Durability, EcsCompatibility, EcsField, Ingest, OutputType, ProxyProtocol,
+    BrokerFormat, Config, Durability, EcsCompatibility, EcsField, Ingest, OutputType, ProxyProtocol,
 };
 use crate::units::{ByteSize, FieldReference, duration};
 
@@ -99,6 +99,14 @@ pub enum Warning {
         /// `server.request_timeout`.
         server: Duration,
     },
+    /// Clients wait for the Broker, and less long than their events wait for others.
+    #[error("broker.linger = \"{}\" is not below server.request_timeout = \"{}\": with ingest.durability = \"broker\" clients are refused, and their events withdrawn, while these wait for a fuller batch", duration::format(*.linger), duration::format(*.server))]
+    LingerOutlastsClients {
+        /// `broker.linger`.
+        linger: Duration,
+        /// `server.request_timeout`.
+        server: Duration,
+    },
     /// There are Brokers, and nothing is sent to them.
     #[error("output.type = \"{}\" sends nothing to broker.urls: set it to \"http\", or leave them unset", .output.as_str())]
     UnusedBrokers {
@@ -147,6 +155,7 @@ pub(super) fn of(config: &Config) -> Vec<Warning> {
         bodies_beyond_queue(config),
         large_segments(config),
         broker_outlasts_clients(config),
+        linger_outlasts_clients(config),
         unused_brokers(config),
         unused_headers_field(config),
         preflights_refused(config),
@@ -199,9 +208,20 @@ fn large_segments(config: &Config) -> Option<Warning> {
 fn broker_outlasts_clients(config: &Config) -> Option<Warning> {
     let broker = config.broker.request_timeout;
     let server = config.server.request_timeout;
-    let wait_for_it =
-        config.ingest.durability == Durability::Broker && config.output_type() == OutputType::Http;
-    (wait_for_it && broker >= server).then_some(Warning::BrokerOutlastsClients { broker, server })
+    (clients_wait_for_brokers(config) && broker >= server)
+        .then_some(Warning::BrokerOutlastsClients { broker, server })
+}
+
+fn linger_outlasts_clients(config: &Config) -> Option<Warning> {
+    let linger = config.broker.linger;
+    let server = config.server.request_timeout;
+    let is_used = config.broker.format != BrokerFormat::Json;
+    (clients_wait_for_brokers(config) && is_used && linger >= server)
+        .then_some(Warning::LingerOutlastsClients { linger, server })
+}
+
+fn clients_wait_for_brokers(config: &Config) -> bool {
+    config.ingest.durability == Durability::Broker && config.output_type() == OutputType::Http
 }
 
 fn unused_brokers(config: &Config) -> Option<Warning> {

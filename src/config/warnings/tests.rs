@@ -52,6 +52,10 @@ fn what_has_no_effect_or_too_much_is_a_warning() {
             r#"broker.request_timeout = "50s" is not below server.request_timeout = "50s""#,
         ),
         (
+            "broker.urls = ['http://a/']\nbroker.linger = '50s'\ningest.durability = 'broker'",
+            r#"broker.linger = "50s" is not below server.request_timeout = "50s""#,
+        ),
+        (
             "broker.urls = ['http://a/']\noutput.type = 'file'",
             r#"output.type = "file" sends nothing to broker.urls"#,
         ),
@@ -96,6 +100,9 @@ fn what_is_right_is_none() {
         "broker.urls = ['http://a/']\nbroker.request_timeout = '49s'\ningest.durability = 'broker'",
         "broker.urls = ['http://a/']\nbroker.request_timeout = '60s'",
         "broker.request_timeout = '60s'\ningest.durability = 'broker'",
+        "broker.urls = ['http://a/']\nbroker.linger = '49s'\ningest.durability = 'broker'",
+        "broker.urls = ['http://a/']\nbroker.linger = '50s'\nbroker.format = 'json'\ningest.durability = 'broker'",
+        "broker.urls = ['http://a/']\nbroker.linger = '60s'",
         "enrich.headers = false",
         "ingest.response_headers = { 'X-Site' = 'edge' }",
         "ingest.response_headers = { 'Access-Control-Max-Age' = '9' }\ncors.allowed_origins = ['*']",
