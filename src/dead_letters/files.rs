@@ -145,12 +145,12 @@ pub(super) fn for_each_line(
     }
 }
 
-/// Takes letters out of a file, and removes it when nothing is left; how many bytes are. A file that is gone, because
-/// the quota dropped it, has none. A loss of power brings the letters back until the folder is synced.
-pub(super) fn take_out(folder: &Path, number: u64, gone: &LetterRanges) -> io::Result<u64> {
+/// Takes letters out of a file, and removes it when nothing is left; how many bytes are. None where the file is gone
+/// itself, because the quota dropped it. A loss of power brings the letters back until the folder is synced.
+pub(super) fn take_out(folder: &Path, number: u64, gone: &LetterRanges) -> io::Result<Option<u64>> {
     let path = path(folder, number);
     let Some(mut old) = unless_gone(File::open(&path))? else {
-        return Ok(0);
+        return Ok(None);
     };
     let left = old.metadata()?.len().saturating_sub(gone.bytes());
     if left == 0 {
@@ -164,7 +164,7 @@ pub(super) fn take_out(folder: &Path, number: u64, gone: &LetterRanges) -> io::R
                 let _stays_until_the_next_start = fs::remove_file(&under_way);
             })?;
     }
-    Ok(left)
+    Ok(Some(left))
 }
 
 fn write_without(old: &mut File, gone: &LetterRanges, path: &Path) -> io::Result<()> {
@@ -289,7 +289,7 @@ mod tests {
             }
             assert_eq!(places.letters(), gone.len());
             let bytes = take_out(folder.path(), 7, &places).unwrap();
-            assert_eq!(bytes, left.len() as u64);
+            assert_eq!(bytes, Some(left.len() as u64));
             let text = fs::read_to_string(path(folder.path(), 7)).unwrap();
             assert_eq!(text, left, "without {gone:?}");
         }
@@ -302,8 +302,8 @@ mod tests {
         let mut all = LetterRanges::default();
         all.push(0..2);
         all.push(2..4);
-        for _ in 0..2 {
-            assert_eq!(take_out(folder.path(), 7, &all).unwrap(), 0);
+        for left in [Some(0), None] {
+            assert_eq!(take_out(folder.path(), 7, &all).unwrap(), left);
             assert!(list(folder.path()).unwrap().is_empty());
         }
         assert_eq!(remove(folder.path(), 7).unwrap(), 0);

@@ -87,12 +87,13 @@ impl Shelf {
             .map_err(|error| at(&self.folder, &error))
     }
 
-    /// Takes letters out of a closed file; see [`files::take_out`].
-    pub(super) fn take_out(&mut self, number: u64, gone: &LetterRanges) -> io::Result<()> {
+    /// Takes letters out of a closed file; how many they were. None are where the quota dropped it meanwhile, which counted
+    /// them.
+    pub(super) fn take_out(&mut self, number: u64, gone: &LetterRanges) -> io::Result<u64> {
         let left = files::take_out(&self.folder, number, gone)
             .map_err(|error| at(&path(&self.folder, number), &error))?;
-        self.resized(number, left);
-        Ok(())
+        self.resized(number, left.unwrap_or_default());
+        Ok(left.map_or(0, |_| gone.letters() as u64))
     }
 
     /// Removes a closed file whole; how many letters were in it.
@@ -352,6 +353,18 @@ mod tests {
             shelf.close();
             assert_eq!(shelf.remove(last).unwrap(), 1);
         }
+    }
+
+    #[test]
+    fn letters_that_made_room_are_not_taken_out_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shelf = Shelf::new(folder.path().into(), 20);
+        shelf.append(b"one one one\n").unwrap();
+        let number = list(folder.path()).unwrap()[0].number;
+        let mut chosen = LetterRanges::default();
+        chosen.push(0..12);
+        assert_eq!(shelf.append(b"two two two\n").unwrap(), 1);
+        assert_eq!(shelf.take_out(number, &chosen).unwrap(), 0);
     }
 
     #[test]

@@ -244,10 +244,10 @@ impl Shelves {
             true
         })
         .map_err(|error| at(&path, &error))?;
-        if chosen.letters() > 0 {
-            self.lock(file.shelf).take_out(file.number, &chosen)?;
+        if chosen.letters() == 0 {
+            return Ok(0);
         }
-        Ok(chosen.letters() as u64)
+        self.lock(file.shelf).take_out(file.number, &chosen)
     }
 
     fn path(&self, file: LetterFile) -> PathBuf {
