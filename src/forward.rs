@@ -197,14 +197,16 @@ impl Outputs<'_> {
         let slots = config.max_in_flight * brokers.all().len();
         let limits = broker_limits(self.config);
         let (spool, lifecycle) = (self.shared.spool.clone(), self.tasks.lifecycle().clone());
-        let delivery = Delivery {
-            batches: Batches::new(spool, limits, slots, lifecycle),
+        let delivery = Arc::new(Delivery {
+            batches: Batches::new(spool, limits, slots, lifecycle.clone()),
             brokers: Arc::clone(&brokers),
             backoff: Backoff::of(config),
             shared: self.shared.clone(),
             taken: AtomicU64::new(0),
-        };
-        let dispatcher = dispatcher::run(Arc::new(delivery), self.tasks.clone());
+        });
+        let hurry = dispatcher::hurry_at_closing(Arc::clone(&delivery), lifecycle);
+        self.tasks.spawn_until_stopped(hurry);
+        let dispatcher = dispatcher::run(delivery, self.tasks.clone());
         self.tasks.spawn_until_stopped(dispatcher);
         Ok(brokers)
     }

@@ -100,6 +100,11 @@ impl Lifecycle {
         self.stopped.run_until_cancelled(future).await
     }
 
+    /// Resolves when no new work is to be begun any more.
+    pub async fn closing(&self) {
+        self.closing.cancelled().await;
+    }
+
     /// What a future gives, unless no new work is to be begun before.
     pub async fn unless_closing<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         self.closing.run_until_cancelled(future).await

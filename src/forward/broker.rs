@@ -131,6 +131,12 @@ impl Broker {
         Some(Slot::new(Arc::clone(self), state.free.pop()?, ticket))
     }
 
+    /// Ends a rest that it did not ask for.
+    pub(super) fn end_rest(&self) {
+        self.lock().circuit_breaker.end_rest(Instant::now());
+        self.changed.notify_one();
+    }
+
     pub(super) fn status(&self) -> BrokerStatus {
         let state = self.lock();
         BrokerStatus {

@@ -57,6 +57,13 @@ impl Brokers {
         }
     }
 
+    /// Those that rest, and did not ask for it, may be probed now.
+    pub(super) fn end_rests(&self) {
+        for broker in &self.all {
+            broker.end_rest();
+        }
+    }
+
     /// How many requests may be under way at those that are up.
     pub(super) fn slots_up(&self) -> usize {
         self.all.iter().map(|broker| broker.slots_up()).sum()

@@ -28,8 +28,14 @@ pub(super) struct CircuitBreaker {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: Instant },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Instant,
+        /// By the Broker, in an answer.
+        is_asked_for: bool,
+    },
     HalfOpen,
 }
 
@@ -113,7 +119,7 @@ impl CircuitBreaker {
     pub(super) fn admits(&self, now: Instant) -> Admits {
         match self.state {
             State::Closed { .. } => Admits::Freely,
-            State::Open { until } if until > now => Admits::NotBefore(until),
+            State::Open { until, .. } if until > now => Admits::NotBefore(until),
             State::Open { .. } => Admits::Probe,
             State::HalfOpen => Admits::AfterProbe,
         }
@@ -192,13 +198,33 @@ impl CircuitBreaker {
             .unwrap_or_else(|| self.backoff.pause(self.rests, random));
         let is_enough = trip.evidence == Evidence::Enough;
         self.is_lasting = self.rests > 1 || is_enough || rest >= LASTING;
-        self.enter(State::Open { until: now + rest });
+        self.enter(State::Open {
+            until: now + rest,
+            is_asked_for: trip.rest_asked_for().is_some(),
+        });
+    }
+
+    /// Ends a rest, unless the Broker asked for it.
+    pub(super) fn end_rest(&mut self, now: Instant) {
+        if let State::Open {
+            until,
+            is_asked_for: false,
+        } = &mut self.state
+        {
+            *until = (*until).min(now);
+        }
     }
 
     /// What was sent before it went to rest and is answered now can still ask for more of it.
     fn rest_longer(&mut self, trip: Trip, now: Instant) {
-        if let (State::Open { until }, Some(after)) = (&mut self.state, trip.retry_after) {
+        if let State::Open {
+            until,
+            is_asked_for,
+        } = &mut self.state
+            && let Some(after) = trip.rest_asked_for()
+        {
             *until = (*until).max(now + after);
+            *is_asked_for = true;
             self.is_lasting |= after >= LASTING;
         }
     }

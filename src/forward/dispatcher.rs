@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::delivery::Delivery;
-use crate::lifecycle::TaskGroup;
+use crate::lifecycle::{Lifecycle, TaskGroup};
 
 /// Delivers until the life has stopped. Each request runs in a task of its own.
 pub(super) async fn run(delivery: Arc<Delivery>, tasks: TaskGroup) {
@@ -25,4 +25,11 @@ pub(super) async fn run(delivery: Arc<Delivery>, tasks: TaskGroup) {
         let run = async move { delivery.run(shipment, slot).await };
         tasks.spawn_until_stopped(run);
     }
+}
+
+/// Once no new events come, what waits is tried again at once: the life may end before the pauses and rests do.
+pub(super) async fn hurry_at_closing(delivery: Arc<Delivery>, lifecycle: Lifecycle) {
+    lifecycle.closing().await;
+    delivery.batches.end_pauses();
+    delivery.brokers.end_rests();
 }

@@ -190,6 +190,28 @@ async fn a_drain_waits_for_no_fuller_batch() {
 }
 
 #[tokio::test]
+async fn a_drain_waits_for_no_pause_and_no_rest() {
+    let toml = "[ingest]\ndurability = 'memory'\n\
+                [broker]\nretry_initial = '8000h'\nretry_max = '8000h'\nmax_batch_events = 1";
+    for (failures, is_up) in [(1, true), (5, false)] {
+        let broker = FakeBroker::start();
+        broker.script(std::iter::repeat_with(|| Reply::status(500)).take(failures));
+        let app = TestApp::start_with(&broker, toml).await;
+        for _ in 0..failures {
+            assert_eq!(app.post("/", &[JSON], "{}").await.status, 200);
+        }
+        broker.until_requests(failures).await;
+        eventually("the failures to be noted", async || {
+            let broker = &app.status().await["brokers"][0];
+            (broker["in_flight"] == 0 && broker["up"] == is_up).then_some(())
+        })
+        .await;
+        in_time("the drain", app.drain()).await;
+        assert_eq!(broker.delivered().len(), failures);
+    }
+}
+
+#[tokio::test]
 async fn the_drain_takes_no_longer_than_allowed() {
     let down = DownBroker::new();
     let toml = format!(

@@ -40,6 +40,31 @@ fn five_failures_in_a_row_open_it_and_a_success_between_them_does_not() {
 }
 
 #[test]
+fn a_rest_can_be_ended_unless_it_was_asked_for() {
+    let now = Instant::now();
+    let mut breaker = health();
+    breaker.end_rest(now);
+    assert_eq!(breaker.admits(now), Admits::Freely);
+    go_down(&mut breaker, now);
+    breaker.end_rest(now);
+    assert_eq!(breaker.admits(now), Admits::Probe);
+    let asking = Trip {
+        retry_after: Some(MAX),
+        ..Trip::default()
+    };
+    let [mut first, mut late] = [health(), health()];
+    let early = late.begin(now).unwrap();
+    let ticket = first.begin(now).unwrap();
+    first.note_failure(ticket, asking, now, RANDOM);
+    go_down(&mut late, now);
+    late.note_failure(early, asking, now, RANDOM);
+    for breaker in [&mut first, &mut late] {
+        breaker.end_rest(now);
+        assert_eq!(breaker.admits(now), Admits::NotBefore(now + MAX));
+    }
+}
+
+#[test]
 fn a_batch_that_failed_again_and_again_opens_nothing_and_closes_nothing() {
     let mut now = Instant::now();
     let mut health = health();
