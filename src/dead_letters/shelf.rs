@@ -188,7 +188,9 @@ impl Shelf {
     fn next_number(&self, full: &[NumberedFile]) -> u64 {
         let second = since_epoch(SystemTime::now()).as_secs();
         let newest = full.last().map_or(0, |newest| newest.number);
-        second.max(newest + 1).max(self.last + 1)
+        second
+            .max(newest.saturating_add(1))
+            .max(self.last.saturating_add(1))
     }
 
     /// Drops the oldest files until the quota is kept; how many letters that were, and why it ended early.
