@@ -86,7 +86,7 @@ impl Batches {
         lease.get_or_insert_with(|| {
             let (spool, limits, lifecycle) =
                 (self.spool.clone(), self.limits, self.lifecycle.clone());
-            Box::pin(lease_until_closing(spool, limits, lifecycle))
+            Box::pin(lease_while_more_may_come(spool, limits, lifecycle))
         })
     }
 
@@ -141,10 +141,17 @@ impl Batches {
     }
 }
 
-/// Lingers only as long as new events may come: at the end, what waits for a fuller batch would be left over.
-async fn lease_until_closing(spool: Spool, limits: LeaseLimits, lifecycle: Lifecycle) -> Vec<Part> {
-    if let Some(parts) = lifecycle.unless_closing(spool.lease(limits)).await {
-        return parts;
+/// Lingers only as long as new events may come: at the end, and once the spool has failed, what waits for a fuller batch
+/// would be left over.
+async fn lease_while_more_may_come(
+    spool: Spool,
+    limits: LeaseLimits,
+    lifecycle: Lifecycle,
+) -> Vec<Part> {
+    tokio::select! {
+        parts = spool.lease(limits) => return parts,
+        () = lifecycle.closing() => {}
+        () = spool.failed() => {}
     }
     let linger = Duration::ZERO;
     spool.lease(LeaseLimits { linger, ..limits }).await

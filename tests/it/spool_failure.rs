@@ -72,6 +72,19 @@ async fn after_a_sync_that_hangs_the_client_knows_nothing_and_the_event_goes_out
 }
 
 #[tokio::test]
+async fn what_a_failed_spool_has_waits_for_no_fuller_batch() {
+    let broker = FakeBroker::start();
+    let spool = MemoryFolder::default();
+    let toml = "[ingest]\ndurability = 'disk'\n[broker]\nlinger = '8000h'";
+    let app = TestApp::start_in(&spool, &folder(), &with(&[&broker], toml)).await;
+    assert_eq!(app.post("/", &[JSON], "{}").await.status, 200);
+    spool.fail_syncs_after(0);
+    expect_failed(&app.post("/", &[JSON], "{}").await);
+    app.until_book("delivered", 1).await;
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn after_a_failed_sync_nothing_is_acknowledged_and_what_was_is_delivered() {
     let broker = FakeBroker::start();
     broker.usually(Reply::status(503));
