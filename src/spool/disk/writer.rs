@@ -83,7 +83,7 @@ impl Writer {
             }
             self.sync_if_due();
             if Instant::now() >= self.checkpoint_at || self.shared.take_purge_request() {
-                self.log.probe_disk();
+                self.log.probe_disk(self.shortest_refused.unwrap_or(0));
                 self.checkpoint_and_purge();
                 self.checkpoint_every = (2 * self.checkpoint_every).min(CHECKPOINT_EVERY);
                 self.checkpoint_at = Instant::now() + self.checkpoint_every;

@@ -9,6 +9,8 @@ use crate::segment::{HEADER_BYTES, Segment};
 
 /// About what a request needs, and a small part of what a segment does.
 const PROBE_BYTES: usize = 64 * 1024;
+/// A probe comes every second while a disk is full, so it writes no more than this, however long a record was.
+const MAX_PROBES: u64 = 64;
 
 impl Log {
     /// The segment that is written to, if one was begun since the log was opened.
@@ -58,17 +60,24 @@ impl Log {
         self.is_disk_full
     }
 
-    /// Finds out whether a disk that was full has room again. Does nothing where it was not.
-    pub fn probe_disk(&mut self) {
+    /// Finds out whether a disk that was full has room again: some, and for a payload of so many bytes up to 4 MiB.
+    /// Does nothing where it was not full.
+    pub fn probe_disk(&mut self, payload_bytes: u64) {
         if self.is_disk_full {
             // What goes wrong here says the same as a full disk: not now.
-            self.is_disk_full = self.write_probe().is_err();
+            self.is_disk_full = self.write_probe(payload_bytes).is_err();
         }
     }
 
-    fn write_probe(&self) -> io::Result<()> {
+    fn write_probe(&self, payload_bytes: u64) -> io::Result<()> {
+        let probes = payload_bytes.div_ceil(PROBE_BYTES as u64);
+        let probes = usize::try_from(probes.clamp(1, MAX_PROBES)).expect("they are few");
         let file = self.folder.open(PROBE, Mode::Create)?;
-        let outcome = write_all_at(&*file, &mut [IoSlice::new(&[1; PROBE_BYTES])], 0);
+        let outcome = write_all_at(
+            &*file,
+            &mut vec![IoSlice::new(&[1; PROBE_BYTES]); probes],
+            0,
+        );
         drop(file);
         self.folder.remove(PROBE)?;
         outcome

@@ -19,7 +19,7 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     opened.log.sync().unwrap();
     for limit in [Some(1500), None] {
         folder.limit_to(limit);
-        opened.log.probe_disk();
+        opened.log.probe_disk(0);
         assert_eq!(opened.log.is_disk_full(), limit.is_some());
         assert_eq!(opened.log.has_room_for(200), limit.is_none());
     }
@@ -28,6 +28,30 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     append(&mut opened.log, 1, &[3; 200]).unwrap();
     opened.log.sync().unwrap();
     assert_eq!(read_open(&folder, &opened).0.len(), taken + 1);
+}
+
+#[test]
+fn a_disk_is_full_until_there_is_room_for_what_found_none() {
+    const KIB: u64 = 1024;
+    let folder = MemoryFolder::default();
+    let options = Options {
+        segment_bytes: 1024 * KIB,
+        max_bytes: 4096 * KIB,
+        ..OPTIONS
+    };
+    let mut log = open_with(&folder, options).log;
+    append(&mut log, 1, &[1; 200]).unwrap();
+    let record = vec![2; 1200 * KIB as usize];
+    folder.limit_to(Some(folder.bytes() + 100 * KIB));
+    append(&mut log, 1, &record).unwrap_err();
+    let taken = folder.bytes();
+    for (left, payload, is_full) in [(0, 0, true), (100, 1200, true), (1220, 1200, false)] {
+        folder.limit_to(Some(taken + left * KIB));
+        log.probe_disk(payload * KIB);
+        assert_eq!(log.is_disk_full(), is_full, "{left} KiB for {payload}");
+    }
+    assert_eq!(folder.bytes(), taken, "probes leave nothing behind");
+    append(&mut log, 1, &record).unwrap();
 }
 
 #[test]
