@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use data_encoding::BASE64;
 use http::request::Parts;
-use http::{HeaderName, header};
+use http::{HeaderName, HeaderValue, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -34,6 +34,13 @@ pub(super) struct Auth {
 pub(super) struct Sender {
     /// Index of the API key that it bears.
     pub(super) key: Option<usize>,
+}
+
+/// How `Authorization` bears credentials.
+#[derive(Clone, Copy, Debug)]
+enum Scheme {
+    Basic,
+    Bearer,
 }
 
 impl Auth {
@@ -77,9 +84,18 @@ impl Auth {
             .or_else(|| self.authorized(authorization?.as_bytes()))
             .or_else(|| self.browser_key(in_query?.as_bytes()))
             .ok_or_else(|| {
+                let names_no_scheme =
+                    |value: &HeaderValue| Scheme::of(value.as_bytes()).0.is_none();
                 Refusal::new(
                     Code::Unauthenticated,
-                    "The credentials that were sent are not accepted here.",
+                    if authorization.is_some_and(names_no_scheme) {
+                        concat!(
+                            "The credentials that were sent are not accepted here. `Authorization` has another scheme ",
+                            "than those that are: HTTP Basic, `Authorization: Bearer KEY` or `X-Api-Key: KEY`."
+                        )
+                    } else {
+                        "The credentials that were sent are not accepted here."
+                    },
                 )
             })
     }
@@ -99,15 +115,10 @@ impl Auth {
     }
 
     fn authorized(&self, value: &[u8]) -> Option<Sender> {
-        let space = memchr::memchr(b' ', value)?;
-        let (scheme, credentials) = value.split_at(space);
-        let credentials = credentials.trim_ascii();
-        if scheme.eq_ignore_ascii_case(b"bearer") {
-            self.key(credentials)
-        } else if scheme.eq_ignore_ascii_case(b"basic") {
-            self.basic(&BASE64.decode(credentials).ok()?)
-        } else {
-            None
+        match Scheme::of(value) {
+            (Some(Scheme::Bearer), key) => self.key(key),
+            (Some(Scheme::Basic), credentials) => self.basic(&BASE64.decode(credentials).ok()?),
+            (None, _) => None,
         }
     }
 
@@ -133,6 +144,22 @@ impl Auth {
     fn key(&self, key: &[u8]) -> Option<Sender> {
         let index = self.by_digest.get(&digest(key))?;
         Some(Sender { key: Some(*index) })
+    }
+}
+
+impl Scheme {
+    /// The scheme of an `Authorization`, if it is one of these, and what comes behind it.
+    fn of(value: &[u8]) -> (Option<Self>, &[u8]) {
+        let end = memchr::memchr(b' ', value).unwrap_or(value.len());
+        let (name, credentials) = value.split_at(end);
+        let scheme = if name.eq_ignore_ascii_case(b"bearer") {
+            Some(Self::Bearer)
+        } else if name.eq_ignore_ascii_case(b"basic") {
+            Some(Self::Basic)
+        } else {
+            None
+        };
+        (scheme, credentials.trim_ascii())
     }
 }
 
@@ -221,6 +248,10 @@ mod tests {
             "Basic !!!".into(),
             "Basic".into(),
             "Bearer other".into(),
+            "Bearer".into(),
+            "Bearer ".into(),
+            String::new(),
+            "first".into(),
             "Digest x=y".into(),
         ] {
             assert_eq!(check("authorization", &value), None, "{value}");

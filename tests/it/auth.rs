@@ -86,10 +86,38 @@ async fn missing_credentials_are_asked_for_and_wrong_ones_are_not() {
             );
             assert_eq!(answer.header("www-authenticate"), None, "{value}");
             assert!(!answer.text().contains("hidden"), "{}", answer.text());
+            assert!(!answer.text().contains("Bearer KEY"), "{value}");
         }
     }
     app.finish().await;
     assert_eq!(broker.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn another_scheme_is_told_which_ones_there_are() {
+    let app = TestApp::start(&config()).await;
+    for value in [
+        "Splunk web-key",
+        "ApiKey hidden-key",
+        "Token hidden-key",
+        "web-key",
+        "hidden-key",
+        "",
+    ] {
+        let answer = app.post("/", &[JSON, ("Authorization", value)], "{}").await;
+        assert_eq!(answer.status, 401, "{value}");
+        assert_eq!(answer.header("www-authenticate"), None, "{value}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        for way in [
+            "HTTP Basic",
+            "`Authorization: Bearer KEY`",
+            "`X-Api-Key: KEY`",
+        ] {
+            assert!(detail.contains(way), "{value}: {detail}");
+        }
+        assert!(!detail.contains("-key"), "{detail}");
+    }
+    app.finish().await;
 }
 
 #[tokio::test]
