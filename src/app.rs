@@ -334,6 +334,7 @@ impl Operated for Server {
                 .collect(),
             spool: spool.into(),
             dead_letters_failing: self.telemetry.are_letters_failing(),
+            dead_letters_dropped: self.telemetry.letters_dropped_so_far(),
             output_failing: self.telemetry.is_output_failing(),
             brokers: self
                 .forward

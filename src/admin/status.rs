@@ -23,6 +23,8 @@ pub struct Status {
     pub spool: SpoolSummary,
     /// Whether dead letters cannot be written: they wait in the spool, and where many do all delivery waits.
     pub dead_letters_failing: bool,
+    /// Dead letters that were removed since the start because `dead_letters.max_bytes` was reached.
+    pub dead_letters_dropped: u64,
     /// Whether the file output, or standard output, cannot be written: events wait in the spool.
     pub output_failing: bool,
     /// The delivery targets; none with a local output.

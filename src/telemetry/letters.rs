@@ -1,6 +1,6 @@
 //! The metrics of the dead letters once they are kept.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use metrics::{Counter, Gauge, Label};
 use metrics_exporter_prometheus::PrometheusRecorder;
@@ -11,6 +11,7 @@ use super::{Telemetry, names};
 /// The handles of the store of dead letters.
 pub(super) struct LetterMetrics {
     dropped: Counter,
+    dropped_so_far: AtomicU64,
     purged: Counter,
     failing: Gauge,
     are_failing: AtomicBool,
@@ -20,6 +21,7 @@ impl LetterMetrics {
     pub(super) fn new(recorder: &PrometheusRecorder) -> Self {
         Self {
             dropped: counter(recorder, &names::DEAD_LETTERS_DROPPED, vec![]),
+            dropped_so_far: AtomicU64::new(0),
             purged: counter(recorder, &names::DEAD_LETTERS_PURGED, vec![]),
             failing: gauge(recorder, &names::DEAD_LETTERS_FAILING, vec![]),
             are_failing: AtomicBool::new(false),
@@ -31,6 +33,14 @@ impl Telemetry {
     /// The oldest dead letters made room for new ones.
     pub fn letters_dropped(&self, letters: u64) {
         self.letters.dropped.increment(letters);
+        self.letters
+            .dropped_so_far
+            .fetch_add(letters, Ordering::Relaxed);
+    }
+
+    /// How many dead letters made room for new ones since the start.
+    pub fn letters_dropped_so_far(&self) -> u64 {
+        self.letters.dropped_so_far.load(Ordering::Relaxed)
     }
 
     /// Dead letters were removed because somebody asked for it.

@@ -42,6 +42,22 @@ async fn the_page_shows_the_server_as_it_is() {
 }
 
 #[tokio::test]
+async fn dead_letters_that_made_room_are_told() {
+    let rules = "[validate]\nrequired = ['app']\n[dead_letters]\nmax_bytes = '1MiB'";
+    let app = TestApp::start(rules).await;
+    let event = format!(r#"{{"message":"{}"}}"#, "x".repeat(20_000));
+    let events = format!("[{}]", vec![event; 100].join(","));
+    assert_eq!(app.post("/", &[JSON], events).await.status, 200);
+    app.until_book("dead_lettered", 100).await;
+    let dropped = app.status().await["dead_letters_dropped"].as_u64().unwrap();
+    assert!((1..100).contains(&dropped), "{dropped}");
+    let page = app.admin_page("/").await;
+    let line = format!("<strong>{dropped} dead letters dropped.</strong>");
+    assert!(page.text().contains(&line), "{}", page.text());
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn nothing_runs_in_the_page_but_its_own_script() {
     let broker = FakeBroker::start();
     let app = TestApp::start_with(&broker, "").await;

@@ -37,6 +37,7 @@ fn status() -> Status {
             failed: false,
         },
         dead_letters_failing: false,
+        dead_letters_dropped: 0,
         output_failing: false,
         brokers: vec![broker("http://a/", true), broker("http://b/", true)],
         books: Books::new(counts, 600),
@@ -93,7 +94,7 @@ fn what_comes_from_outside_is_text() {
 #[test]
 fn the_worst_is_told_first() {
     type Spoil = fn(&mut Status);
-    let cases: [(&str, &str, Spoil); 14] = [
+    let cases: [(&str, &str, Spoil); 15] = [
         ("ok", "all is well", |_| {}),
         ("bad", "the spool has failed", |status| {
             status.spool.failed = true;
@@ -131,6 +132,9 @@ fn the_worst_is_told_first() {
         ("warn", "draining", |status| status.phase = Phase::Closing),
         ("warn", "1,000 events lost", |status| {
             status.books.lost = 1000;
+        }),
+        ("warn", "1,000 dead letters dropped", |status| {
+            status.dead_letters_dropped = 1000;
         }),
         ("warn", "a changed configuration was refused", |status| {
             status.config.refused = true;

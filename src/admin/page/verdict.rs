@@ -29,9 +29,11 @@ impl Verdict {
                 // Why they wait is told already.
                 waiting(status).filter(|_| letters.is_none())
             });
-        let in_the_way = [spool(status), letters, output, phase(status), lost(status)];
+        let in_the_way = [spool(status), letters, output, phase(status)];
+        let gone = [lost(status), dropped(status)];
         let mut all: Vec<Trouble> = in_the_way
             .into_iter()
+            .chain(gone)
             .chain([configuration(status), certificate(status)])
             .flatten()
             .collect();
@@ -172,6 +174,16 @@ fn lost(status: &Status) -> Option<Trouble> {
         lost => slight(
             format!("{} events lost", grouped(lost)),
             "The spool could not be read in places. The log says where; look at the disk.",
+        ),
+    }
+}
+
+fn dropped(status: &Status) -> Option<Trouble> {
+    match status.dead_letters_dropped {
+        0 => None,
+        dropped => slight(
+            format!("{} dead letters dropped", grouped(dropped)),
+            "dead_letters.max_bytes was reached, and the oldest are gone. Mend the cause, then replay or purge the others.",
         ),
     }
 }
