@@ -67,6 +67,14 @@ fn advice(error: &Error) -> &'static str {
         Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "; the Broker's certificate is for another name: check the host in broker.urls",
+        Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        ) => {
+            "; the Broker's certificate has expired: let it be renewed there, or set the clock here if that is wrong"
+        }
+        Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => "; the Broker's certificate begins later: set the clock here if that is wrong",
         Error::InvalidCertificate(error) => match FormFault::of(error) {
             Some(FormFault::OfAuthority) => {
                 "; the Broker's certificate is that of an authority, as `openssl req -x509` makes one: let it be made with the extension basicConstraints=CA:FALSE"
@@ -76,13 +84,15 @@ fn advice(error: &Error) -> &'static str {
             }
             None => "; the Broker's certificate is not to be believed",
         },
+        Error::AlertReceived(AlertDescription::CertificateExpired) => {
+            "; to the Broker, broker.tls.client_certificate has expired: renew it and restart"
+        }
         Error::AlertReceived(
             AlertDescription::CertificateRequired
             | AlertDescription::HandshakeFailure
             | AlertDescription::BadCertificate
             | AlertDescription::UnsupportedCertificate
             | AlertDescription::CertificateUnknown
-            | AlertDescription::CertificateExpired
             | AlertDescription::UnknownCA
             | AlertDescription::AccessDenied,
         ) => {
@@ -127,6 +137,18 @@ mod tests {
             (
                 Error::InvalidCertificate(CertificateError::NotValidForName),
                 "the host in broker.urls",
+            ),
+            (
+                Error::InvalidCertificate(CertificateError::Expired),
+                "certificate has expired",
+            ),
+            (
+                Error::InvalidCertificate(CertificateError::NotValidYet),
+                "the clock",
+            ),
+            (
+                Error::AlertReceived(AlertDescription::CertificateExpired),
+                "client_certificate has expired",
             ),
             (
                 Error::AlertReceived(AlertDescription::CertificateRequired),
