@@ -96,7 +96,7 @@ pub struct Exported {
     pub letters: u64,
     /// Events that cannot be read.
     pub lost: u64,
-    /// Whether both files of the checkpoint are damaged: events that were delivered are among the others then.
+    /// Whether both files of the checkpoint are damaged or gone: events that were delivered are among the others then.
     pub has_lost_checkpoint: bool,
 }
 

@@ -210,7 +210,7 @@ async fn a_look_tells_of_damage_as_far_as_it_goes_and_a_check_of_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_checkpoint_of_which_both_files_are_damaged_is_told() {
+async fn a_checkpoint_of_which_both_files_are_damaged_or_gone_is_told() {
     let broker = FakeBroker::start();
     broker.usually(Reply::status(503));
     let site = Site::new(&with(&[&broker], ""));
@@ -238,6 +238,13 @@ async fn a_checkpoint_of_which_both_files_are_damaged_is_told() {
         assert_eq!(look(), (Some(3), true), "{command}");
         files.iter().for_each(|file| flip_a_bit(file));
     }
+    for file in &files {
+        fs::remove_file(file).unwrap();
+    }
+    let export = run(&["spool", "export", "--dir", "."], &site.path("spool"));
+    assert_eq!(export.status.code(), Some(3));
+    let told = String::from_utf8(export.stderr).unwrap();
+    assert!(told.contains("or they are gone"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -76,14 +76,15 @@ impl Checkpoints {
         Ok((checkpoints, newest.map(|(.., checkpoint)| checkpoint)))
     }
 
-    /// Whether both files of a folder were written: then one of them is sound, however a crash has cut the other.
+    /// Whether both files of a folder were written: then one of them is sound, however a crash has cut the other. Those
+    /// that are not there count as written where `were_made` tells that they were.
     ///
     /// # Errors
     /// I/O errors.
-    pub(crate) fn were_written(folder: &dyn Folder) -> io::Result<bool> {
+    pub(crate) fn were_written(folder: &dyn Folder, were_made: bool) -> io::Result<bool> {
         let mut were_written = true;
         for name in CHECKPOINTS {
-            were_written &= was_written(folder, name)?;
+            were_written &= was_written(folder, name)?.unwrap_or(were_made);
         }
         Ok(were_written)
     }
@@ -198,16 +199,16 @@ fn read(folder: &dyn Folder, name: &str) -> io::Result<Option<(u64, Checkpoint)>
     }
 }
 
-/// Whether something else than the zeros is in a file that it is made with.
-fn was_written(folder: &dyn Folder, name: &str) -> io::Result<bool> {
+/// Whether something else than the zeros is in a file that it is made with; none where there is no such file.
+fn was_written(folder: &dyn Folder, name: &str) -> io::Result<Option<bool>> {
     let mut beginning = [0; HEAD_BYTES];
     let outcome = folder
         .open(name, Mode::Read)
         .and_then(|file| read_full_at(&*file, &mut beginning, 0));
     match outcome {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) if is_bad_sector(&error) => Ok(true),
-        outcome => outcome.map(|_| beginning.iter().any(|byte| *byte != 0)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if is_bad_sector(&error) => Ok(Some(true)),
+        outcome => outcome.map(|_| Some(beginning.iter().any(|byte| *byte != 0))),
     }
 }
 

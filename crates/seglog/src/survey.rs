@@ -24,7 +24,7 @@ pub struct Survey {
     pub segments: Vec<Segment>,
     /// The newest sound checkpoint.
     pub checkpoint: Option<Checkpoint>,
-    /// Whether there was one, and both files are damaged.
+    /// Whether there was one, and both files are damaged or gone.
     pub has_lost_checkpoint: bool,
     /// The position after the last event that counts; none where there was never a log.
     pub end: Option<Position>,
@@ -160,8 +160,10 @@ fn look(
     survey.find_end(&**folder, before)?;
     // After the segments were looked at: those that were purged meanwhile are below its low-water mark.
     (survey.checkpoints, survey.checkpoint) = Checkpoints::find(Arc::clone(folder))?;
+    // An opened log has them before it has a segment.
+    let were_made = !survey.segments.is_empty();
     survey.has_lost_checkpoint =
-        survey.checkpoint.is_none() && Checkpoints::were_written(&**folder)?;
+        survey.checkpoint.is_none() && Checkpoints::were_written(&**folder, were_made)?;
     Ok(survey)
 }
 

@@ -261,11 +261,7 @@ fn one_bad_checkpoint_falls_back_to_the_other_and_two_to_the_oldest_segment() {
     names.sort_by_key(|name| sequence(name));
     let [older, newest] = names;
     folder.damage(newest, |bytes| bytes[41] ^= 1);
-    let is_lost = || {
-        seglog::survey(&shared(&folder))
-            .unwrap()
-            .has_lost_checkpoint
-    };
+    let is_lost = || has_lost_checkpoint(&folder);
     assert!(!is_lost(), "one may be what a crash has torn");
     let opened = open(&folder);
     assert_eq!(opened.acked.low(), 104);
@@ -283,6 +279,28 @@ fn one_bad_checkpoint_falls_back_to_the_other_and_two_to_the_oldest_segment() {
     checkpoint(&mut opened, 112);
     folder.kill();
     assert_eq!(open(&folder).acked.low(), 112);
+}
+
+fn has_lost_checkpoint(folder: &MemoryFolder) -> bool {
+    let survey = seglog::survey(&shared(folder));
+    survey.unwrap().has_lost_checkpoint
+}
+
+#[test]
+fn a_checkpoint_that_is_gone_is_lost_and_one_that_was_never_written_is_not() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    assert!(!has_lost_checkpoint(&folder));
+    append(&mut opened.log, 1, &[1; 200]).unwrap();
+    opened.log.sync().unwrap();
+    folder.kill();
+    assert!(!has_lost_checkpoint(&folder));
+    folder.remove("checkpoint-b").unwrap();
+    assert!(!has_lost_checkpoint(&folder), "the first one goes into -a");
+    folder.remove("checkpoint-a").unwrap();
+    assert!(has_lost_checkpoint(&folder));
+    assert_eq!(read_open(&folder, &open(&folder)).0.len(), 1);
+    assert!(!has_lost_checkpoint(&MemoryFolder::default()));
 }
 
 #[test]
