@@ -1,21 +1,12 @@
 //! The end: not ready but serving, then nothing new, what is in flight finished, and no longer than allowed.
 
-use std::net::SocketAddr;
-
 use serde_json::Value;
 
 use crate::support::client::{JSON, head};
 use crate::support::fake_broker::{DownBroker, FakeBroker, Reply};
 use crate::support::site::Site;
 use crate::support::test_app::{TestApp, with};
-use crate::support::{eventually, in_time};
-
-async fn until_refused(address: SocketAddr) {
-    let refused = eventually("the port to be closed", async || {
-        tokio::net::TcpStream::connect(address).await.err()
-    });
-    refused.await;
-}
+use crate::support::{eventually, in_time, until_refused};
 
 #[tokio::test]
 async fn a_draining_server_is_not_ready_and_goes_on_serving() {

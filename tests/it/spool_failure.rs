@@ -14,7 +14,7 @@ use crate::support::fake_broker::{FakeBroker, Reply};
 use crate::support::numbered::{Ledger, array, numbers, sorted};
 use crate::support::site::Site;
 use crate::support::test_app::{TestApp, with};
-use crate::support::{eventually, in_time};
+use crate::support::{eventually, in_time, until_refused};
 
 const SHORT: &str = "[ingest]\ndurability = 'disk'\n[server]\ndrain_timeout = '200ms'\n";
 
@@ -294,6 +294,11 @@ async fn requests_under_way_are_told_of_the_failure_also_when_nothing_is_left_to
     let broker = FakeBroker::start();
     let site = Site::new(&with(&[&broker], ""));
     let server = site.serve();
+    // Also one whose head has come in part only.
+    let mut late = server.connect().await;
+    let request = head("POST", "/", &[JSON], 2) + "{}";
+    let (begin, rest) = request.split_at(20);
+    late.send(begin).await;
     let mut under_way = Vec::new();
     for _ in 0..5 {
         let mut client = server.connect().await;
@@ -306,7 +311,9 @@ async fn requests_under_way_are_told_of_the_failure_also_when_nothing_is_left_to
     })
     .await;
     fs::rename(site.path("spool"), site.path("elsewhere")).unwrap();
-    expect_failed(&server.post("{}").await);
+    until_refused(server.public).await;
+    late.send(rest).await;
+    expect_failed(&late.answer().await);
     for mut client in under_way {
         client.send("}").await;
         expect_failed(&client.answer().await);

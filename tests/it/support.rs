@@ -19,7 +19,10 @@ pub(crate) mod test_app;
 pub(crate) mod tls_client;
 pub(crate) mod tls_site;
 
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use tokio::net::TcpStream;
 
 /// How long anything may take before a test gives up. Never reached by a test that passes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
@@ -41,6 +44,14 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
         }
     };
     in_time(what, looking).await
+}
+
+/// Waits until nobody listens at an address any more.
+pub(crate) async fn until_refused(address: SocketAddr) {
+    eventually("the port to be closed", async || {
+        TcpStream::connect(address).await.err()
+    })
+    .await;
 }
 
 /// Waits for `future`.
