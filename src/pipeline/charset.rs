@@ -161,9 +161,8 @@ fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
-fn decode(encoding: &'static Encoding, body: &[u8]) -> Text<'static> {
+fn decode<'a>(encoding: &'static Encoding, body: &'a [u8]) -> Text<'a> {
     let (text, has_errors) = encoding.decode_with_bom_removal(body);
-    let text = Cow::Owned(text.into_owned());
     if has_errors {
         Text::Replaced(text)
     } else {
@@ -231,6 +230,23 @@ mod tests {
             let read = Charset::from_name(name.as_bytes()).read(body);
             assert_eq!(read.valid(), None, "{name}");
             assert_eq!(read.replaced(), "\u{fffd}", "{name}");
+        }
+    }
+
+    #[test]
+    fn a_text_takes_no_more_than_was_told() {
+        let names = "utf-8 latin1 utf-16 utf-16be windows-1252 koi8-r gbk gb18030 big5 shift_jis euc-jp iso-2022-jp";
+        for name in names.split(' ') {
+            let charset = Charset::from_name(name.as_bytes());
+            for body in [&b"plain "[..], b"caf\xe9 "] {
+                let body = body.repeat(1000);
+                let told = charset.text_bytes(&body);
+                let taken = match charset.read(&body) {
+                    Text::Valid(Cow::Owned(text)) | Text::Replaced(Cow::Owned(text)) => text.len(),
+                    _ => 0,
+                };
+                assert!(taken <= told, "{name}: {taken} for {told}");
+            }
         }
     }
 
