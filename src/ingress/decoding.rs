@@ -295,6 +295,8 @@ mod tests {
         let short = packed(&gate, &b"hello ".repeat(1000));
         let decoded = gate.decode(&policy, short, Instant::now()).await;
         assert_eq!(decoded.unwrap().0.envelope.events(), 1);
+        let empty = request(&gate, "zstd", vec![]);
+        assert!(gate.decode(&policy, empty, Instant::now()).await.is_ok());
         let large_inside = packed(&gate, &b"hello ".repeat(1_000_000));
         let refused = gate.decode(&policy, large_inside, Instant::now()).await;
         assert_eq!(refused.unwrap_err().code(), Code::Timeout);
