@@ -341,8 +341,13 @@ mod tests {
         let gate = gate();
         let policy = gate.policy();
         let swarm = || request(&gate, "identity", b"{}".repeat(MANY_EVENTS + 1));
+        let body_bytes = swarm().body.bytes.len();
         let decoded = gate.decode(&policy, swarm(), Instant::now() + Duration::from_mins(1));
-        assert_eq!(decoded.await.unwrap().0.envelope.events(), MANY_EVENTS + 1);
+        let (decoded, reservation) = decoded.await.unwrap();
+        assert_eq!(decoded.envelope.events(), MANY_EVENTS + 1);
+        // What was made of it on the runtime is gone, and counts no more.
+        assert_eq!(reservation.bytes(), body_bytes + decoded.held_bytes);
+        drop((decoded, reservation));
         let cores = gate.decoders.available_permits() as u32;
         let _long_ones = gate.decoders.acquire_many(cores).await.unwrap();
         let batch = request(&gate, "identity", b"{}".repeat(MANY_EVENTS));
