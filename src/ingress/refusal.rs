@@ -20,7 +20,7 @@ pub use code::ProblemType;
 pub(super) use shedding::Shedding;
 
 /// A refused request.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Refusal {
     code: Code,
     detail: Cow<'static, str>,
@@ -28,7 +28,7 @@ pub(super) struct Refusal {
 }
 
 /// What some refusals say beside the common.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum More {
     Nothing,
     /// The methods that are allowed.
