@@ -21,6 +21,7 @@ use super::refusal::Refusal;
 use crate::budget::Reservation;
 use crate::event::Origin;
 use crate::pipeline::{Api, ContentCodings, DecodeError, Decoded, EncodedBody, Rejected};
+use crate::spool::AppendError;
 
 /// A head that is larger in memory than those of honest clients is counted like a body.
 const SMALL_HEAD: usize = 4 * 1024;
@@ -93,7 +94,10 @@ impl Ingestion<'_> {
         let held = Some(Arc::clone(&reservation));
         let appending = self.gate.spool.append_held(envelope, held, deadline);
         if let Err(refused) = counting_body(of_body, appending).await {
-            charge.give_back();
+            match refused {
+                AppendError::TooLarge { .. } => charge.give_back_events(),
+                _for_want_of_room => charge.give_back(),
+            }
             return Err(refused.into());
         }
         if let Some(key) = self.key {

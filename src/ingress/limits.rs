@@ -158,6 +158,15 @@ impl Charge<'_> {
         }
     }
 
+    /// Puts back what it was charged for its events: it is refused for what is in it, and none is taken.
+    pub(super) fn give_back_events(self) {
+        let of_events = Cost {
+            bytes: 0,
+            ..self.cost
+        };
+        self.allowance.give_back(of_events);
+    }
+
     /// Puts back all of it: the request is refused, and that is no fault of the client's.
     pub(super) fn give_back(self) {
         self.allowance.give_back(self.cost);

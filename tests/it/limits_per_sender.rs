@@ -167,7 +167,7 @@ async fn a_body_that_is_cut_short_is_charged_by_what_came() {
 }
 
 #[tokio::test]
-async fn what_the_spool_refuses_is_given_back() {
+async fn events_that_the_spool_refuses_are_given_back() {
     let broker = FakeBroker::start();
     let small = "[ingest]\ndurability = 'memory'\n[spool]\nmemory_bytes = '8KiB'\n";
     let toml = small.to_owned() + &config("events_per_second = 1");
@@ -178,6 +178,20 @@ async fn what_the_spool_refuses_is_given_back() {
     assert_eq!(answer.status, 200, "{answer:?}");
     app.finish().await;
     assert_eq!(broker.delivered().len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_spool_can_never_hold_is_charged_by_its_bytes() {
+    let broker = FakeBroker::start();
+    let small = "[ingest]\ndurability = 'memory'\n[spool]\nmemory_bytes = '8KiB'\n";
+    let toml = small.to_owned() + &config("bytes_per_second = 1");
+    let app = TestApp::start_with(&broker, &toml).await;
+    for status in [413, 429] {
+        let answer = app.post("/", &[JSON, NOISY], batch(1_000)).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    app.finish().await;
+    assert!(broker.delivered().is_empty());
 }
 
 #[tokio::test]
