@@ -1,6 +1,7 @@
 //! The JSON Schema of `validate.schema`. Only where there is one an event becomes a tree, for the check
 //! alone: it leaves as it came. Pure.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 
 use jsonschema::ValidationError;
@@ -25,12 +26,12 @@ const MAX_TEXT: usize = 256;
 /// A schema, ready to be applied.
 pub(super) struct Schema {
     file: SchemaFile,
-    /// The paths of all fields that are added to events.
-    added: Vec<Vec<String>>,
+    /// The paths of all fields that are added to events: once, though each of thousands of keys may add the same.
+    added: BTreeSet<Vec<String>>,
 }
 
 impl Schema {
-    pub(super) fn new(file: SchemaFile, added: Vec<Vec<String>>) -> Self {
+    pub(super) fn new(file: SchemaFile, added: BTreeSet<Vec<String>>) -> Self {
         Self { file, added }
     }
 

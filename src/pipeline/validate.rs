@@ -1,5 +1,6 @@
 //! The rules that a single event must keep: `[validate]` and the limits on events of `[ingest]`. Pure.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -54,7 +55,7 @@ impl Rules {
     pub(super) fn new(
         validate: &Validate,
         ingest: &Ingest,
-        added: Vec<Vec<String>>,
+        added: BTreeSet<Vec<String>>,
         fields: &mut Fields,
     ) -> Self {
         let mut field = |name: &str| {
