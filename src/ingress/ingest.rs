@@ -257,3 +257,34 @@ fn stream_bytes(parts: &Parts) -> usize {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::budget::ByteBudget;
+
+    /// What of a body counts at the end of an append that takes so long, and how long that was waited for.
+    async fn counted_at_the_end(appending: Duration) -> (usize, Duration) {
+        let budget = ByteBudget::new(100);
+        let mut of_body = budget.reservation();
+        of_body.grow(60).unwrap();
+        let began = Instant::now();
+        let counted = counting_body(Some(of_body), async {
+            sleep(appending).await;
+            budget.used()
+        });
+        let counted = counted.await;
+        assert_eq!(budget.used(), 0);
+        (counted, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_counts_while_the_allocator_may_have_it_and_no_longer() {
+        let short = BODY_LINGERS - Duration::from_millis(1);
+        assert_eq!(counted_at_the_end(short).await, (60, short));
+        let long = BODY_LINGERS + Duration::from_millis(1);
+        assert_eq!(counted_at_the_end(long).await, (0, long));
+    }
+}
