@@ -30,6 +30,13 @@ const OPTIONS: SpoolOptions = SpoolOptions {
     sync: SpoolSync::Always,
 };
 
+const LONG_RECORDS: SpoolOptions = SpoolOptions {
+    segment_bytes: 4 * 1024 * 1024,
+    max_bytes: 64 * 1024 * 1024,
+    tail_bytes: 1,
+    ..OPTIONS
+};
+
 const ALL: LeaseLimits = LeaseLimits {
     max_events: 1_000_000,
     max_bytes: 64 * 1024 * 1024,
@@ -67,6 +74,14 @@ fn open_with(folder: &MemoryFolder, options: SpoolOptions) -> Opened {
     let folder: Arc<dyn Folder> = Arc::new(folder.clone());
     let (spool, _) = Spool::on_disk(&folder, options, Arc::clone(&telemetry)).unwrap();
     Opened { spool, telemetry }
+}
+
+/// With 35 events in one record of 3.5 MB.
+async fn open_with_long_record(folder: &MemoryFolder) -> Opened {
+    let opened = open_with(folder, LONG_RECORDS);
+    let long = "x".repeat(100_000);
+    opened.append(&[long.as_str(); 35], &[]).await.unwrap();
+    opened
 }
 
 fn open(folder: &MemoryFolder) -> Opened {

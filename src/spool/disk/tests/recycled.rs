@@ -5,15 +5,7 @@ use super::*;
 #[tokio::test]
 async fn a_segment_that_is_written_again_is_not_read_as_the_rest_of_a_long_record() {
     let folder = MemoryFolder::default();
-    let options = SpoolOptions {
-        segment_bytes: 4 * 1024 * 1024,
-        max_bytes: 64 * 1024 * 1024,
-        tail_bytes: 1,
-        ..OPTIONS
-    };
-    let opened = open_with(&folder, options);
-    let long = "x".repeat(100_000);
-    opened.append(&[long.as_str(); 35], &[]).await.unwrap();
+    let opened = open_with_long_record(&folder).await;
     let one = LeaseLimits {
         max_events: 1,
         ..PIECE
@@ -22,7 +14,7 @@ async fn a_segment_that_is_written_again_is_not_read_as_the_rest_of_a_long_recor
     opened.spool.ack(&lease_all(&opened.spool).await);
     opened.spool.close().await;
 
-    let opened = open_with(&folder, options);
+    let opened = open_with(&folder, LONG_RECORDS);
     assert_eq!(opened.telemetry.books().spooled_at_start, 1);
     // What is read for this lease ends within the record.
     opened.spool.ack(&opened.spool.lease(one).await);

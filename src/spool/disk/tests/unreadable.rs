@@ -99,15 +99,7 @@ async fn a_bad_sector_costs_what_was_on_its_page_and_nothing_else() {
 #[tokio::test]
 async fn a_disk_that_is_away_within_a_long_record_costs_no_event_of_it() {
     let folder = MemoryFolder::default();
-    let options = SpoolOptions {
-        segment_bytes: 4 * 1024 * 1024,
-        max_bytes: 64 * 1024 * 1024,
-        tail_bytes: 1,
-        ..OPTIONS
-    };
-    let opened = open_with(&folder, options);
-    let long = "x".repeat(100_000);
-    opened.append(&[long.as_str(); 35], &[]).await.unwrap();
+    let opened = open_with_long_record(&folder).await;
     let mut seen = texts(&opened.spool.lease(PIECE).await).len();
     tokio::time::pause();
     folder.fail_reads_after(Some(0));
