@@ -20,7 +20,7 @@ use crate::units::timestamp;
 /// The spool is damaged.
 const DAMAGED: u8 = 3;
 
-const LOST_CHECKPOINT: &str = "both files of the checkpoint, which tells what was delivered, or they are gone: all that there is comes again";
+const LOST_CHECKPOINT: &str = "the checkpoint, which tells what was delivered: both its files are damaged or gone, so all that there is comes again";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Spool {

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 
 use super::api_key::ApiKey;
 use super::query_key;
-use super::refusal::{Code, Refusal};
+use super::refusal::Refusal;
 use crate::config;
 use crate::telemetry::Telemetry;
 
@@ -86,17 +86,11 @@ impl Auth {
             .ok_or_else(|| {
                 let names_no_scheme =
                     |value: &HeaderValue| Scheme::of(value.as_bytes()).0.is_none();
-                Refusal::new(
-                    Code::Unauthenticated,
-                    if authorization.is_some_and(names_no_scheme) {
-                        concat!(
-                            "The credentials that were sent are not accepted here. `Authorization` has another scheme ",
-                            "than those that are: HTTP Basic, `Authorization: Bearer KEY` or `X-Api-Key: KEY`."
-                        )
-                    } else {
-                        "The credentials that were sent are not accepted here."
-                    },
-                )
+                if authorization.is_some_and(names_no_scheme) {
+                    Refusal::other_scheme()
+                } else {
+                    Refusal::wrong_credentials()
+                }
             })
     }
 

@@ -19,6 +19,9 @@ pub(super) use code::Code;
 pub use code::ProblemType;
 pub(super) use shedding::Shedding;
 
+/// How credentials are sent.
+const WAYS: &str = "HTTP Basic, `Authorization: Bearer KEY` or `X-Api-Key: KEY`";
+
 /// A refused request.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -91,11 +94,24 @@ impl Refusal {
     pub(super) fn challenge() -> Self {
         Self {
             more: More::Challenge,
-            ..Self::new(
-                Code::Unauthenticated,
-                "Send credentials: HTTP Basic, `Authorization: Bearer KEY` or `X-Api-Key: KEY`.",
-            )
+            ..Self::new(Code::Unauthenticated, format!("Send credentials: {WAYS}."))
         }
+    }
+
+    /// 401 for a request with an `Authorization` of a scheme that is not known.
+    pub(super) fn other_scheme() -> Self {
+        let detail = format!(
+            "The credentials that were sent are not accepted here. `Authorization` has another scheme than those that are: {WAYS}."
+        );
+        Self::new(Code::Unauthenticated, detail)
+    }
+
+    /// 401 for a request with credentials that are nobody's.
+    pub(super) fn wrong_credentials() -> Self {
+        Self::new(
+            Code::Unauthenticated,
+            "The credentials that were sent are not accepted here.",
+        )
     }
 
     /// 422.

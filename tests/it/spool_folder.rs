@@ -227,7 +227,7 @@ async fn a_checkpoint_of_which_both_files_are_damaged_or_gone_is_told() {
         let look = || {
             let output = run(&["spool", command, "--dir", "."], &site.path("spool"));
             let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-            let is_told = told.contains("both files of the checkpoint");
+            let is_told = told.contains("both its files are damaged or gone");
             (output.status.code(), is_told)
         };
         assert_eq!(look(), (Some(0), false), "{command}");
@@ -244,7 +244,10 @@ async fn a_checkpoint_of_which_both_files_are_damaged_or_gone_is_told() {
     let export = run(&["spool", "export", "--dir", "."], &site.path("spool"));
     assert_eq!(export.status.code(), Some(3));
     let told = String::from_utf8(export.stderr).unwrap();
-    assert!(told.contains("or they are gone"), "{told}");
+    assert!(
+        told.contains("both its files are damaged or gone"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

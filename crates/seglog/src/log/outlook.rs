@@ -9,7 +9,7 @@ use crate::segment::{HEADER_BYTES, Segment};
 
 /// About what a request needs, and a small part of what a segment does.
 const PROBE_BYTES: usize = 64 * 1024;
-/// A probe comes every second while a disk is full, so it writes no more than this, however long a record was.
+/// While a disk is full a probe comes again and again, so it writes no more than this, however long a record was.
 const MAX_PROBES: u64 = 64;
 
 impl Log {
