@@ -140,14 +140,15 @@ impl Gate {
     ) -> Result<(Decoded, Reservation), Refusal> {
         let (mut request, core) = self.with_core(request, deadline).await?;
         let (gate, policy) = (Arc::clone(self), Arc::clone(policy));
-        let decoded = blocking(move || {
-            // Held here, so that a client that goes away does not make room for more work than there are cores.
-            let _core = core;
+        // The core goes along, so that a client that goes away does not make room for more work than there are cores; and comes
+        // back, so that it is free when this request goes on and not before.
+        let decoding = blocking(move || {
             let body = std::mem::take(&mut request.body);
-            let decoded = gate.decode_here(&policy, &mut request, body, EnvelopeLimits::NONE)?;
-            Ok::<_, DecodeError>((decoded, request.reservation))
+            let decoded = gate.decode_here(&policy, &mut request, body, EnvelopeLimits::NONE);
+            (decoded.map(|decoded| (decoded, request.reservation)), core)
         });
-        Ok(decoded.await?)
+        let (decoded, _core) = decoding.await;
+        Ok(decoded?)
     }
 
     /// Waits for a core to decode a request on. How long a packed body is inside only inflating it tells: it is inflated
