@@ -10,6 +10,7 @@ use seglog::{Checkpoint, Checkpoints, Failed, Log, Place, Record, Refused};
 use super::pending::{PendingAppend, Taken};
 use super::shared::{Capacity, Shared, now_millis};
 use crate::config::SpoolSync;
+use crate::event::Origin;
 use crate::spool::AppendError;
 use crate::telemetry::events::{CheckpointFailed, SpoolFailed};
 
@@ -177,6 +178,8 @@ impl Writer {
         }
         match self.sync {
             SpoolSync::Always => self.make_durable(),
+            // Its letter is removed once this is answered, and was synced.
+            _ if has_replay(placed) => self.make_durable(),
             SpoolSync::Every(time) => {
                 self.sync_at.get_or_insert_with(|| Instant::now() + time);
                 self.log.settle();
@@ -307,6 +310,12 @@ impl Writer {
             written_at: now_millis(),
         }
     }
+}
+
+fn has_replay(placed: &[(PendingAppend, Place)]) -> bool {
+    placed
+        .iter()
+        .any(|(append, _)| append.envelope.origin == Origin::Replay)
 }
 
 fn record<'a>(append: &PendingAppend, pieces: &'a [&'a [u8]], now: u64) -> Record<'a> {

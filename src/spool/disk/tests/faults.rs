@@ -6,6 +6,7 @@ use futures_util::poll;
 use seglog::Mode;
 
 use super::*;
+use crate::event::{Envelope, Origin};
 use crate::spool::{InspectError, Inspection};
 
 #[tokio::test]
@@ -295,6 +296,26 @@ async fn with_an_interval_what_was_acknowledged_is_synced_once_it_is_over() {
         synced.expect("a sync");
     }
     opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn with_weaker_syncs_too_a_replay_is_synced_before_its_letter_may_go() {
+    for sync in [SpoolSync::Never, SpoolSync::Every(Duration::from_secs(60))] {
+        let folder = MemoryFolder::default();
+        let opened = open_with(&folder, SpoolOptions { sync, ..OPTIONS });
+        opened.append(&["0"], &[]).await.unwrap();
+        let syncs = folder.segment_syncs();
+        let replay = Envelope {
+            origin: Origin::Replay,
+            ..envelope(&["1"], &[])
+        };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        opened.spool.append(replay, deadline).await.unwrap();
+        assert_eq!(folder.segment_syncs(), syncs + 1);
+        opened.append(&["2"], &[]).await.unwrap();
+        assert_eq!(folder.segment_syncs(), syncs + 1);
+        opened.spool.close().await;
+    }
 }
 
 #[tokio::test]
