@@ -20,7 +20,9 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::telemetry::{Gauges, Telemetry};
-pub use status::{Books, BrokerSummary, ConfigSummary, ListenerStatus, SpoolSummary, Status};
+pub use status::{
+    Books, BrokerSummary, CertificateSummary, ConfigSummary, ListenerStatus, SpoolSummary, Status,
+};
 
 /// Longest time for any answer here; all of them are made from memory.
 const TIMEOUT: Duration = Duration::from_secs(10);

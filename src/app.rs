@@ -12,7 +12,9 @@ use seglog::{DiskFolder, Folder};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use crate::admin::{self, Books, BrokerSummary, ListenerStatus, Operated, Status};
+use crate::admin::{
+    self, Books, BrokerSummary, CertificateSummary, ListenerStatus, Operated, Status,
+};
 use crate::config::Config;
 use crate::dead_letters::DeadLetters;
 use crate::forward::{Forward, Resolve, SystemResolver};
@@ -336,6 +338,12 @@ impl Operated for Server {
             dead_letters_failing: self.telemetry.are_letters_failing(),
             dead_letters_dropped: self.telemetry.letters_dropped_so_far(),
             output_failing: self.telemetry.is_output_failing(),
+            certificates: self
+                .telemetry
+                .certificates()
+                .into_iter()
+                .map(|(setting, expires_at)| CertificateSummary::new(setting, expires_at))
+                .collect(),
             brokers: self
                 .forward
                 .brokers()

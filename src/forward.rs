@@ -215,7 +215,8 @@ impl Outputs<'_> {
     fn brokers(&self, resolver: &Arc<dyn Resolve>) -> Result<Brokers, SetupError> {
         let config = &self.config.broker;
         let is_tls = config.urls.iter().any(|url| url.scheme() == "https");
-        let tls = is_tls.then(|| client_config(&config.tls)).transpose()?;
+        let tls = || client_config(&config.tls, &self.shared.telemetry);
+        let tls = is_tls.then(tls).transpose()?;
         let changed = Arc::default();
         let broker = |identity: Identity| {
             let metrics = self.shared.telemetry.broker(&identity.label);

@@ -85,11 +85,12 @@ impl Ingress {
         lifecycle: Lifecycle,
     ) -> Result<Self, TlsFileProblem> {
         let budget = ByteBudget::new(config.ingest.max_in_flight_bytes.as_usize());
+        let tls = Tls::open(&config.server.tls, &telemetry)?;
         let gate = Gate::new(config, spool, telemetry, lifecycle.clone(), budget.clone());
         Ok(Self {
             gate: Arc::new(gate),
             connections: Arc::new(Registry::default()),
-            tls: Tls::open(&config.server.tls)?.map(Arc::new),
+            tls: tls.map(Arc::new),
             budget,
             lifecycle,
         })
@@ -118,7 +119,7 @@ impl Ingress {
 
     async fn follow_files(&self) -> Infallible {
         match &self.tls {
-            Some(tls) => tls.follow_files(&self.gate.telemetry.tls).await,
+            Some(tls) => tls.follow_files(&self.gate.telemetry).await,
             None => std::future::pending().await,
         }
     }

@@ -5,6 +5,7 @@
 //! (as in the tests) keep separate books.
 
 mod broker;
+mod certificates;
 pub mod events;
 mod labels;
 mod letters;
@@ -33,6 +34,7 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 use crate::config::OutputType;
 use crate::event::{Origin, SourceCount, ViolationCode};
 pub use broker::BrokerMetrics;
+use certificates::Certificates;
 pub use labels::{DeathReason, Route};
 use letters::LetterMetrics;
 pub use metric::{Metric, MetricKind};
@@ -120,6 +122,7 @@ pub struct Telemetry {
     pub proxy_headers: ProxyHeaders,
     /// TLS on the public listener.
     pub tls: TlsMetrics,
+    certificates: Certificates,
 }
 
 struct RouteMetrics {
@@ -194,6 +197,7 @@ impl Telemetry {
             reloads: Reloads::new(&recorder),
             proxy_headers: ProxyHeaders::new(&recorder),
             tls: TlsMetrics::new(&recorder),
+            certificates: Certificates::default(),
             recorder,
         }
     }

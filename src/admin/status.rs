@@ -1,10 +1,12 @@
 //! What `/status` shows. Plain data.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::lifecycle::Phase;
 use crate::spool::SpoolStatus;
 use crate::telemetry;
+use crate::units::timestamp;
 
 /// The whole page.
 #[derive(Debug, Serialize)]
@@ -27,6 +29,8 @@ pub struct Status {
     pub dead_letters_dropped: u64,
     /// Whether the file output, or standard output, cannot be written: events wait in the spool.
     pub output_failing: bool,
+    /// Those that this server shows to clients and Brokers; none without TLS.
+    pub certificates: Vec<CertificateSummary>,
     /// The delivery targets; none with a local output.
     pub brokers: Vec<BrokerSummary>,
     /// Counts since the start.
@@ -51,6 +55,28 @@ pub struct ListenerStatus {
     pub name: &'static str,
     /// The address really bound.
     pub address: String,
+}
+
+/// One certificate that this server shows.
+#[derive(Debug, Serialize)]
+pub struct CertificateSummary {
+    /// The setting that names its file.
+    pub setting: &'static str,
+    /// When the first of its chain expires; null where that cannot be read.
+    pub expires_at: Option<String>,
+    /// Whether that time is over.
+    pub expired: bool,
+}
+
+impl CertificateSummary {
+    /// As it is at this moment.
+    pub fn new(setting: &'static str, expires_at: Option<Timestamp>) -> Self {
+        Self {
+            setting,
+            expires_at: expires_at.map(timestamp::to_text),
+            expired: expires_at.is_some_and(|at| at <= Timestamp::now()),
+        }
+    }
 }
 
 /// One Broker.

@@ -1,14 +1,11 @@
 //! `[broker.tls]`: what TLS towards Brokers needs of files. Plain data.
 
-use std::sync::Arc;
-
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
-use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
 
 use crate::config::tls_files::{TlsFile, TlsFiles};
-use crate::config::{PemFile, TlsFileProblem, unset};
+use crate::config::{OwnCertificate, PemFile, TlsFileProblem, unset};
 
 /// Whom to believe, and who to be, towards Brokers with `https` URLs.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -60,10 +57,10 @@ impl BrokerTls {
     ///
     /// # Errors
     /// A file that is not what it must be, a key that does not fit.
-    pub fn identity(
+    pub fn own_certificate(
         &self,
         provider: &CryptoProvider,
-    ) -> Result<Option<Arc<CertifiedKey>>, TlsFileProblem> {
-        self.files().identity(provider)
+    ) -> Result<Option<OwnCertificate>, TlsFileProblem> {
+        self.files().own_certificate(provider)
     }
 }

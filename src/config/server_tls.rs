@@ -1,15 +1,12 @@
 //! `[server.tls]`: TLS on the public listener. Plain data.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
-use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 use crate::config::tls_files::{TlsFile, TlsFiles};
-use crate::config::{TlsFileProblem, unset};
+use crate::config::{OwnCertificate, TlsFileProblem, unset};
 
 /// Who the public listener is, and whom it asks for a certificate. Without a certificate it speaks plain HTTP.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -64,11 +61,11 @@ impl ServerTls {
     ///
     /// # Errors
     /// A file that is not what it must be, a key that does not fit.
-    pub fn identity(
+    pub fn own_certificate(
         &self,
         provider: &CryptoProvider,
-    ) -> Result<Option<Arc<CertifiedKey>>, TlsFileProblem> {
-        self.files().identity(provider)
+    ) -> Result<Option<OwnCertificate>, TlsFileProblem> {
+        self.files().own_certificate(provider)
     }
 
     /// The authorities of `client_ca`; none where it is not set.

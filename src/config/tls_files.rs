@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
@@ -11,6 +12,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, Error, RootCertStore};
 use seglog::is_out_of_handles;
 use thiserror::Error;
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
 
 use crate::config::Config;
 use crate::config::merge::Merge;
@@ -110,6 +113,17 @@ impl TlsFileProblem {
     }
 }
 
+/// The certificate that this side shows.
+#[derive(Debug)]
+pub struct OwnCertificate {
+    /// With its chain and its key.
+    pub certified: Arc<CertifiedKey>,
+    /// The setting that names its file.
+    pub setting: &'static str,
+    /// When the first of the chain expires; none where that cannot be read.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// A setting, and the path that it has.
 #[derive(Clone, Copy)]
 pub(super) struct TlsFile<'a> {
@@ -163,15 +177,20 @@ impl TlsFiles<'_> {
     }
 
     /// The certificate with its key; none where they are not set.
-    pub(super) fn identity(
+    pub(super) fn own_certificate(
         self,
         provider: &CryptoProvider,
-    ) -> Result<Option<Arc<CertifiedKey>>, TlsFileProblem> {
+    ) -> Result<Option<OwnCertificate>, TlsFileProblem> {
         let (Some(chain), Some(key)) = (self.chain()?, self.private_key()?) else {
             return Ok(None);
         };
+        let expires_at = first_expiry(&chain);
         match CertifiedKey::from_der(chain, key, provider) {
-            Ok(identity) => Ok(Some(Arc::new(identity))),
+            Ok(certified) => Ok(Some(OwnCertificate {
+                certified: Arc::new(certified),
+                setting: self.certificate.setting,
+                expires_at,
+            })),
             Err(Error::InconsistentKeys(_)) => {
                 let fault = FileFault::OtherKey(self.certificate.setting);
                 Err(self.key.problem(Content::Key, fault))
@@ -192,11 +211,11 @@ impl TlsFiles<'_> {
             self.private_key().err(),
         ];
         let mut problems: Vec<_> = alone.into_iter().flatten().collect();
-        let is_identity_told = problems
+        let is_certificate_told = problems
             .iter()
             .any(|problem| problem.content != Content::Authorities);
-        if !is_identity_told {
-            problems.extend(self.identity(provider).err());
+        if !is_certificate_told {
+            problems.extend(self.own_certificate(provider).err());
         }
         problems
     }
@@ -253,6 +272,16 @@ fn of_certificate(error: CertificateError) -> FileFault {
     }
 }
 
+/// When the first of these expires. One whose time cannot be read is passed over: it is the peer that judges it.
+fn first_expiry(chain: &[CertificateDer<'_>]) -> Option<Timestamp> {
+    let expiry = |der: &CertificateDer<'_>| {
+        let certificate = Certificate::from_der(der).ok()?;
+        let end = certificate.tbs_certificate().validity().not_after;
+        Timestamp::from_second(i64::try_from(end.to_unix_duration().as_secs()).ok()?).ok()
+    };
+    chain.iter().filter_map(expiry).min()
+}
+
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileFault> {
     let text = std::fs::read(path).map_err(FileFault::Unreadable)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
@@ -278,6 +307,8 @@ impl From<pem::Error> for FileFault {
 mod tests {
     use std::io;
 
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
     use super::*;
 
     #[test]
@@ -298,5 +329,21 @@ mod tests {
             let problem = file.problem(Content::Key, fault);
             assert_eq!(problem.is_out_of_handles(), expected, "{problem}");
         }
+    }
+    #[test]
+    fn a_chain_lasts_as_long_as_the_first_of_it_that_expires() {
+        let expiring = |year| {
+            let mut params = CertificateParams::default();
+            params.not_after = date_time_ymd(year, 2, 3);
+            let key = KeyPair::generate().unwrap();
+            params.self_signed(&key).unwrap().der().clone()
+        };
+        // From 2050 on the time is written in another form (RFC 5280, 4.1.2.5).
+        let chain = [expiring(2060), expiring(2040), expiring(2050)];
+        let expected = "2040-02-03T00:00:00Z".parse().ok();
+        assert_eq!(first_expiry(&chain), expected);
+        let expected = "2060-02-03T00:00:00Z".parse().ok();
+        assert_eq!(first_expiry(&chain[..1]), expected);
+        assert_eq!(first_expiry(&[CertificateDer::from_slice(b"none")]), None);
     }
 }

@@ -18,7 +18,7 @@ use super::protocol::Protocol;
 use crate::config::{ClientAuth, ServerTls, TlsFileProblem};
 use crate::file_watch::FileWatch;
 use crate::lifecycle::blocking;
-use crate::telemetry::TlsMetrics;
+use crate::telemetry::Telemetry;
 use crate::telemetry::events::{TlsReloadRefused, TlsReloaded};
 
 /// What new connections agree upon.
@@ -31,9 +31,12 @@ pub(super) struct Tls {
 
 impl Tls {
     /// Reads the files; none where TLS is off.
-    pub(super) fn open(settings: &ServerTls) -> Result<Option<Self>, TlsFileProblem> {
+    pub(super) fn open(
+        settings: &ServerTls,
+        telemetry: &Telemetry,
+    ) -> Result<Option<Self>, TlsFileProblem> {
         let watch = FileWatch::new(settings.paths());
-        let config = server_config(settings)?;
+        let config = server_config(settings, telemetry)?;
         Ok(config.map(|config| Self {
             settings: settings.clone(),
             current: ArcSwap::from_pointee(config),
@@ -47,15 +50,15 @@ impl Tls {
     }
 
     /// Reads the files again whenever they change, for as long as it is polled.
-    pub(super) async fn follow_files(&self, metrics: &TlsMetrics) -> Infallible {
+    pub(super) async fn follow_files(&self, telemetry: &Arc<Telemetry>) -> Infallible {
         let mut watch = self.watch.lock().await;
         loop {
             watch.changed().await;
-            let settings = self.settings.clone();
-            match blocking(move || server_config(&settings)).await {
+            let (settings, telling) = (self.settings.clone(), Arc::clone(telemetry));
+            match blocking(move || server_config(&settings, &telling)).await {
                 Ok(Some(config)) => {
                     self.current.store(Arc::new(config));
-                    metrics.reloaded(true);
+                    telemetry.tls.reloaded(true);
                     TlsReloaded.emit();
                 }
                 Ok(None) => unreachable!("a certificate is set, as it was at the start"),
@@ -64,7 +67,7 @@ impl Tls {
                     if is_out_of_handles {
                         watch.look_again();
                     }
-                    metrics.reloaded(false);
+                    telemetry.tls.reloaded(false);
                     TlsReloadRefused {
                         problem: &problem,
                         is_out_of_handles,
@@ -78,13 +81,18 @@ impl Tls {
 
 /// Sessions are resumed with tickets, so that none takes memory here. None is resumed where clients show certificates: a
 /// resumed one is not asked for its own again, so it would outlast the certificate, for each gives new tickets.
-fn server_config(settings: &ServerTls) -> Result<Option<ServerConfig>, TlsFileProblem> {
+fn server_config(
+    settings: &ServerTls,
+    telemetry: &Telemetry,
+) -> Result<Option<ServerConfig>, TlsFileProblem> {
     let provider = Arc::new(ring::default_provider());
-    let Some(identity) = settings.identity(&provider)? else {
+    let Some(certificate) = settings.own_certificate(&provider)? else {
         return Ok(None);
     };
-    let shown: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(identity));
     let verifier = client_verifier(settings, &provider)?;
+    telemetry.certificate_in_use(certificate.setting, certificate.expires_at);
+    let shown: Arc<dyn ResolvesServerCert> =
+        Arc::new(SingleCertAndKey::from(certificate.certified));
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the provider knows the suites of both versions of TLS")

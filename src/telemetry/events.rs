@@ -28,7 +28,7 @@ pub use spool::{
     CheckpointFailed, CheckpointUnfinished, EndsForSpool, SpoolDamaged, SpoolFailed, SpoolFull,
     SpoolHasRoom, SpoolOpened, SpoolSegmentSetAside, SpoolUnreadable, SpoolUnused,
 };
-pub use tls::{HandshakeFailed, TlsReloadRefused, TlsReloaded};
+pub use tls::{CertificateExpired, HandshakeFailed, TlsReloadRefused, TlsReloaded};
 
 /// The program starts.
 pub struct Starts<'a> {

@@ -266,6 +266,15 @@ pub(super) const TLS_LAST_RELOAD_SUCCESSFUL: Metric = metric(
     &[],
     "0 from when changed files of [server.tls] were refused until they are taken; else 1. The next start would fail.",
 );
+pub(super) const TLS_CERTIFICATE_EXPIRY: Metric = metric(
+    Gauge,
+    "headgate_tls_certificate_expiry_timestamp_seconds",
+    &[(
+        "setting",
+        "server.tls.certificate or broker.tls.client_certificate, where it is set",
+    )],
+    "When the certificate that is in use, or the first of its chain, expires, in seconds since 1970.",
+);
 pub(super) const IN_FLIGHT_BYTES: Metric = metric(
     Gauge,
     "headgate_in_flight_bytes",
@@ -365,6 +374,7 @@ pub const ALL: &[Metric] = &[
     PROXY_HEADERS_REFUSED,
     TLS_HANDSHAKE_FAILURES,
     TLS_LAST_RELOAD_SUCCESSFUL,
+    TLS_CERTIFICATE_EXPIRY,
     IN_FLIGHT_BYTES,
     IN_FLIGHT_LIMIT,
     BODIES_WAITING,

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, KeyPair};
+use serde_json::Value;
 
 use crate::support::certificates::{Authority, Identity, file};
 use crate::support::client::Answer;
@@ -263,6 +264,54 @@ async fn files_that_do_not_fit_change_nothing_and_are_told_once() {
     };
     let reason = "server.tls.key: must be the path of a PEM file with an unencrypted private key: this one is not the key of server.tls.certificate";
     assert!(line.contains(reason), "{line}");
+}
+
+#[tokio::test]
+async fn when_the_certificate_in_use_expires_is_told() {
+    let authority = Authority::new();
+    let site = Site::new("");
+    let folder = site.path("");
+    let mut toml = write(&folder, &authority.expired_identity(NAME));
+    let shown = authority.identity("client.test");
+    let certificate = file(&folder, "client.pem", &shown.certificate);
+    let key = file(&folder, "client.key", &shown.key);
+    toml += &format!(
+        "[broker]\nurls = ['https://127.0.0.1:9']\n[broker.tls]\nclient_certificate = {certificate:?}\nclient_key = {key:?}\n"
+    );
+    site.configure(&toml);
+    let mut program = site.serve();
+    let operator = program.operator();
+    let expiry = async |setting: &str| {
+        let status = operator.status().await;
+        let certificates = status["certificates"].as_array().unwrap();
+        let of_setting = |summary: &&Value| summary["setting"] == setting;
+        let summary = certificates.iter().find(of_setting).unwrap();
+        let at = summary["expires_at"].as_str().unwrap().to_owned();
+        (at, summary["expired"].as_bool().unwrap())
+    };
+    let server = "server.tls.certificate";
+    assert_eq!(
+        expiry(server).await,
+        ("2001-02-03T00:00:00.000Z".to_owned(), true)
+    );
+    let (at, expired) = expiry("broker.tls.client_certificate").await;
+    assert!(at.starts_with("4096-01-01") && !expired, "{at}");
+    let samples = operator.samples().await;
+    let metric = "headgate_tls_certificate_expiry_timestamp_seconds";
+    assert_eq!(
+        samples.value(metric, &[("setting", server)]),
+        Some(981_158_400.0)
+    );
+    write(&folder, &authority.identity(NAME));
+    program.until_logged("new connections use the new ones");
+    assert!(!expiry(server).await.1);
+    let words = "the certificate of server.tls.certificate, or one of its chain, has expired";
+    let log = program.kill();
+    assert_eq!(
+        log.iter().filter(|line| line.contains(words)).count(),
+        1,
+        "{log:#?}"
+    );
 }
 
 /// A certificate that nobody has signed and that is for no name of this machine's.

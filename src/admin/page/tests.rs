@@ -1,7 +1,9 @@
 //! The page shows what it is given, as text, and needs nothing from elsewhere.
 
 use super::*;
-use crate::admin::{Books, BrokerSummary, ConfigSummary, ListenerStatus, SpoolSummary};
+use crate::admin::{
+    Books, BrokerSummary, CertificateSummary, ConfigSummary, ListenerStatus, SpoolSummary,
+};
 use crate::lifecycle::Phase;
 use crate::telemetry;
 
@@ -39,6 +41,11 @@ fn status() -> Status {
         dead_letters_failing: false,
         dead_letters_dropped: 0,
         output_failing: false,
+        certificates: vec![CertificateSummary {
+            setting: "server.tls.certificate",
+            expires_at: Some("2026-02-03T04:05:06.000Z".to_owned()),
+            expired: false,
+        }],
         brokers: vec![broker("http://a/", true), broker("http://b/", true)],
         books: Books::new(counts, 600),
     }
@@ -94,7 +101,7 @@ fn what_comes_from_outside_is_text() {
 #[test]
 fn the_worst_is_told_first() {
     type Spoil = fn(&mut Status);
-    let cases: [(&str, &str, Spoil); 15] = [
+    let cases: [(&str, &str, Spoil); 16] = [
         ("ok", "all is well", |_| {}),
         ("bad", "the spool has failed", |status| {
             status.spool.failed = true;
@@ -129,6 +136,11 @@ fn the_worst_is_told_first() {
             status.output_failing = true;
             status.spool.oldest_event_age_seconds = 1234.5;
         }),
+        (
+            "bad",
+            "the certificate of server.tls.certificate has expired",
+            |status| status.certificates[0].expired = true,
+        ),
         ("warn", "draining", |status| status.phase = Phase::Closing),
         ("warn", "1,000 events lost", |status| {
             status.books.lost = 1000;

@@ -29,7 +29,13 @@ impl Verdict {
                 // Why they wait is told already.
                 waiting(status).filter(|_| letters.is_none())
             });
-        let in_the_way = [spool(status), letters, output, phase(status)];
+        let in_the_way = [
+            spool(status),
+            letters,
+            output,
+            expired(status),
+            phase(status),
+        ];
         let gone = [lost(status), dropped(status)];
         let mut all: Vec<Trouble> = in_the_way
             .into_iter()
@@ -154,6 +160,15 @@ fn waiting(status: &Status) -> Option<Trouble> {
     slight(
         format!("Events have waited for {} seconds", grouped(seconds as u64)),
         "The output takes none, or fewer than come. The log says what failed, if anything did.",
+    )
+}
+
+fn expired(status: &Status) -> Option<Trouble> {
+    let mut certificates = status.certificates.iter();
+    let expired = certificates.find(|certificate| certificate.expired)?;
+    grave(
+        format!("The certificate of {} has expired", expired.setting),
+        "Whoever checks it refuses the connection: renew it.",
     )
 }
 

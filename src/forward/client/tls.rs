@@ -11,14 +11,16 @@ use rustls::{
 };
 
 use super::SetupError;
-use crate::config::{self, FormFault};
+use crate::config::{self, FormFault, OwnCertificate};
+use crate::telemetry::Telemetry;
 
 /// What all connections to Brokers with `https` URLs share, resumed sessions included.
 pub(in crate::forward) fn client_config(
     tls: &config::BrokerTls,
+    telemetry: &Telemetry,
 ) -> Result<Arc<ClientConfig>, SetupError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let identity = tls.identity(&provider)?;
+    let certificate = tls.own_certificate(&provider)?;
     let roots = match tls.authorities()? {
         Some(roots) => roots,
         None => roots_of_the_system()?,
@@ -27,9 +29,14 @@ pub(in crate::forward) fn client_config(
         .with_safe_default_protocol_versions()
         .expect("the provider knows the suites of both versions of TLS")
         .with_root_certificates(roots);
-    let mut config = match identity {
-        Some(identity) => {
-            let shown: Arc<dyn ResolvesClientCert> = Arc::new(SingleCertAndKey::from(identity));
+    let mut config = match certificate {
+        Some(OwnCertificate {
+            certified,
+            setting,
+            expires_at,
+        }) => {
+            telemetry.certificate_in_use(setting, expires_at);
+            let shown: Arc<dyn ResolvesClientCert> = Arc::new(SingleCertAndKey::from(certified));
             builder.with_client_cert_resolver(shown)
         }
         None => builder.with_no_client_auth(),

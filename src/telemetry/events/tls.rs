@@ -1,11 +1,13 @@
-//! Log events of TLS on the public listener.
+//! Log events of TLS, mostly on the public listener.
 
 use std::fmt::Display;
 use std::net::IpAddr;
 
+use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use crate::telemetry::HandshakeFailure;
+use crate::units::timestamp;
 
 /// A handshake failed. Not a line for every log: any scanner could fill it.
 pub struct HandshakeFailed<'a> {
@@ -61,5 +63,24 @@ impl TlsReloadRefused<'_> {
                 "the files of server.tls have changed and cannot be used: nothing has changed for connections; mend the files, they are read again then"
             );
         }
+    }
+}
+
+/// A certificate that is shown to others has expired already when it is taken into use.
+pub struct CertificateExpired {
+    /// The setting that names its file.
+    pub setting: &'static str,
+    /// When the first of its chain expired.
+    pub at: Timestamp,
+}
+
+impl CertificateExpired {
+    /// Writes the line.
+    pub fn emit(&self) {
+        warn!(
+            expired_at = timestamp::to_text(self.at),
+            "the certificate of {}, or one of its chain, has expired: whoever checks it refuses the connection; renew it, or set the clock here if that is wrong",
+            self.setting
+        );
     }
 }
