@@ -45,6 +45,16 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// Where [`Self::bytes`] begin to be no text. In a text that was written anew, a U+FFFD that the client sent looks like it.
+    pub(super) fn first_bad(&self) -> usize {
+        match self {
+            Self::NotUtf8(bytes) => bytes.utf8_chunks().next().map_or(0, |it| it.valid().len()),
+            Self::Valid(text) | Self::Replaced(text) => {
+                text.find(char::REPLACEMENT_CHARACTER).unwrap_or(text.len())
+            }
+        }
+    }
+
     /// The text with U+FFFD for each bad sequence.
     pub(super) fn replaced(&self) -> Cow<'_, str> {
         match self {

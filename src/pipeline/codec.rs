@@ -31,10 +31,9 @@ pub(super) fn decode_strictly(
 ) -> Result<(), DecodeError> {
     let bytes = text.bytes();
     if text.valid().is_none() {
-        let bad = std::str::from_utf8(bytes).err();
         return Err(DecodeError::malformed(
             bytes,
-            bad.map_or(0, |bad| bad.valid_up_to()),
+            text.first_bad(),
             "the body is not text in the character set that its content type names (UTF-8 if none)",
         ));
     }

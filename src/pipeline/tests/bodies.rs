@@ -270,6 +270,27 @@ fn bytes_that_are_no_text_are_refused_or_replaced() {
 }
 
 #[test]
+fn the_place_that_is_no_text_is_told_in_every_charset() {
+    for (charset, body, line, column) in [
+        ("shift_jis", &b"{}\n{\"\x93\xfa\":\"\x93 \"}"[..], 2, 7),
+        ("utf-16le", b"{\0}\0\n\0\xe9\0\0\xd8\"\0", 2, 2),
+        ("utf-16be", b"\0{\0}\0", 1, 3),
+    ] {
+        let content_type = format!("application/json; charset={charset}");
+        let sent = Sent {
+            headers: &[("content-type", &content_type)],
+            ..Sent::default()
+        };
+        match sent.decode(body) {
+            Err(DecodeError::Malformed { place, .. }) => {
+                assert_eq!((place.line, place.column), (line, column), "{charset}");
+            }
+            other => panic!("{charset}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_bad_line_is_alone() {
     for (body, expected) in [
         (
