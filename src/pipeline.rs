@@ -39,8 +39,8 @@ use crate::telemetry::Sources;
 pub use arrival::Arrival;
 pub use builder::EnvelopeLimits;
 use builder::{Context, EnvelopeBuilder, Invalid, Scratch};
-use coding::InflationLimits;
 pub use coding::{ContentCodings, EncodedBody};
+use coding::{InflationLimits, MAX_CODINGS};
 use enrich::Templates;
 use enrich::event_id::EventIds;
 use enrich::source::Request;
@@ -116,6 +116,9 @@ pub enum DecodeError {
     /// A content coding that is not known.
     #[error("the Content-Encoding is not supported: use gzip, deflate, zstd, br or identity")]
     UnsupportedCoding,
+    /// More content codings than are undone.
+    #[error("the body has more than {MAX_CODINGS} content codings one on top of the other")]
+    TooManyCodings,
     /// The body is not what its content coding says.
     #[error("the body does not inflate as its Content-Encoding says")]
     BadCoding,

@@ -214,7 +214,9 @@ impl Refusal {
 impl From<DecodeError> for Refusal {
     fn from(error: DecodeError) -> Self {
         let code = match &error {
-            DecodeError::UnsupportedCoding => Code::UnsupportedContentEncoding,
+            DecodeError::UnsupportedCoding | DecodeError::TooManyCodings => {
+                Code::UnsupportedContentEncoding
+            }
             DecodeError::BadCoding => Code::BadContentEncoding,
             DecodeError::BodyTooLarge { .. }
             | DecodeError::InflatesTooMuch { .. }

@@ -26,7 +26,7 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 const STEP: usize = 64 * 1024;
 
 /// More codings than anybody applies on purpose; each takes a pass over the body.
-const MAX_CODINGS: usize = 4;
+pub(super) const MAX_CODINGS: usize = 4;
 
 /// The content codings of a body, in the order in which they were applied (RFC 9110, 8.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl ContentCodings {
     /// Those that a request's headers name.
     ///
     /// # Errors
-    /// [`DecodeError::UnsupportedCoding`] for one that is not known.
+    /// [`DecodeError::UnsupportedCoding`] for one that is not known, [`DecodeError::TooManyCodings`].
     pub fn of(headers: &HeaderMap) -> Result<Self, DecodeError> {
         let values = headers.get_all(header::CONTENT_ENCODING).iter();
         let mut codings = Vec::new();
@@ -61,7 +61,7 @@ impl ContentCodings {
             codings.push(coding);
         }
         if codings.len() > MAX_CODINGS {
-            return Err(DecodeError::UnsupportedCoding);
+            return Err(DecodeError::TooManyCodings);
         }
         Ok(Self(codings))
     }
@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(parse("lzma"), Err(DecodeError::UnsupportedCoding));
         assert_eq!(
             parse("gzip,gzip,gzip,gzip,gzip"),
-            Err(DecodeError::UnsupportedCoding)
+            Err(DecodeError::TooManyCodings)
         );
     }
 }

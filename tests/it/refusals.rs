@@ -178,6 +178,10 @@ async fn bodies_that_cannot_be_taken() {
         let taken = (status == 415).then_some("gzip, deflate, zstd, br");
         assert_eq!(answer.header("accept-encoding"), taken);
     }
+    let many = [("Content-Encoding", "gzip, gzip, gzip, gzip, gzip")];
+    let answer = app.post("/", &many, secret).await;
+    let detail = "The body has more than 4 content codings one on top of the other.";
+    assert_eq!(answer.json()["detail"], detail);
     let headers = "h".repeat(3 * 1024);
     let answer = app.post("/", &[JSON, ("X-Long", &headers)], "{}{}").await;
     expect(&answer, 413, "body_too_large");
