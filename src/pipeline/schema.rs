@@ -23,6 +23,9 @@ const MAX_VIOLATIONS: usize = 10;
 /// Bytes of what is told of one violation, and of the reference to its field.
 const MAX_TEXT: usize = 256;
 
+/// Bytes of a name that are told with what is wrong with it, which is to fit behind it.
+const MAX_SHOWN_NAME: usize = 100;
+
 /// A schema, ready to be applied.
 pub(super) struct Schema {
     file: SchemaFile,
@@ -184,7 +187,13 @@ fn violation(error: &ValidationError<'_>) -> Violation {
     let mut message = Bounded(String::new());
     // Names that the schema does not know are told, values never are. What does not fit is cut.
     let _cut = match error.kind() {
-        ValidationErrorKind::PropertyNames { error } => write!(message, "{}", error.masked()),
+        ValidationErrorKind::PropertyNames { error } => {
+            let name = error.instance().as_str().unwrap_or_default();
+            let shown = &name[..name.floor_char_boundary(MAX_SHOWN_NAME)];
+            let dots = if shown.len() < name.len() { "…" } else { "" };
+            let reason = error.masked_with("it");
+            write!(message, "The name '{shown}{dots}' is not allowed: {reason}")
+        }
         _ => write!(message, "{}", error.masked()),
     };
     Violation {

@@ -149,6 +149,22 @@ fn no_message_holds_a_value_of_the_event_whatever_the_keyword() {
 }
 
 #[test]
+fn a_name_that_does_not_fit_is_told_as_a_name() {
+    let schema = WithSchema::new(&json!({"properties": {
+        "labels": { "propertyNames": { "pattern": "^[a-z]+$", "maxLength": 40 } },
+    }}));
+    let told = |name: &str| {
+        let told = schema.told(&json!({"labels": { name: "secret" }}).to_string());
+        assert_eq!(told[0].0, "[labels]");
+        told[0].1.clone()
+    };
+    let expected = "The name 'X1' is not allowed: it does not match \"^[a-z]+$\"";
+    assert_eq!(told("X1"), expected);
+    let long = told(&"é".repeat(10_000));
+    assert!(long.ends_with("it is longer than 40 characters"), "{long}");
+}
+
+#[test]
 fn what_is_told_is_bounded() {
     let schema = WithSchema::new(&json!({"additionalProperties": {"type": "string"}}));
     let members: Vec<String> = (0..100).map(|n| format!("\"m{n}\":{n}")).collect();
