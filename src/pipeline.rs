@@ -162,7 +162,7 @@ pub enum DecodeError {
     #[error("the body is empty: send an event, an array of events, or events one a line")]
     Empty(LineColumn),
     /// No JSON; only with [`Api::Events`].
-    #[error("{reason} at line {}, column {}", place.line, place.column)]
+    #[error("the body cannot be read as JSON: {reason} at line {}, column {}", place.line, place.column)]
     Malformed {
         /// What was expected.
         reason: String,

@@ -34,7 +34,7 @@ pub(super) fn decode_strictly(
         return Err(DecodeError::malformed(
             bytes,
             text.first_bad(),
-            "the body is not text in the character set that its content type names (UTF-8 if none)",
+            "it is not text in the character set that its content type names (UTF-8 if none)",
         ));
     }
     if is_blank(bytes) {
