@@ -57,7 +57,7 @@ pub enum AppendError {
         retry_after: Duration,
     },
     /// More than the spool can ever hold. Nothing was kept.
-    #[error("{bytes} bytes once enriched; the spool holds at most {max_bytes} ({key})")]
+    #[error("at least {bytes} bytes once enriched; the spool holds at most {max_bytes} ({key})")]
     TooLarge {
         /// Size of the envelope.
         bytes: usize,

@@ -138,6 +138,7 @@ async fn a_request_larger_than_the_spool_is_refused_for_good() {
         assert_eq!(answer.status, 413, "{answer:?}");
         assert_eq!(answer.problem_code(), "body_too_large");
         let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("at least 300"), "{detail}");
         assert!(detail.contains("spool.max_bytes"), "{detail}");
     }
     assert_eq!(app.get("/ready").await.status, 200);
