@@ -83,6 +83,12 @@ impl MemoryFolder {
         self.lock().faults.capacity = bytes;
     }
 
+    /// Whether a full disk is as full as with a quota on a file system that copies on write, such as btrfs: writing over
+    /// takes room as well, and without any left no file can be cut, renamed or made, only removed.
+    pub fn limit_strictly(&self, is_strict: bool) {
+        self.lock().faults.is_strict = is_strict;
+    }
+
     /// Another folder with the same files, as they are now, all of it durable.
     pub fn copy(&self) -> Self {
         let mut copy = State::default();
@@ -95,6 +101,11 @@ impl MemoryFolder {
             state: Arc::new(Mutex::new(copy)),
             ..Self::default()
         }
+    }
+
+    /// Names lead to another disk from now on, as where one is mounted over the folder; with files of the same names.
+    pub fn mount_another(&self) {
+        self.lock().device += 1;
     }
 
     /// Puts a file there, durably.
@@ -176,13 +187,6 @@ impl MemoryFolder {
     }
 }
 
-fn id(index: usize) -> FileId {
-    FileId {
-        device: 0,
-        inode: index as u64,
-    }
-}
-
 impl Folder for MemoryFolder {
     fn path(&self) -> &Path {
         &self.path
@@ -209,6 +213,7 @@ impl Folder for MemoryFolder {
         let index = match state.names.get(name) {
             Some(index) => *index,
             None if mode == Mode::Create => {
+                state.may_change()?;
                 state.files.push(Contents::default());
                 let index = state.files.len() - 1;
                 state.note(Renaming::Made(name.to_owned(), index));
@@ -216,7 +221,8 @@ impl Folder for MemoryFolder {
             }
             None => return Err(io::ErrorKind::NotFound.into()),
         };
-        Ok(Box::new(MemoryFile::new(self.clone(), index, state.life)))
+        let (id, life) = (state.id_of(index), state.life);
+        Ok(Box::new(MemoryFile::new(self.clone(), index, id, life)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -224,6 +230,7 @@ impl Folder for MemoryFolder {
         if !state.names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        state.may_change()?;
         state.note(Renaming::Renamed(from.to_owned(), to.to_owned()));
         Ok(())
     }
@@ -243,7 +250,8 @@ impl Folder for MemoryFolder {
     fn id_of(&self, name: &str) -> io::Result<FileId> {
         let state = self.living()?;
         let index = state.names.get(name).copied();
-        index.map(id).ok_or_else(|| io::ErrorKind::NotFound.into())
+        let id = index.map(|index| state.id_of(index));
+        id.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -22,6 +22,8 @@ static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 pub(super) struct Active {
     pub(super) segment: Segment,
     pub(super) file: Box<dyn File>,
+    /// Records that were refused lie behind the others, whole or in part.
+    holds_refused: bool,
 }
 
 impl Active {
@@ -36,7 +38,11 @@ impl Active {
             file_bytes: file.bytes()?,
             used_bytes: HEADER_BYTES as u64,
         };
-        Ok(Self { segment, file })
+        Ok(Self {
+            segment,
+            file,
+            holds_refused: false,
+        })
     }
 
     /// Whether a record of so many bytes belongs into this segment: it fits, or it fits in none.
@@ -62,6 +68,7 @@ impl Active {
         next: Position,
         settled: Position,
     ) -> io::Result<Vec<Place>> {
+        self.take_back()?;
         let offset = self.segment.used_bytes;
         let mut heads = Vec::with_capacity(records.len());
         let mut places = Vec::with_capacity(records.len());
@@ -84,6 +91,7 @@ impl Active {
                 Ok(places)
             }
             Err(error) if is_out_of_room(&error) => {
+                self.holds_refused = true;
                 self.take_back()?;
                 Err(error)
             }
@@ -91,11 +99,16 @@ impl Active {
         }
     }
 
-    /// Cuts off what was written in part. Whole records in it, whose clients are told that they were refused, would
-    /// follow the next ones that are written in their place.
+    /// Cuts off what was refused. Whole records in it would follow the next ones that are written in their place, so
+    /// there are none before this has succeeded: with a quota of btrfs that is used up no file can be cut.
     fn take_back(&mut self) -> io::Result<()> {
+        if !self.holds_refused {
+            return Ok(());
+        }
+        self.segment.file_bytes = self.file.bytes()?;
         self.file.set_bytes(self.segment.used_bytes)?;
         self.segment.file_bytes = self.segment.used_bytes;
+        self.holds_refused = false;
         Ok(())
     }
 

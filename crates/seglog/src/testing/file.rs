@@ -11,15 +11,17 @@ use crate::folder::{File, FileId};
 pub(super) struct MemoryFile {
     folder: MemoryFolder,
     index: usize,
+    id: FileId,
     life: u64,
     holds_lock: Mutex<bool>,
 }
 
 impl MemoryFile {
-    pub(super) fn new(folder: MemoryFolder, index: usize, life: u64) -> Self {
+    pub(super) fn new(folder: MemoryFolder, index: usize, id: FileId, life: u64) -> Self {
         Self {
             folder,
             index,
+            id,
             life,
             holds_lock: Mutex::new(false),
         }
@@ -49,7 +51,7 @@ impl Drop for MemoryFile {
 
 impl File for MemoryFile {
     fn id(&self) -> io::Result<FileId> {
-        self.living().map(|_| super::id(self.index))
+        self.living().map(|_| self.id)
     }
 
     fn has_name(&self) -> io::Result<bool> {
@@ -96,9 +98,9 @@ impl File for MemoryFile {
     }
 
     fn set_bytes(&self, bytes: u64) -> io::Result<()> {
-        self.living()?.files[self.index]
-            .now
-            .resize(bytes as usize, 0);
+        let mut state = self.living()?;
+        state.may_change()?;
+        state.files[self.index].now.resize(bytes as usize, 0);
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 
+use crate::folder::FileId;
 use crate::layout::generation_of;
 
 /// The unit that a disk writes whole or not at all.
@@ -15,6 +16,8 @@ pub(super) const EIO: i32 = 5;
 pub(super) const EMFILE: i32 = 24;
 /// Error number of a full disk on Linux.
 const ENOSPC: i32 = 28;
+/// Error number of a quota that is used up on Linux.
+const EDQUOT: i32 = 122;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -26,6 +29,8 @@ pub(super) struct State {
     /// Counts the crashes: files that were opened before one are dead.
     pub(super) life: u64,
     pub(super) is_locked: bool,
+    /// What names lead to.
+    pub(super) device: u64,
     pub(super) faults: Faults,
     /// Of segments.
     pub(super) syncs: u64,
@@ -58,6 +63,8 @@ pub(super) struct Faults {
     pub(super) reads_left: Option<u64>,
     /// The most that all files may take.
     pub(super) capacity: Option<u64>,
+    /// Writing over takes room as well, and where there is none nothing but a removal succeeds.
+    pub(super) is_strict: bool,
     pub(super) is_cut_off: bool,
     pub(super) is_out_of_handles: bool,
     pub(super) refuses_removals: bool,
@@ -155,6 +162,13 @@ impl State {
         self.syncs += u64::from(self.names.keys().any(is_it));
     }
 
+    pub(super) fn id_of(&self, index: usize) -> FileId {
+        FileId {
+            device: self.device,
+            inode: index as u64,
+        }
+    }
+
     /// Adds a file that is durable.
     pub(super) fn add(&mut self, name: &str, contents: Vec<u8>) {
         self.files.push(Contents::durable(contents));
@@ -176,11 +190,24 @@ impl State {
         lengths.sum::<usize>() as u64
     }
 
+    /// Whether there is room to change anything at all.
+    pub(super) fn may_change(&self) -> io::Result<()> {
+        let is_used_up = |capacity| self.used_bytes() >= capacity;
+        if self.faults.is_strict && self.faults.capacity.is_some_and(is_used_up) {
+            return Err(io::Error::from_raw_os_error(EDQUOT));
+        }
+        Ok(())
+    }
+
     /// How much of a write of so many bytes is done; and whether it is cut off there.
     pub(super) fn allow(&mut self, file: usize, bytes: usize, offset: u64) -> io::Result<usize> {
         let mut allowed = bytes as u64;
         if let Some(capacity) = self.faults.capacity {
-            let growth = (offset + allowed).saturating_sub(self.files[file].now.len() as u64);
+            let growth = if self.faults.is_strict {
+                allowed
+            } else {
+                (offset + allowed).saturating_sub(self.files[file].now.len() as u64)
+            };
             let room = capacity.saturating_sub(self.used_bytes());
             allowed -= growth.saturating_sub(room).min(allowed);
             if allowed == 0 && bytes > 0 {

@@ -5,6 +5,16 @@ use seglog::{Acked, Checkpoint, Checkpoints, Folder, HEAD_BYTES, Options, Refuse
 
 use crate::support::{OPTIONS, append, append_group, open, open_with, read_open, shared};
 
+/// So long a record that no zeros are written behind it.
+const BYTES: usize = 200_000;
+
+/// Segments of such records.
+const LARGE: Options = Options {
+    segment_bytes: 10 * BYTES as u64,
+    max_bytes: 20 * BYTES as u64,
+    ..OPTIONS
+};
+
 #[test]
 fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     let folder = MemoryFolder::default();
@@ -56,15 +66,8 @@ fn a_disk_is_full_until_there_is_room_for_what_found_none() {
 
 #[test]
 fn a_group_that_a_full_disk_cuts_is_refused_whole_and_leaves_no_record_behind() {
-    // So long that no zeros are written behind it.
-    const BYTES: usize = 200_000;
     let folder = MemoryFolder::default();
-    let options = Options {
-        segment_bytes: 10 * BYTES as u64,
-        max_bytes: 20 * BYTES as u64,
-        ..OPTIONS
-    };
-    let mut opened = open_with(&folder, options);
+    let mut opened = open_with(&folder, LARGE);
     let payload = vec![1; BYTES];
     append(&mut opened.log, 1, &payload).unwrap();
     let room_for_three = 3 * (HEAD_BYTES + BYTES) + 50;
@@ -77,7 +80,7 @@ fn a_group_that_a_full_disk_cuts_is_refused_whole_and_leaves_no_record_behind() 
     append(&mut opened.log, 1, &payload).unwrap();
     opened.log.sync().unwrap();
     folder.kill();
-    let opened = open_with(&folder, options);
+    let opened = open_with(&folder, LARGE);
     assert_eq!(read_open(&folder, &opened).0.len(), 2);
 }
 
@@ -129,4 +132,27 @@ fn a_checkpoint_of_many_ranges_needs_neither_room_nor_a_file_handle_and_is_read_
         Checkpoints::find(shared(&folder)).is_err(),
         "what cannot be looked at may be there"
     );
+}
+
+#[test]
+fn what_was_refused_and_cannot_be_cut_off_keeps_others_out_until_it_can_be() {
+    let folder = MemoryFolder::default();
+    let mut opened = open_with(&folder, LARGE);
+    append(&mut opened.log, 1, &[1; BYTES]).unwrap();
+    folder.limit_strictly(true);
+    folder.limit_to(Some(folder.bytes() + 2 * BYTES as u64 + 500));
+    let refused: [(u32, &[u8]); 3] = [(1, &[2; BYTES]), (1, &[3; BYTES]), (1, &[4; BYTES])];
+    assert_eq!(
+        append_group(&mut opened.log, &refused),
+        [Err(Refused::Full); 3]
+    );
+    append(&mut opened.log, 1, &[]).unwrap_err();
+    folder.limit_to(None);
+    append(&mut opened.log, 1, &[5; BYTES]).unwrap();
+    opened.log.sync().unwrap();
+    folder.kill();
+    let opened = open_with(&folder, LARGE);
+    let (read, _) = read_open(&folder, &opened);
+    let first_bytes: Vec<u8> = read.iter().map(|record| record.payload[0]).collect();
+    assert_eq!(first_bytes, [1, 5]);
 }
