@@ -8,7 +8,7 @@ use crate::Position;
 use crate::acked::Acked;
 use crate::bytes::{Block, u32_at, u64_at};
 use crate::folder::{
-    File, Folder, Mode, is_bad_sector, is_out_of_room, read_full_at, write_all_at,
+    File, Folder, Mode, is_bad_sector, is_disk_full, is_out_of_room, read_full_at, write_all_at,
 };
 use crate::layout::{CHECKPOINTS, Kind, NUMBER_LIMIT, put_preamble, version_in};
 
@@ -50,6 +50,8 @@ pub struct Checkpoints {
     sequence: u64,
     next_file: usize,
     files: [Option<Box<dyn File>>; 2],
+    /// So long they are made, as far as there is room.
+    file_bytes: usize,
 }
 
 impl Checkpoints {
@@ -72,6 +74,7 @@ impl Checkpoints {
             sequence,
             next_file,
             files: [None, None],
+            file_bytes: 0,
         };
         Ok((checkpoints, newest.map(|(.., checkpoint)| checkpoint)))
     }
@@ -96,10 +99,13 @@ impl Checkpoints {
     /// I/O errors; a disk that is full already is none.
     pub(crate) fn prepare(&mut self) -> io::Result<()> {
         for (file, name) in self.files.iter_mut().zip(CHECKPOINTS) {
-            let made = self.folder.open(name, Mode::Create)?;
-            lengthen(&*made, ROOM_BYTES)?;
-            *file = Some(made);
+            match self.folder.open(name, Mode::Create) {
+                // The next checkpoint makes it.
+                Err(error) if is_disk_full(&error) => {}
+                made => *file = Some(made?),
+            }
         }
+        self.lengthen_all(ROOM_BYTES)?;
         self.folder.sync()
     }
 
@@ -108,7 +114,11 @@ impl Checkpoints {
     /// # Errors
     /// I/O errors; a disk that is full already is none.
     pub fn make_room_for(&mut self, ranges: usize) -> io::Result<()> {
-        let bytes = HEAD_BYTES + ranges * RANGE_BYTES + CHECKSUM_BYTES;
+        self.lengthen_all(HEAD_BYTES + ranges * RANGE_BYTES + CHECKSUM_BYTES)
+    }
+
+    fn lengthen_all(&mut self, bytes: usize) -> io::Result<()> {
+        self.file_bytes = bytes;
         let mut files = self.files.iter().flatten();
         files.try_for_each(|file| lengthen(&**file, bytes))
     }
@@ -119,20 +129,45 @@ impl Checkpoints {
     /// I/O errors. The one before it still holds then.
     pub fn write(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
         let bytes = encode(checkpoint, self.sequence + 1);
-        let index = self.next_file;
-        let is_new = self.files[index].is_none();
-        let file = match &mut self.files[index] {
+        match self.write_to_next_file(&bytes) {
+            // Some file systems copy on write: there writing over takes room too. Of this file's own there is enough.
+            Err(error) if is_disk_full(&error) => {
+                self.remove_next_file()?;
+                self.write_to_next_file(&bytes)?;
+            }
+            outcome => outcome?,
+        }
+        self.sequence += 1;
+        self.next_file = 1 - self.next_file;
+        Ok(())
+    }
+
+    fn write_to_next_file(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let is_new = self.files[self.next_file].is_none();
+        let file = match &mut self.files[self.next_file] {
             Some(file) => file,
-            none => none.insert(self.folder.open(CHECKPOINTS[index], Mode::Create)?),
+            none => none.insert(
+                self.folder
+                    .open(CHECKPOINTS[self.next_file], Mode::Create)?,
+            ),
         };
-        write_all_at(&**file, &mut [IoSlice::new(&bytes)], 0)?;
+        write_all_at(&**file, &mut [IoSlice::new(bytes)], 0)?;
+        // One that was removed for want of room takes all of it back, for the next time.
+        lengthen(&**file, self.file_bytes)?;
         file.sync()?;
         if is_new {
             self.folder.sync()?;
         }
-        self.sequence += 1;
-        self.next_file = 1 - index;
         Ok(())
+    }
+
+    /// The other one holds the newest checkpoint.
+    fn remove_next_file(&mut self) -> io::Result<()> {
+        self.files[self.next_file] = None;
+        match self.folder.remove(CHECKPOINTS[self.next_file]) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            outcome => outcome,
+        }
     }
 }
 

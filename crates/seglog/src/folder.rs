@@ -180,10 +180,15 @@ pub fn is_bad_sector(error: &io::Error) -> bool {
 
 /// Whether an error says that there is no room now, on the disk or for another open file: nothing is lost or unsure.
 pub(crate) fn is_out_of_room(error: &io::Error) -> bool {
+    is_disk_full(error) || is_out_of_handles(error)
+}
+
+/// Whether an error says that there is no room now on the disk, or in the part of it that may be used.
+pub(crate) fn is_disk_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    ) || is_out_of_handles(error)
+    )
 }
 
 /// Whether an error says that no further file can be open now, in this process or at all: EMFILE, ENFILE.

@@ -6,7 +6,7 @@ use std::io;
 use super::Log;
 use super::spares::Spares;
 use crate::acked::Acked;
-use crate::folder::Entry;
+use crate::folder::{Entry, is_out_of_room};
 use crate::layout::spare_name;
 
 impl Log {
@@ -65,7 +65,7 @@ impl Log {
         // A segment that a loss of power brought back stands beside what was written in its place.
         let is_of_use =
             Spares::are_of_use(bytes, self.options.segment_bytes) && !self.room.is_exceeded();
-        if is_of_use && is_there(self.folder.rename(&name, &spare))? {
+        if is_of_use && self.is_kept_as(&spare, &name)? {
             self.spares.keep(Entry { name: spare, bytes });
         } else {
             is_there(self.folder.remove(&name))?;
@@ -73,6 +73,15 @@ impl Log {
         }
         self.sealed.remove(index);
         Ok(())
+    }
+
+    /// Gives a segment the name of a spare file; whether it is one then. Where there is no room for another name, removing
+    /// makes some.
+    fn is_kept_as(&self, spare: &str, name: &str) -> io::Result<bool> {
+        match self.folder.rename(name, spare) {
+            Err(error) if is_out_of_room(&error) => Ok(false),
+            outcome => is_there(outcome),
+        }
     }
 
     /// Whether something found no room, or something large would not. A log of one or two segments can be

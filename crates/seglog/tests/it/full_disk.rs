@@ -1,9 +1,11 @@
 //! A disk that is full refuses, and is never in the way of what makes room again.
 
 use seglog::testing::MemoryFolder;
-use seglog::{Acked, Checkpoint, Checkpoints, Folder, HEAD_BYTES, Options, Refused};
+use seglog::{Acked, Checkpoint, Checkpoints, Folder, HEAD_BYTES, Opened, Options, Refused};
 
-use crate::support::{OPTIONS, append, append_group, open, open_with, read_open, shared};
+use crate::support::{
+    OPTIONS, append, append_group, checkpoint, open, open_with, read_open, shared,
+};
 
 /// So long a record that no zeros are written behind it.
 const BYTES: usize = 200_000;
@@ -132,6 +134,37 @@ fn a_checkpoint_of_many_ranges_needs_neither_room_nor_a_file_handle_and_is_read_
         Checkpoints::find(shared(&folder)).is_err(),
         "what cannot be looked at may be there"
     );
+}
+
+/// A log of some segments all of whose events are done, on a disk that has not even room to write something over.
+fn full_to_the_last_byte() -> (MemoryFolder, Opened) {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    for number in 0..20 {
+        append(&mut opened.log, 1, &[number; 200]).unwrap();
+    }
+    opened.log.sync().unwrap();
+    folder.limit_strictly(true);
+    folder.limit_to(Some(folder.bytes()));
+    append(&mut opened.log, 1, &[20; 200]).unwrap_err();
+    (folder, opened)
+}
+
+#[test]
+fn a_checkpoint_finds_room_where_writing_over_takes_some() {
+    let (folder, mut opened) = full_to_the_last_byte();
+    let end = opened.log.next();
+    let full = folder.bytes();
+    // To either file, and as often as it takes until there is something to give back.
+    for low in end - 6..=end {
+        checkpoint(&mut opened, low);
+        let (_, found) = Checkpoints::find(shared(&folder)).unwrap();
+        assert_eq!(found.unwrap().acked, Acked::below(low));
+        append(&mut opened.log, 1, &[20; 200]).unwrap_err();
+        assert_eq!(folder.bytes(), full);
+    }
+    opened.log.purge(&Acked::below(end)).unwrap();
+    append(&mut opened.log, 1, &[20; 200]).unwrap();
 }
 
 #[test]
