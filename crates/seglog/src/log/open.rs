@@ -110,8 +110,14 @@ impl Log {
         };
         let file = self.folder.open(&newest.name(), Mode::Write)?;
         if newest.used_bytes < newest.file_bytes {
-            file.set_bytes(newest.used_bytes)?;
-            newest.file_bytes = newest.used_bytes;
+            match file.set_bytes(newest.used_bytes) {
+                // Nothing is written behind it, so it is found to be torn again, or the next segment tells where it ends.
+                Err(error) if is_out_of_room(&error) => {}
+                outcome => {
+                    outcome?;
+                    newest.file_bytes = newest.used_bytes;
+                }
+            }
         }
         let unsettled = unsettled_from.unwrap_or(newest.used_bytes)..newest.used_bytes;
         match write_again(&*file, unsettled) {

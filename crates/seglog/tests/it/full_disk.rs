@@ -168,6 +168,22 @@ fn a_checkpoint_finds_room_where_writing_over_takes_some() {
 }
 
 #[test]
+fn a_log_is_opened_where_nothing_can_be_cut_or_made() {
+    let (folder, opened) = full_to_the_last_byte();
+    let held = read_open(&folder, &opened).0.len();
+    for gone in [None, Some("checkpoint-b")] {
+        folder.kill();
+        if let Some(name) = gone {
+            folder.remove(name).unwrap();
+        }
+        folder.limit_strictly(true);
+        folder.limit_to(Some(folder.bytes()));
+        let opened = open(&folder);
+        assert_eq!(read_open(&folder, &opened).0.len(), held);
+    }
+}
+
+#[test]
 fn what_was_refused_and_cannot_be_cut_off_keeps_others_out_until_it_can_be() {
     let folder = MemoryFolder::default();
     let mut opened = open_with(&folder, LARGE);

@@ -30,9 +30,10 @@ enum Operation {
     LosePower {
         seed: u64,
     },
-    /// The disk has so many bytes left.
+    /// The disk has so many bytes left; and whether, where there are none, nothing but a removal succeeds.
     LimitDisk {
         left: u64,
+        strictly: bool,
     },
     FreeDisk,
     FailSyncs {
@@ -52,7 +53,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => Just(Operation::Read),
         1 => Just(Operation::Kill),
         2 => any::<u64>().prop_map(|seed| Operation::LosePower { seed }),
-        1 => (0..1500_u64).prop_map(|left| Operation::LimitDisk { left }),
+        1 => (0..1500_u64, any::<bool>())
+            .prop_map(|(left, strictly)| Operation::LimitDisk { left, strictly }),
         1 => Just(Operation::FreeDisk),
         1 => (0..3_u64).prop_map(|after| Operation::FailSyncs { after }),
     ]
@@ -64,7 +66,7 @@ struct Model {
     opened: Opened,
     /// All that was appended and is not forgotten, in order.
     queue: Vec<Read>,
-    /// What was appended when the log failed: some of these may be there after a crash.
+    /// What was appended when the log failed, or refused and perhaps not cut off: some of these may be there after a crash.
     doubtful: Vec<(u32, Vec<u8>)>,
     acked: Acked,
     /// What the last checkpoint that was written says.
@@ -73,6 +75,8 @@ struct Model {
     tried: Vec<Acked>,
     appended: u64,
     has_failed: bool,
+    /// Whether what was refused may not have been cut off.
+    is_strict: bool,
     /// A reader that keeps up, beside the writer.
     follower: Reader,
 }
@@ -92,6 +96,7 @@ impl Model {
             tried: Vec::new(),
             appended: 0,
             has_failed: false,
+            is_strict: false,
         }
     }
 
@@ -113,7 +118,11 @@ impl Model {
             }
             Operation::Kill => self.crash(None),
             Operation::LosePower { seed } => self.crash(Some(*seed)),
-            Operation::LimitDisk { left } => self.folder.limit_to(Some(self.folder.bytes() + left)),
+            Operation::LimitDisk { left, strictly } => {
+                self.folder.limit_to(Some(self.folder.bytes() + left));
+                self.folder.limit_strictly(*strictly);
+                self.is_strict |= strictly;
+            }
             Operation::FreeDisk => self.folder.limit_to(None),
             Operation::FailSyncs { after } => self.folder.fail_syncs_after(*after),
         }
@@ -141,7 +150,7 @@ impl Model {
         let mut next = self.opened.log.next();
         let Ok(placed) = try_append(&mut self.opened.log, &records) else {
             if !self.has_failed {
-                self.doubtful = made;
+                self.doubtful.extend(made);
             }
             self.has_failed = true;
             return;
@@ -157,7 +166,12 @@ impl Model {
                         payload,
                     });
                 }
-                Err(refused) => assert_eq!(refused, Refused::Full),
+                Err(refused) => {
+                    assert_eq!(refused, Refused::Full);
+                    if self.is_strict {
+                        self.doubtful.push((events, payload));
+                    }
+                }
             }
         }
         assert_eq!(self.opened.log.next(), next);
@@ -274,7 +288,7 @@ impl Model {
         );
         if seed.is_none() {
             assert!(log.next() >= next, "a kill keeps all that was written");
-            assert_eq!(opened.torn_bytes, 0);
+            assert!(opened.torn_bytes == 0 || self.is_strict);
         }
         self.follower = follower(&self.folder, &self.opened);
         self.expect_from_queue(&self.open_of(records.clone()));
@@ -282,6 +296,7 @@ impl Model {
         self.acked = self.durable.clone();
         self.doubtful.clear();
         self.has_failed = false;
+        self.is_strict = false;
     }
 
     /// Nothing is read that was not appended, or that was refused.
