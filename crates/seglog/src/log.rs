@@ -157,7 +157,11 @@ impl Log {
     /// [`Failed`] where it has not: the log takes nothing more, and what cannot be found in the folder tells nothing.
     pub fn check_place(&mut self) -> Result<(), Failed> {
         match self.lost_file() {
-            Some(name) => Err(self.fail(&name, io::Error::other("removed while it was in use"))),
+            Some(name) => {
+                let taken_away =
+                    io::Error::other("removed, moved or mounted over while it was in use");
+                Err(self.fail(&name, taken_away))
+            }
             None => Ok(()),
         }
     }
@@ -172,14 +176,15 @@ impl Log {
         lost.map(|(name, _)| name)
     }
 
-    /// Whether a name leads to no file now, or to another one and the file was removed. What cannot be found out is not
-    /// so; and the numbers of files alone prove nothing, for some file systems make them up at each look.
+    /// Whether a name leads to no file now, to one of another disk, which was mounted over the folder, or to another one
+    /// and the file was removed. What cannot be found out is not so; and the numbers of files alone prove nothing, for some
+    /// file systems make them up at each look.
     fn has_lost(&self, name: &str, file: &dyn File) -> bool {
         match self.folder.id_of(name) {
-            Ok(there) => {
-                file.id().is_ok_and(|id| id != there)
-                    && file.has_name().is_ok_and(|has_name| !has_name)
-            }
+            Ok(there) => file.id().is_ok_and(|id| {
+                id.device != there.device
+                    || (id != there && file.has_name().is_ok_and(|has_name| !has_name))
+            }),
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         }
     }
@@ -309,6 +314,8 @@ impl Log {
         if let Some(active) = self.active.take() {
             self.sealed.push_back(active.segment);
         }
+        // A file of the same name may be another log's.
+        self.check_place()?;
         let header = Header {
             generation: self.generation + 1,
             first: self.next,

@@ -3,7 +3,7 @@
 use seglog::testing::MemoryFolder;
 use seglog::{Folder, Mode};
 
-use crate::support::{append, open, payload};
+use crate::support::{append, open, payload, try_append};
 
 #[test]
 fn a_log_whose_files_were_taken_away_takes_nothing_more() {
@@ -37,4 +37,18 @@ fn a_file_that_still_has_a_name_is_not_taken_away_whatever_number_its_name_leads
     folder.rename("lock", "elsewhere").unwrap();
     folder.open("lock", Mode::Create).unwrap();
     opened.log.check_place().unwrap();
+}
+
+#[test]
+fn what_lies_on_a_disk_that_was_mounted_over_the_folder_is_not_touched() {
+    let folder = MemoryFolder::default();
+    let mut opened = open(&folder);
+    append(&mut opened.log, 1, &payload(0, 100)).unwrap();
+    opened.log.sync().unwrap();
+    folder.mount_another();
+    let before = folder.list().unwrap();
+    // It fits into no segment but a new one.
+    assert!(try_append(&mut opened.log, &[(1, &payload(1, 900))]).is_err());
+    assert!(opened.log.check_place().is_err());
+    assert_eq!(folder.list().unwrap(), before);
 }
