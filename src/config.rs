@@ -68,7 +68,7 @@ pub use server::{ProxyProtocol, Server};
 pub use server_tls::{ClientAuth, ServerTls};
 pub use spool::{Spool, SpoolSync};
 pub use static_fields::{StaticFields, StaticFieldsError};
-pub use tls_files::{FileFault, FormFault, OwnCertificate, TlsFileProblem};
+pub use tls_files::{FormFault, OwnCertificate, TlsFileProblem};
 pub use validate::{OnInvalid, Validate};
 pub use warnings::Warning;
 

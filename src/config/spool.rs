@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::checks;
-use crate::units::{ByteSize, duration};
+use crate::units::{ByteSize, duration, text};
 
 /// The queue between clients and Brokers.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, validator::Validate)]
@@ -87,9 +87,7 @@ impl Serialize for SpoolSync {
 
 impl<'de> Deserialize<'de> for SpoolSync {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse()
-            .map_err(|_| de::Error::invalid_value(de::Unexpected::Str(&text), &SYNC_FORM))
+        text::deserialize(deserializer, SYNC_FORM, str::parse)
     }
 }
 

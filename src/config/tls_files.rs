@@ -48,7 +48,7 @@ impl fmt::Display for Content {
 
 /// What is wrong with a file.
 #[derive(Debug, Error)]
-pub enum FileFault {
+enum FileFault {
     /// It cannot be read.
     #[error("cannot be read ({0})")]
     Unreadable(std::io::Error),
