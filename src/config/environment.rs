@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use toml::Value;
 
+use crate::config::Warning;
 use crate::config::known::{Entry, Known, nearest};
 use crate::config::parse::parse_value;
 
@@ -22,15 +23,6 @@ pub(super) struct Setting {
     pub(super) path: Vec<String>,
     /// The value, of the type of the key's default where it reads so.
     pub(super) value: Value,
-}
-
-/// One variable that names no known section.
-#[derive(Debug, PartialEq)]
-pub(super) struct Unknown {
-    /// Its name.
-    pub(super) name: String,
-    /// The variable that may have been meant.
-    pub(super) meant: Option<String>,
 }
 
 /// One variable whose value is not UTF-8.
@@ -62,7 +54,7 @@ pub(super) struct Environment {
     pub(super) settings: Vec<Setting>,
     /// Those that name none. They are no errors because Kubernetes sets `HEADGATE_SERVICE_HOST` and its like
     /// beside a service called headgate.
-    pub(super) unknown: Vec<Unknown>,
+    pub(super) unknown: Vec<Warning>,
     /// Those whose values are not UTF-8.
     pub(super) not_text: Vec<NotText>,
     /// Those that were meant as TOML and are none.
@@ -85,7 +77,8 @@ pub(super) fn read(
         let path = path(&name);
         if known.find(&path[..1]).is_none() {
             let meant = meant(&name, known);
-            environment.unknown.push(Unknown { name, meant });
+            let unknown = Warning::UnknownVariable { name, meant };
+            environment.unknown.push(unknown);
         } else if let Ok(text) = text.into_string() {
             match value(known.find(&path), &text) {
                 Ok(value) => environment.settings.push(Setting { name, path, value }),
@@ -205,7 +198,7 @@ mod tests {
             ("HEADGATE_SERVER_LISTEN", "127.0.0.1:1"),
             ("HEADGATE_SEVER__LISTEN", "127.0.0.1:1"),
         ]);
-        let unknown = |name: &str, meant: Option<&str>| Unknown {
+        let unknown = |name: &str, meant: Option<&str>| Warning::UnknownVariable {
             name: name.to_owned(),
             meant: meant.map(str::to_owned),
         };

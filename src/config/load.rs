@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
-use crate::config::environment::{self, Environment, NotText, NotToml, Setting, Unknown};
+use crate::config::environment::{self, Environment, NotText, NotToml, Setting};
 use crate::config::known::Known;
 use crate::config::merge::Merge;
 use crate::config::parse::parse;
@@ -231,10 +231,7 @@ fn overlay_environment(environment: Environment, merge: &mut Merge<'_>) -> Vec<W
         let allowed = format!("TOML, and is none: {found}");
         merge.refuse_text(&path, text, allowed, Origin::Variable(name));
     }
-    let unknown = environment.unknown.into_iter();
-    unknown
-        .map(|Unknown { name, meant }| Warning::UnknownVariable { name, meant })
-        .collect()
+    environment.unknown
 }
 
 #[cfg(test)]
