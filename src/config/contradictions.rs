@@ -113,15 +113,9 @@ fn check_broker(config: &Config, merge: &mut Merge<'_>) {
         let rule = "the http output needs at least one URL of a Broker";
         merge.contradiction(&["output.type", "broker.urls"], rule);
     }
-    check_user("broker.user", &broker.user, merge);
     let keys = ["broker.user", "broker.password"];
-    check_credentials(
-        &broker.user,
-        &broker.password,
-        keys,
-        BROKER_PASSWORD_MISSING,
-        merge,
-    );
+    let credentials = (&*broker.user, &broker.password);
+    check_credentials(keys, credentials, BROKER_PASSWORD_MISSING, merge);
     if !broker.user.is_empty() && broker.headers.contains_key(http::header::AUTHORIZATION) {
         let rule = "both say what the Authorization header is: keep one of them";
         merge.contradiction(&["broker.user", "broker.headers"], rule);
@@ -158,12 +152,12 @@ const BROKER_PASSWORD_MISSING: &str = "both must be set, or neither; the passwor
                                        as HEADGATE_BROKER__PASSWORD";
 
 fn check_credentials(
-    user: &str,
-    password: &Secret,
     keys: [&str; 2],
+    (user, password): (&str, &Secret),
     password_missing: &'static str,
     merge: &mut Merge<'_>,
 ) {
+    check_user(keys[0], user, merge);
     if user.is_empty() != password.is_empty() {
         let rule = if password.is_empty() {
             password_missing
@@ -188,15 +182,9 @@ fn check_user(key: &str, user: &str, merge: &mut Merge<'_>) {
 
 fn check_auth(config: &Config, merge: &mut Merge<'_>) {
     let auth = &config.auth;
-    check_user("auth.user", &auth.user, merge);
     let keys = ["auth.user", "auth.password"];
-    check_credentials(
-        &auth.user,
-        &auth.password,
-        keys,
-        AUTH_PASSWORD_MISSING,
-        merge,
-    );
+    let credentials = (&*auth.user, &auth.password);
+    check_credentials(keys, credentials, AUTH_PASSWORD_MISSING, merge);
     let mut names = HashMap::new();
     let mut hashes = HashMap::new();
     for (index, key) in auth.keys.iter().enumerate() {
