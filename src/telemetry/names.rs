@@ -97,10 +97,9 @@ pub(super) const EVENTS_DELIVERED: Metric = metric(
     &[("output", "http, file, stdout")],
     "Events that the output has taken.",
 );
-pub(super) const SOURCE_EVENTS: &str = "headgate_source_events_total";
-pub(super) const SOURCE_EVENTS_METRIC: Metric = metric(
+pub(super) const SOURCE_EVENTS: Metric = metric(
     Counter,
-    SOURCE_EVENTS,
+    "headgate_source_events_total",
     &[(
         "one for each of metrics.source_fields, in lower case and with _ for what is no letter or digit",
         "the field's value; other beyond metrics.max_sources",
@@ -348,7 +347,7 @@ pub const ALL: &[Metric] = &[
     EVENTS_REJECTED,
     EVENTS_DEAD_LETTERED,
     EVENTS_DELIVERED,
-    SOURCE_EVENTS_METRIC,
+    SOURCE_EVENTS,
     DEAD_LETTERS_DROPPED,
     DEAD_LETTERS_PURGED,
     DEAD_LETTERS_BYTES,

@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder
 use super::metric::{Metric, MetricKind};
 use super::names;
 
-pub(super) const METADATA: Metadata<'static> = Metadata::new("headgate", Level::INFO, None);
+const METADATA: Metadata<'static> = Metadata::new("headgate", Level::INFO, None);
 
 /// From 50 µs to a minute: a synced answer takes a fraction of a millisecond, a hanging Broker the rest.
 const DURATION_BUCKETS: [f64; 18] = [

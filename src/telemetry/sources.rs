@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
-use metrics::{Counter, Key, Label, Recorder};
+use metrics::{Counter, Label};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
 use super::names;
-use super::recorder::{METADATA, label};
+use super::recorder::{counter, label};
 use crate::event::SourceCount;
 
 /// The number of the source that stands for all beyond `metrics.max_sources`.
@@ -136,8 +136,7 @@ impl Sources {
         let labels: Vec<Label> = std::iter::zip(&self.labels, values)
             .map(|(name, value)| label(name.clone(), value))
             .collect();
-        let key = Key::from_parts(names::SOURCE_EVENTS, labels);
-        recorder.register_counter(&key, &METADATA)
+        counter(recorder, &names::SOURCE_EVENTS, labels)
     }
 }
 
