@@ -15,8 +15,6 @@ use crate::units::timestamp;
 pub(super) struct InForce {
     config: Config,
     loaded_at: Timestamp,
-    /// Whether one that was read since is wrong.
-    is_refused: bool,
 }
 
 impl InForce {
@@ -24,11 +22,7 @@ impl InForce {
     pub(super) fn at_start(config: Config, telemetry: &Telemetry) -> Self {
         let loaded_at = Timestamp::now();
         telemetry.reloads.started(loaded_at);
-        Self {
-            config,
-            loaded_at,
-            is_refused: false,
-        }
+        Self { config, loaded_at }
     }
 }
 
@@ -45,7 +39,6 @@ impl App {
         server.replays.reload(&changes.in_force);
         in_force.config = changes.in_force.clone();
         in_force.loaded_at = Timestamp::now();
-        in_force.is_refused = false;
         server.telemetry.reloads.applied(in_force.loaded_at);
         ConfigApplied {
             applied: &changes.applied,
@@ -57,7 +50,6 @@ impl App {
 
     /// Stays with the configuration in force, and logs all that is wrong with the one that was read.
     pub fn refuse_reload(&self, errors: &ConfigErrors) {
-        self.server.in_force().is_refused = true;
         self.server.telemetry.reloads.refused();
         ConfigRefused {
             problems: errors.problems(),
@@ -68,16 +60,15 @@ impl App {
 }
 
 impl Server {
-    pub(super) fn in_force(&self) -> MutexGuard<'_, InForce> {
+    fn in_force(&self) -> MutexGuard<'_, InForce> {
         // Nothing that may panic leaves it half changed.
         self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn config_summary(&self) -> ConfigSummary {
-        let in_force = self.in_force();
         ConfigSummary {
-            loaded_at: timestamp::to_text(in_force.loaded_at),
-            refused: in_force.is_refused,
+            loaded_at: timestamp::to_text(self.in_force().loaded_at),
+            refused: self.telemetry.reloads.is_refused(),
             certificate_refused: self.telemetry.tls.is_refused(),
         }
     }

@@ -1,30 +1,24 @@
 //! The metrics of the dead letters once they are kept.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-use metrics::{Counter, Gauge, Label};
+use metrics::{Counter, Label};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::recorder::{counter, gauge};
+use super::recorder::{Family, Flag, counter, gauge};
 use super::{Telemetry, names};
 
 /// The handles of the store of dead letters.
 pub(super) struct LetterMetrics {
-    dropped: Counter,
-    dropped_so_far: AtomicU64,
+    dropped: Family<()>,
     purged: Counter,
-    failing: Gauge,
-    are_failing: AtomicBool,
+    failing: Flag,
 }
 
 impl LetterMetrics {
     pub(super) fn new(recorder: &PrometheusRecorder) -> Self {
         Self {
-            dropped: counter(recorder, &names::DEAD_LETTERS_DROPPED, vec![]),
-            dropped_so_far: AtomicU64::new(0),
+            dropped: Family::single(recorder, &names::DEAD_LETTERS_DROPPED, vec![]),
             purged: counter(recorder, &names::DEAD_LETTERS_PURGED, vec![]),
-            failing: gauge(recorder, &names::DEAD_LETTERS_FAILING, vec![]),
-            are_failing: AtomicBool::new(false),
+            failing: Flag::new(recorder, &names::DEAD_LETTERS_FAILING, false),
         }
     }
 }
@@ -32,15 +26,12 @@ impl LetterMetrics {
 impl Telemetry {
     /// The oldest dead letters made room for new ones.
     pub fn letters_dropped(&self, letters: u64) {
-        self.letters.dropped.increment(letters);
-        self.letters
-            .dropped_so_far
-            .fetch_add(letters, Ordering::Relaxed);
+        self.letters.dropped.add((), letters);
     }
 
     /// How many dead letters made room for new ones since the start.
     pub fn letters_dropped_so_far(&self) -> u64 {
-        self.letters.dropped_so_far.load(Ordering::Relaxed)
+        self.letters.dropped.sum()
     }
 
     /// Dead letters were removed because somebody asked for it.
@@ -50,13 +41,12 @@ impl Telemetry {
 
     /// Whether dead letters cannot be written.
     pub fn letters_failing(&self, failing: bool) {
-        self.letters.are_failing.store(failing, Ordering::Relaxed);
-        self.letters.failing.set(f64::from(u8::from(failing)));
+        self.letters.failing.set(failing);
     }
 
     /// Whether dead letters wait because they cannot be written.
     pub fn are_letters_failing(&self) -> bool {
-        self.letters.are_failing.load(Ordering::Relaxed)
+        self.letters.failing.is_set()
     }
 
     /// So many bytes of letters lie on a shelf.

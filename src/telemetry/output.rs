@@ -1,17 +1,14 @@
 //! The metrics of the outputs on this machine: files and standard output.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use metrics::{Counter, Gauge};
+use metrics::Counter;
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::recorder::{counter, gauge};
+use super::recorder::{Flag, counter};
 use super::{Telemetry, names};
 
 /// The handles of the output on this machine.
 pub(super) struct OutputMetrics {
-    failing: Gauge,
-    is_failing: AtomicBool,
+    failing: Flag,
     events_removed: Counter,
     bytes_removed: Counter,
 }
@@ -19,8 +16,7 @@ pub(super) struct OutputMetrics {
 impl OutputMetrics {
     pub(super) fn new(recorder: &PrometheusRecorder) -> Self {
         Self {
-            failing: gauge(recorder, &names::OUTPUT_FAILING, vec![]),
-            is_failing: AtomicBool::new(false),
+            failing: Flag::new(recorder, &names::OUTPUT_FAILING, false),
             events_removed: counter(recorder, &names::OUTPUT_EVENTS_REMOVED, vec![]),
             bytes_removed: counter(recorder, &names::OUTPUT_BYTES_REMOVED, vec![]),
         }
@@ -30,13 +26,12 @@ impl OutputMetrics {
 impl Telemetry {
     /// Whether the output on this machine cannot be written.
     pub fn output_failing(&self, failing: bool) {
-        self.output.is_failing.store(failing, Ordering::Relaxed);
-        self.output.failing.set(f64::from(u8::from(failing)));
+        self.output.failing.set(failing);
     }
 
     /// Whether events wait because the output on this machine cannot be written.
     pub fn is_output_failing(&self) -> bool {
-        self.output.is_failing.load(Ordering::Relaxed)
+        self.output.failing.is_set()
     }
 
     /// An old file of the file output made room for new ones.

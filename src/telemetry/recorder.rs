@@ -1,6 +1,6 @@
 //! The recorder of one server and the handles that are made of it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, SharedString};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
@@ -66,6 +66,32 @@ impl Family<()> {
 impl<V> Family<V> {
     pub(super) fn sum(&self) -> u64 {
         self.sum.load(Ordering::Relaxed)
+    }
+}
+
+/// A gauge of 1 or 0, which can also tell which.
+pub(super) struct Flag {
+    gauge: Gauge,
+    is_set: AtomicBool,
+}
+
+impl Flag {
+    pub(super) fn new(recorder: &PrometheusRecorder, metric: &Metric, is_set: bool) -> Self {
+        let flag = Self {
+            gauge: gauge(recorder, metric, vec![]),
+            is_set: AtomicBool::default(),
+        };
+        flag.set(is_set);
+        flag
+    }
+
+    pub(super) fn set(&self, is_set: bool) {
+        self.is_set.store(is_set, Ordering::Relaxed);
+        self.gauge.set(f64::from(u8::from(is_set)));
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::Relaxed)
     }
 }
 

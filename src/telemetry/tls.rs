@@ -1,12 +1,9 @@
 //! The metrics of TLS on the public listener: handshakes that failed, by why, and how its files were read again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use metrics::Gauge;
 use metrics_exporter_prometheus::PrometheusRecorder;
 
 use super::names;
-use super::recorder::{Family, gauge};
+use super::recorder::{Family, Flag};
 
 /// Why a handshake on the public listener failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,14 +52,11 @@ impl HandshakeFailure {
 /// The handles of TLS on the public listener.
 pub struct TlsMetrics {
     failures: Family<HandshakeFailure>,
-    last_reload_successful: Gauge,
-    is_refused: AtomicBool,
+    last_reload_successful: Flag,
 }
 
 impl TlsMetrics {
     pub(super) fn new(recorder: &PrometheusRecorder) -> Self {
-        let last_reload_successful = gauge(recorder, &names::TLS_LAST_RELOAD_SUCCESSFUL, vec![]);
-        last_reload_successful.set(1.0);
         Self {
             failures: Family::new(
                 recorder,
@@ -71,21 +65,18 @@ impl TlsMetrics {
                 HandshakeFailure::ALL,
                 HandshakeFailure::as_str,
             ),
-            last_reload_successful,
-            is_refused: AtomicBool::new(false),
+            last_reload_successful: Flag::new(recorder, &names::TLS_LAST_RELOAD_SUCCESSFUL, true),
         }
     }
 
     /// The changed files were read again, and taken or refused.
     pub fn reloaded(&self, is_taken: bool) {
-        self.is_refused.store(!is_taken, Ordering::Relaxed);
-        self.last_reload_successful
-            .set(f64::from(u8::from(is_taken)));
+        self.last_reload_successful.set(is_taken);
     }
 
     /// Whether they were refused, and nothing has been taken since.
     pub fn is_refused(&self) -> bool {
-        self.is_refused.load(Ordering::Relaxed)
+        !self.last_reload_successful.is_set()
     }
 
     /// A handshake failed.
