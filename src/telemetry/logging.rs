@@ -37,7 +37,8 @@ impl LogLevelHandle {
 pub fn init(log: &config::Log) -> io::Result<(LogLevelHandle, LogGuard)> {
     let (filter, handle) = reload::Layer::new(filter(log.level));
     let (queue, guard) = LineQueue::to(io::stderr())?;
-    let lines = fmt::layer().with_writer(queue).with_target(false);
+    let lines = fmt::layer().with_writer(move || queue.clone());
+    let lines = lines.with_target(false);
     let lines: Box<dyn Layer<_> + Send + Sync> = match log.format {
         LogFormat::Json => Box::new(lines.json().flatten_event(true)),
         LogFormat::Text => Box::new(lines.with_ansi(io::stderr().is_terminal())),

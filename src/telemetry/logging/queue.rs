@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use tracing_subscriber::fmt::MakeWriter;
-
 /// Lines that wait at most: a megabyte or two.
 const MAX_WAITING: usize = 4096;
 
@@ -81,14 +79,6 @@ impl Write for LineQueue {
     }
 }
 
-impl MakeWriter<'_> for LineQueue {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 impl Drop for LogGuard {
     fn drop(&mut self) {
         let _there_is_no_room_where_nobody_reads = self.queue.0.try_send(Message::End);
@@ -120,12 +110,12 @@ mod tests {
     #[test]
     fn who_writes_never_waits_and_what_is_lost_is_counted() {
         let pipe = Pipe::default();
-        let (queue, guard) = LineQueue::to(pipe.clone()).unwrap();
+        let (mut queue, guard) = LineQueue::to(pipe.clone()).unwrap();
         let lost_before = lost_lines();
         let nobody_reads = pipe.0.lock().unwrap();
         let lines = 2 * MAX_WAITING;
         for _ in 0..lines {
-            queue.make_writer().write_all(b"line\n").unwrap();
+            queue.write_all(b"line\n").unwrap();
         }
         drop(nobody_reads);
         while guard.queue.0.try_send(Message::End).is_err() {
