@@ -51,11 +51,7 @@ impl App {
     /// Stays with the configuration in force, and logs all that is wrong with the one that was read.
     pub fn refuse_reload(&self, errors: &ConfigErrors) {
         self.server.telemetry.reloads.refused();
-        ConfigRefused {
-            problems: errors.problems(),
-            is_out_of_handles: errors.is_out_of_handles(),
-        }
-        .emit();
+        ConfigRefused { errors }.emit();
     }
 }
 

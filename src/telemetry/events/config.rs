@@ -1,8 +1,8 @@
 //! What the log tells of the configuration. Keys only, never a value that the configuration itself would not show.
 
-use std::fmt::Display;
-
 use tracing::{error, info, warn};
+
+use crate::config::{ConfigErrors, Problem};
 
 /// Something about the configuration that works but is worth a thought.
 pub struct ConfigWarning<'a> {
@@ -47,12 +47,12 @@ impl ConfigApplied<'_> {
 }
 
 /// Something is wrong in the configuration that was read.
-pub struct ConfigProblem<'a, P> {
+pub struct ConfigProblem<'a> {
     /// What, and what is allowed.
-    pub problem: &'a P,
+    pub problem: &'a Problem,
 }
 
-impl<P: Display> ConfigProblem<'_, P> {
+impl ConfigProblem<'_> {
     /// Writes the line.
     pub fn emit(&self) {
         error!("configuration: {}", self.problem);
@@ -60,27 +60,26 @@ impl<P: Display> ConfigProblem<'_, P> {
 }
 
 /// The configuration was read again and is wrong.
-pub struct ConfigRefused<'a, P> {
+pub struct ConfigRefused<'a> {
     /// All that is wrong with it.
-    pub problems: &'a [P],
-    /// Whether that may be only because no further file can be open now.
-    pub is_out_of_handles: bool,
+    pub errors: &'a ConfigErrors,
 }
 
-impl<P: Display> ConfigRefused<'_, P> {
+impl ConfigRefused<'_> {
     /// Writes a line for each problem, and one for what comes of it.
     pub fn emit(&self) {
-        for problem in self.problems {
+        let problems = self.errors.problems();
+        for problem in problems {
             ConfigProblem { problem }.emit();
         }
-        if self.is_out_of_handles {
+        if self.errors.is_out_of_handles() {
             error!(
-                problems = self.problems.len(),
+                problems = problems.len(),
                 "configuration read again: too many files are open to read all of it; the old one stays in force, and it is read once more as soon as there is room"
             );
         } else {
             error!(
-                problems = self.problems.len(),
+                problems = problems.len(),
                 "configuration read again: it is wrong and was refused as a whole; the old one stays in force"
             );
         }
