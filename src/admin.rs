@@ -19,7 +19,6 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::telemetry::{Gauges, Telemetry};
 pub use status::{
     Books, BrokerSummary, CertificateSummary, ConfigSummary, ListenerStatus, SpoolSummary, Status,
 };
@@ -31,37 +30,22 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub trait Operated: Send + Sync + 'static {
     /// Everything of `/status`.
     fn status(&self) -> Status;
-    /// What is read off other rooms for `/metrics`.
-    fn gauges(&self) -> Gauges;
+    /// The text of `/metrics`.
+    fn metrics(&self) -> String;
 }
 
 /// The pages' state.
-#[derive(Clone)]
-struct Admin {
-    operated: Arc<dyn Operated>,
-    telemetry: Arc<Telemetry>,
-    lifecycle: Lifecycle,
-}
+type Server = State<Arc<dyn Operated>>;
 
 /// Serves the pages until the life has stopped.
-pub async fn serve(
-    listener: TcpListener,
-    operated: Arc<dyn Operated>,
-    telemetry: Arc<Telemetry>,
-    lifecycle: Lifecycle,
-) {
-    let admin = Admin {
-        operated,
-        telemetry,
-        lifecycle: lifecycle.clone(),
-    };
+pub async fn serve(listener: TcpListener, operated: Arc<dyn Operated>, lifecycle: &Lifecycle) {
     let tasks = lifecycle.task_group();
-    let accepting = server::accept(listener, router(admin), &tasks);
+    let accepting = server::accept(listener, router(operated), &tasks);
     lifecycle.unless_stopped(accepting).await;
     tasks.ended().await;
 }
 
-fn router(admin: Admin) -> Router {
+fn router(operated: Arc<dyn Operated>) -> Router {
     let no_store = HeaderValue::from_static("no-store");
     Router::new()
         .route("/", get(page))
@@ -83,34 +67,33 @@ fn router(admin: Admin) -> Router {
                     no_store,
                 )),
         )
-        .with_state(admin)
+        .with_state(operated)
 }
 
-async fn metrics(State(admin): State<Admin>) -> Response {
-    let text = admin.telemetry.render(admin.operated.gauges());
+async fn metrics(State(server): Server) -> Response {
     let media_type = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, media_type)], text).into_response()
+    ([(header::CONTENT_TYPE, media_type)], server.metrics()).into_response()
 }
 
-async fn page(State(admin): State<Admin>) -> Response {
-    page::answer(&admin.operated.status())
+async fn page(State(server): Server) -> Response {
+    page::answer(&server.status())
 }
 
-async fn status(State(admin): State<Admin>) -> Json<Status> {
-    Json(admin.operated.status())
+async fn status(State(server): Server) -> Json<Status> {
+    Json(server.status())
 }
 
 /// The public listener's `/health`, with everything that an operator wants to know next.
-async fn health(State(admin): State<Admin>) -> Response {
-    let status = admin.operated.status();
-    let is_healthy = admin.lifecycle.phase() == Phase::Serving && !status.spool.failed;
+async fn health(State(server): Server) -> Response {
+    let status = server.status();
+    let is_healthy = status.phase == Phase::Serving && !status.spool.failed;
     (code(is_healthy), Json(status)).into_response()
 }
 
-async fn ready(State(admin): State<Admin>) -> Response {
-    let status = admin.operated.status();
+async fn ready(State(server): Server) -> Response {
+    let status = server.status();
     let spool = &status.spool;
-    let is_ready = admin.lifecycle.phase() == Phase::Serving && !spool.full && !spool.failed;
+    let is_ready = status.phase == Phase::Serving && !spool.full && !spool.failed;
     (code(is_ready), Json(status)).into_response()
 }
 

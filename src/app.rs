@@ -296,8 +296,8 @@ impl Server {
     }
 
     async fn serve_admin(self: Arc<Self>, listener: TcpListener) {
-        let (telemetry, lifecycle) = (Arc::clone(&self.telemetry), self.lifecycle.clone());
-        admin::serve(listener, self, telemetry, lifecycle).await;
+        let lifecycle = self.lifecycle.clone();
+        admin::serve(listener, self, &lifecycle).await;
     }
 
     async fn upkeep(&self) {
@@ -358,9 +358,9 @@ impl Operated for Server {
         }
     }
 
-    fn gauges(&self) -> Gauges {
+    fn metrics(&self) -> String {
         let spool = self.spool.status();
-        Gauges {
+        self.telemetry.render(Gauges {
             spool_bytes: spool.bytes,
             spool_disk_full: spool.disk_full,
             spool_events: spool.events,
@@ -368,6 +368,6 @@ impl Operated for Server {
             in_flight_bytes: self.ingress.in_flight_bytes(),
             bodies_waiting: self.ingress.bodies_waiting(),
             connections: self.ingress.connections(),
-        }
+        })
     }
 }
