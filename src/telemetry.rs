@@ -30,6 +30,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusRecorder;
+use serde::Serialize;
 
 use crate::config::OutputType;
 use crate::event::{Origin, SourceCount, ViolationCode};
@@ -49,7 +50,7 @@ use spool::SpoolMetrics;
 pub use tls::{HandshakeFailure, TlsMetrics};
 
 /// Counts since the start: the books of `/status`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Books {
     /// Events decoded from bodies that were not refused as a whole.
     pub received: u64,

@@ -70,6 +70,7 @@ fn next_value(template: &str) -> Option<(&str, (&str, &str))> {
 /// One value, as HTML.
 fn value(name: &str, status: &Status, verdict: &Verdict) -> String {
     let (spool, books) = (&status.spool, &status.books);
+    let counts = &books.counts;
     match name {
         "title" => format!("Headgate: {}", verdict.title()),
         "severity" => verdict.severity().to_owned(),
@@ -84,19 +85,19 @@ fn value(name: &str, status: &Status, verdict: &Verdict) -> String {
         "spool_state" => "since it was accepted".to_owned(),
         "brokers" => brokers(status),
         "listeners" => listeners(status),
-        "accepted" => grouped(books.accepted),
-        "rejected" => grouped(books.rejected),
-        "received" => grouped(books.received),
-        "received_exact" => books.received.to_string(),
-        "delivered" => grouped(books.delivered),
-        "delivered_exact" => books.delivered.to_string(),
-        "dead_lettered" => grouped(books.dead_lettered),
-        "lost" => grouped(books.lost),
-        "at_start" => grouped(books.spooled_at_start),
+        "accepted" => grouped(counts.accepted),
+        "rejected" => grouped(counts.rejected),
+        "received" => grouped(counts.received),
+        "received_exact" => counts.received.to_string(),
+        "delivered" => grouped(counts.delivered),
+        "delivered_exact" => counts.delivered.to_string(),
+        "dead_lettered" => grouped(counts.dead_lettered),
+        "lost" => grouped(counts.lost),
+        "at_start" => grouped(counts.spooled_at_start),
         "accounted_for" => {
-            grouped(books.delivered + books.dead_lettered + books.spooled + books.lost)
+            grouped(counts.delivered + counts.dead_lettered + books.spooled + counts.lost)
         }
-        "to_account_for" => grouped(books.accepted + books.spooled_at_start),
+        "to_account_for" => grouped(counts.accepted + counts.spooled_at_start),
         "balance" if books.balanced => "The books balance: no event is unaccounted for.".to_owned(),
         "balance" => {
             "Events are under way, so the sums differ for a moment. At rest they must not."

@@ -120,45 +120,28 @@ impl From<SpoolStatus> for SpoolSummary {
     }
 }
 
-/// Counts since the start.
+/// Counts since the start, and what they are to come to.
 #[derive(Debug, Serialize)]
 pub struct Books {
-    /// Events decoded from bodies that were not refused as a whole.
-    pub received: u64,
-    /// Of these, those taken.
-    pub accepted: u64,
-    /// Of these, those that the client was told are not taken.
-    pub rejected: u64,
-    /// Events that the output has taken.
-    pub delivered: u64,
-    /// Events kept as dead letters.
-    pub dead_lettered: u64,
+    /// The counts.
+    #[serde(flatten)]
+    pub counts: telemetry::Books,
     /// Events in the spool.
     pub spooled: u64,
-    /// Events that lay in the spool on disk at the start.
-    pub spooled_at_start: u64,
-    /// Events that were in the spool and cannot be read any more.
-    pub lost: u64,
     /// Whether the counts add up. While events are under way it may be false for a moment.
     pub balanced: bool,
 }
 
 impl Books {
     /// The books with what lies in the spool.
-    pub fn new(books: telemetry::Books, spooled: usize) -> Self {
+    pub fn new(counts: telemetry::Books, spooled: usize) -> Self {
         let spooled = spooled as u64;
-        let is_balanced = books.received == books.accepted + books.rejected
-            && books.accepted + books.spooled_at_start
-                == books.delivered + books.dead_lettered + spooled + books.lost;
+        let is_balanced = counts.received == counts.accepted + counts.rejected
+            && counts.accepted + counts.spooled_at_start
+                == counts.delivered + counts.dead_lettered + spooled + counts.lost;
         Self {
-            received: books.received,
-            accepted: books.accepted,
-            rejected: books.rejected,
-            delivered: books.delivered,
-            dead_lettered: books.dead_lettered,
+            counts,
             spooled,
-            spooled_at_start: books.spooled_at_start,
-            lost: books.lost,
             balanced: is_balanced,
         }
     }

@@ -143,7 +143,7 @@ fn the_worst_is_told_first() {
         ),
         ("warn", "draining", |status| status.phase = Phase::Closing),
         ("warn", "1,000 events lost", |status| {
-            status.books.lost = 1000;
+            status.books.counts.lost = 1000;
         }),
         ("warn", "1,000 dead letters dropped", |status| {
             status.dead_letters_dropped = 1000;

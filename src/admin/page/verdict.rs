@@ -184,7 +184,7 @@ fn phase(status: &Status) -> Option<Trouble> {
 }
 
 fn lost(status: &Status) -> Option<Trouble> {
-    match status.books.lost {
+    match status.books.counts.lost {
         0 => None,
         lost => slight(
             format!("{} events lost", grouped(lost)),
