@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use futures_util::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -19,27 +20,25 @@ use crate::telemetry::logging;
 const OTHER_FILES: u64 = 256;
 
 pub(super) fn run(file: &ConfigFile) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
+    run_server(file).unwrap_or_else(|error| fault(&error))
+}
+
+/// The status at the end; an error where there can be no server, nor a log to tell that.
+fn run_server(file: &ConfigFile) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return fault(&anyhow::Error::new(error).context("the runtime cannot start")),
-    };
+        .context("the runtime cannot start")?;
     // Before anything that takes time: a SIGHUP that nobody listens for ends the process.
-    let signals = match runtime.block_on(async { Signals::new() }) {
-        Ok(signals) => signals,
-        Err(error) => return fault(&anyhow::Error::new(error).context("signals cannot be heard")),
-    };
+    let signals = runtime.block_on(async { Signals::new() });
+    let signals = signals.context("signals cannot be heard")?;
     let watch = FileWatch::new(vec![Config::file(file.path())]);
     let loaded = match Config::load(file.path()) {
         Ok(loaded) => loaded,
-        Err(errors) => return refused(&errors),
+        Err(errors) => return Ok(refused(&errors)),
     };
-    let (log_level, _log) = match logging::init(&loaded.config.log) {
-        Ok(log) => log,
-        Err(error) => return fault(&anyhow::Error::new(error).context("the log cannot start")),
-    };
+    let log = logging::init(&loaded.config.log);
+    let (log_level, _log) = log.context("the log cannot start")?;
     // One that has been removed has no name any more, and what is relative fails then.
     let folder = std::env::current_dir().unwrap_or_default();
     Starts {
@@ -56,7 +55,7 @@ pub(super) fn run(file: &ConfigFile) -> ExitCode {
     let outcome = runtime.block_on(serve(config, reloader, signals.stops));
     // A write to a pipe or a disk that hangs must not hold the process.
     runtime.shutdown_background();
-    match outcome {
+    Ok(match outcome {
         Ok(Ended::Drained) => ExitCode::SUCCESS,
         Ok(Ended::Failed) => ExitCode::from(FAULT),
         Err(error) => {
@@ -66,7 +65,7 @@ pub(super) fn run(file: &ConfigFile) -> ExitCode {
             .emit();
             ExitCode::from(FAULT)
         }
-    }
+    })
 }
 
 /// Tells what is wrong with the configuration: where the log is JSON for a program that reads it, like any line of the
