@@ -1,6 +1,10 @@
 //! An envelope as it lies in a record of the spool on disk: a head of fixed length, the events, the dead letters. Pure.
 //! docs/SPOOL_FORMAT.md describes it.
 
+use std::ops::Range;
+
+use seglog::StoredRecord;
+
 use crate::event::{Envelope, Origin};
 
 /// Bytes of the head.
@@ -42,16 +46,22 @@ impl EnvelopeHead {
         bytes
     }
 
+    /// Where it lies in a record's payload, as far as that reaches.
+    pub(super) fn place_in(record: &StoredRecord) -> Range<u64> {
+        0..record.payload_bytes.min(HEAD_BYTES as u64)
+    }
+
     /// The head of an envelope in a record of so many events and bytes; none where that cannot hold it, or where it is
     /// of another version: no program that writes such records wrote this one, whatever its checksum says.
-    pub(super) fn decode(bytes: [u8; HEAD_BYTES], events: u32, payload_bytes: u64) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8], events: u32, payload_bytes: u64) -> Option<Self> {
+        let bytes: &[u8; HEAD_BYTES] = bytes.first_chunk()?;
         let origin = Origin::ALL.get(usize::from(bytes[1])).copied();
         let head = Self {
             // The origin was counted when the envelope came; here it is only for people to look at.
             origin: origin.unwrap_or(Origin::Plain),
-            live: u32::from_le_bytes(part(&bytes, 4)),
-            live_bytes: u64::from_le_bytes(part(&bytes, 8)),
-            dead: u32::from_le_bytes(part(&bytes, 16)),
+            live: u32::from_le_bytes(part(bytes, 4)),
+            live_bytes: u64::from_le_bytes(part(bytes, 8)),
+            dead: u32::from_le_bytes(part(bytes, 16)),
         };
         let text_bytes = payload_bytes.checked_sub(HEAD_BYTES as u64)?;
         let fits =
@@ -86,7 +96,7 @@ mod tests {
             ]
         );
         let payload_bytes = HEAD_BYTES as u64 + head.live_bytes;
-        assert_eq!(EnvelopeHead::decode(bytes, 12, payload_bytes), Some(head));
+        assert_eq!(EnvelopeHead::decode(&bytes, 12, payload_bytes), Some(head));
     }
 
     #[test]
@@ -97,7 +107,7 @@ mod tests {
             live_bytes,
             dead,
         };
-        let decode = |bytes| EnvelopeHead::decode(bytes, 5, 124);
+        let decode = |bytes: [u8; HEAD_BYTES]| EnvelopeHead::decode(&bytes, 5, 124);
         assert!(decode(head(3, 100, 2).encode()).is_some());
         let mut of_another_version = head(3, 100, 2).encode();
         of_another_version[0] = 2;
@@ -110,6 +120,6 @@ mod tests {
         ] {
             assert_eq!(decode(wrong.encode()), None, "{wrong:?}");
         }
-        assert_eq!(EnvelopeHead::decode(head(3, 0, 2).encode(), 5, 23), None);
+        assert_eq!(EnvelopeHead::decode(&head(3, 0, 2).encode(), 5, 23), None);
     }
 }

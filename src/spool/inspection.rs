@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use seglog::{Acked, Damage, Entry, Folder, Found, OpenError, StoredRecord, Survey, Walk};
 
-use super::envelope::{self, EnvelopeHead};
+use super::envelope::EnvelopeHead;
 use super::side::{self, Side, SideLines};
 use crate::event::Position;
 
@@ -230,7 +230,7 @@ impl Inspection {
         out: &mut dyn io::Write,
         exported: &mut Exported,
     ) -> io::Result<()> {
-        let Some(head) = head(walk, record)? else {
+        let Some(head) = walk.payload(record, EnvelopeHead::place_in(record))? else {
             return Ok(());
         };
         let Some(head) = EnvelopeHead::decode(head, record.events, record.payload_bytes) else {
@@ -307,17 +307,6 @@ impl Inspection {
         let low = self.acked.low();
         low..self.survey.end.unwrap_or_default().max(low)
     }
-}
-
-/// The head of a record's envelope; none when its events have been delivered meanwhile.
-fn head(walk: &mut Walk, record: &StoredRecord) -> io::Result<Option<[u8; envelope::HEAD_BYTES]>> {
-    let mut head = [0; envelope::HEAD_BYTES];
-    let head_bytes = record.payload_bytes.min(head.len() as u64);
-    let Some(bytes) = walk.payload(record, 0..head_bytes)? else {
-        return Ok(None);
-    };
-    head[..bytes.len()].copy_from_slice(bytes);
-    Ok(Some(head))
 }
 
 fn report(walk: &Walk, progress: Progress<'_>) {

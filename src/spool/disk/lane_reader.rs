@@ -9,7 +9,7 @@ use seglog::{Acked, Cursor, Damage, Folder, Found, Reader, Segment, StoredRecord
 use super::feed::Behind;
 use crate::event::Position;
 use crate::spool::Part;
-use crate::spool::envelope::{self, EnvelopeHead};
+use crate::spool::envelope::EnvelopeHead;
 use crate::spool::side::{self, Side, SideLines};
 
 /// So much of the log is passed over at a time at most: where one side has few lines the other has many, and
@@ -153,10 +153,9 @@ impl LaneReader {
 
     /// Finds this side's lines in a record, if there are any that were not done before.
     fn enter(&mut self, record: StoredRecord, piece: &mut Piece) -> io::Result<()> {
-        let mut head = [0; envelope::HEAD_BYTES];
-        let head_bytes = record.payload_bytes.min(head.len() as u64);
-        let bytes = self.reader.payload(&record, 0..head_bytes)?;
-        head[..bytes.len()].copy_from_slice(bytes);
+        let head = self
+            .reader
+            .payload(&record, EnvelopeHead::place_in(&record))?;
         let head = EnvelopeHead::decode(head, record.events, record.payload_bytes);
         let (Some(head), false) = (head, self.is_gone(&record)?) else {
             self.note_damaged(&record, record.first..record.end(), piece);
