@@ -20,20 +20,17 @@ const ZSTD_LEVEL: i32 = 1;
 
 /// The body as it is sent.
 pub(super) async fn compress(body: Pieces, compression: Compression) -> Pieces {
-    match compression {
-        Compression::None => body,
-        _ if body.bytes() <= LARGE => compressed(&body, compression),
-        _ => blocking(move || compressed(&body, compression)).await,
-    }
-}
-
-fn compressed(body: &Pieces, compression: Compression) -> Pieces {
-    let outcome = match compression {
-        Compression::None => return body.clone(),
-        Compression::Gzip => gzip(body),
-        Compression::Zstd => zstd(body),
+    let code = match compression {
+        Compression::None => return body,
+        Compression::Gzip => gzip,
+        Compression::Zstd => zstd,
     };
-    Pieces::from(Bytes::from(outcome.expect("writing to memory cannot fail")))
+    let coded = if body.bytes() <= LARGE {
+        code(&body)
+    } else {
+        blocking(move || code(&body)).await
+    };
+    Pieces::from(Bytes::from(coded.expect("writing to memory cannot fail")))
 }
 
 fn gzip(body: &Pieces) -> io::Result<Vec<u8>> {
