@@ -40,7 +40,7 @@ use batch::Batch;
 use batches::Batches;
 use broker::{Broker, Identity, identities};
 use brokers::Brokers;
-use client::{BrokerClient, Target, client_config};
+use client::{BrokerClient, Network, Target, client_config};
 pub use client::{Resolve, SetupError, SystemResolver};
 use delivery::Delivery;
 use file::FileOutput;
@@ -216,21 +216,15 @@ impl Outputs<'_> {
         let config = &self.config.broker;
         let is_tls = config.urls.iter().any(|url| url.scheme() == "https");
         let tls = || client_config(&config.tls, &self.shared.telemetry);
-        let tls = is_tls.then(tls).transpose()?;
+        let network = Network {
+            tls: is_tls.then(tls).transpose()?,
+            resolver: Arc::clone(resolver),
+            tasks: self.tasks.clone(),
+        };
         let changed = Arc::default();
         let broker = |identity: Identity| {
             let metrics = self.shared.telemetry.broker(&identity.label);
-            let resolver = Arc::clone(resolver);
-            let tasks = self.tasks.clone();
-            let errored = metrics.errored.clone();
-            let target = Target::new(
-                &identity.url,
-                config,
-                tls.as_ref(),
-                resolver,
-                tasks,
-                errored,
-            )?;
+            let target = Target::new(&identity.url, config, &network)?;
             let clients = BrokerClient::several(&Arc::new(target), config.max_in_flight);
             let changed = Arc::clone(&changed);
             let broker = Broker::new(identity, config, metrics, clients, changed);

@@ -50,6 +50,15 @@ pub enum SetupError {
     Url(String),
 }
 
+/// What it takes to reach Brokers, whichever it is.
+pub(super) struct Network {
+    /// For URLs with the scheme https; none where no Broker's has it.
+    pub(super) tls: Option<Arc<ClientConfig>>,
+    pub(super) resolver: Arc<dyn Resolve>,
+    /// Run what connections and lookups do by themselves.
+    pub(super) tasks: TaskGroup,
+}
+
 /// What all slots of a Broker share.
 pub(super) struct Target {
     uri: Uri,
@@ -61,21 +70,16 @@ pub(super) struct Target {
     unused_limit: Duration,
     max_age: Duration,
     tasks: TaskGroup,
-    /// Counts requests that are sent again.
-    errored: Counter,
 }
 
 impl Target {
     pub(super) fn new(
         url: &Url,
         config: &config::Broker,
-        tls: Option<&Arc<ClientConfig>>,
-        resolver: Arc<dyn Resolve>,
-        tasks: TaskGroup,
-        errored: Counter,
+        network: &Network,
     ) -> Result<Self, SetupError> {
         let refused = || SetupError::Url(url[..Position::BeforePath].to_owned());
-        let dialer = Dialer::new(url, tls, resolver, tasks.clone(), config.connect_timeout);
+        let dialer = Dialer::new(url, network, config.connect_timeout);
         Ok(Self {
             uri: url[Position::BeforePath..].parse().map_err(|_| refused())?,
             headers: headers(url, config).ok_or_else(refused)?,
@@ -85,8 +89,7 @@ impl Target {
             request_timeout: config.request_timeout,
             unused_limit: config.pool_idle_timeout,
             max_age: config.connection_max_age,
-            tasks,
-            errored,
+            tasks: network.tasks.clone(),
         })
     }
 
@@ -122,9 +125,12 @@ impl BrokerClient {
     /// Clients of a Broker that nothing is sent to.
     #[cfg(test)]
     pub(super) fn unconnected(url: &Url, config: &config::Broker) -> Vec<Self> {
-        let resolver = Arc::new(SystemResolver);
-        let tasks = crate::lifecycle::Lifecycle::new().task_group();
-        let target = Target::new(url, config, None, resolver, tasks, Counter::noop());
+        let network = Network {
+            tls: None,
+            resolver: Arc::new(SystemResolver),
+            tasks: crate::lifecycle::Lifecycle::new().task_group(),
+        };
+        let target = Target::new(url, config, &network);
         let target = target.expect("the URL can be sent to");
         Self::several(&Arc::new(target), config.max_in_flight)
     }
@@ -134,10 +140,10 @@ impl BrokerClient {
         self.place.is_taken()
     }
 
-    /// Sends a batch and waits for what comes of it.
-    pub(super) async fn send(&self, id: BatchId, body: Pieces) -> Outcome {
+    /// Sends a batch and waits for what comes of it. `errored` counts a request that is sent again for that.
+    pub(super) async fn send(&self, id: BatchId, body: Pieces, errored: &Counter) -> Outcome {
         let body = compress(body, self.target.compression).await;
-        if let Some(outcome) = self.send_on_kept(id, body.clone()).await {
+        if let Some(outcome) = self.send_on_kept(id, body.clone(), errored).await {
             return outcome;
         }
         let connection = match self.connect().await {
@@ -157,7 +163,7 @@ impl BrokerClient {
     /// arrive twice, as after any other error, so it is counted as one; but it does not make the Broker rest.
     /// It happens once for a batch and not over and over, for on a new connection the same end counts as the
     /// Broker's failure.
-    async fn send_on_kept(&self, id: BatchId, body: Pieces) -> Option<Outcome> {
+    async fn send_on_kept(&self, id: BatchId, body: Pieces, errored: &Counter) -> Option<Outcome> {
         let mut connection = self.place.take()?;
         if !connection.is_usable().await {
             return None;
@@ -166,7 +172,7 @@ impl BrokerClient {
             Ok(outcome) => Some(outcome),
             Err(NoAnswer::NotSent(_)) => None,
             Err(NoAnswer::Closed(_)) => {
-                self.target.errored.increment(1);
+                errored.increment(1);
                 None
             }
             Err(error @ (NoAnswer::Broken(_) | NoAnswer::TimedOut | NoAnswer::Unread(_))) => {

@@ -37,9 +37,10 @@ impl Slot {
     pub(in crate::forward) async fn send(&self, shipment: &Shipment) -> Outcome {
         let begun = Instant::now();
         let body = encode(&shipment.batch, self.broker.format);
-        let outcome = self.client.send(shipment.id, body).await;
-        let took = begun.elapsed();
         let metrics = &self.broker.metrics;
+        let sending = self.client.send(shipment.id, body, &metrics.errored);
+        let outcome = sending.await;
+        let took = begun.elapsed();
         metrics.duration.record(took.as_secs_f64());
         match outcome {
             Outcome::Delivered => metrics.delivered.increment(1),

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::net::TcpStream;
@@ -17,9 +16,8 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 use url::{Host, Url};
 
-use super::resolve::{Lookup, Resolve};
-use super::tls;
-use crate::lifecycle::TaskGroup;
+use super::resolve::Lookup;
+use super::{Network, tls};
 
 /// In this time TCP and TLS are set up over any distance on Earth.
 const ENOUGH: Duration = Duration::from_secs(2);
@@ -53,22 +51,16 @@ pub(super) struct Dialer {
 
 impl Dialer {
     /// None where the URL's host cannot be had in TLS, which has narrower names.
-    pub(super) fn new(
-        url: &Url,
-        tls: Option<&Arc<ClientConfig>>,
-        resolver: Arc<dyn Resolve>,
-        tasks: TaskGroup,
-        limit: Duration,
-    ) -> Option<Self> {
+    pub(super) fn new(url: &Url, network: &Network, limit: Duration) -> Option<Self> {
         let host = url.host()?.to_owned();
         let port = url.port_or_known_default()?;
-        let tls = match tls.filter(|_| url.scheme() == "https") {
-            Some(config) => Some((TlsConnector::from(Arc::clone(config)), server_name(&host)?)),
+        let tls = match network.tls.clone().filter(|_| url.scheme() == "https") {
+            Some(config) => Some((TlsConnector::from(config), server_name(&host)?)),
             None => None,
         };
         Some(Self {
             host: match host {
-                Host::Domain(name) => Host::Domain(Lookup::new(name, port, resolver, tasks)),
+                Host::Domain(name) => Host::Domain(Lookup::new(name, port, network)),
                 Host::Ipv4(address) => Host::Ipv4(address),
                 Host::Ipv6(address) => Host::Ipv6(address),
             },

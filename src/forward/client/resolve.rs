@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 
+use super::Network;
 use crate::lifecycle::TaskGroup;
 
 /// Finds the addresses of a name. Asked whenever a connection is opened, so an implementation answers with what holds now.
@@ -49,17 +50,12 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    pub(super) fn new(
-        name: String,
-        port: u16,
-        resolver: Arc<dyn Resolve>,
-        tasks: TaskGroup,
-    ) -> Self {
+    pub(super) fn new(name: String, port: u16, network: &Network) -> Self {
         Self {
             name,
             port,
-            resolver,
-            tasks,
+            resolver: Arc::clone(&network.resolver),
+            tasks: network.tasks.clone(),
             last: Mutex::default(),
         }
     }
@@ -126,8 +122,12 @@ mod tests {
             asked: Mutex::new(0),
             answers: Semaphore::new(0),
         });
-        let tasks = Lifecycle::new().task_group();
-        let lookup = Lookup::new("broker".into(), 80, Arc::clone(&names) as _, tasks);
+        let network = Network {
+            tls: None,
+            resolver: Arc::clone(&names) as _,
+            tasks: Lifecycle::new().task_group(),
+        };
+        let lookup = Lookup::new("broker".into(), 80, &network);
         let ask_all = || join_all((0..64).map(|_| lookup.addresses()));
         let port = |answer: Answer| answer.unwrap()[0].port();
         for _ in 0..3 {
