@@ -94,8 +94,8 @@ impl Request {
             let shelf = folder.join(kind.folder_name());
             let files = list(&shelf).map_err(|error| at(&shelf, &error))?;
             if let Some(newest) = files.last() {
-                through[kind] = newest.number;
-                bytes[kind] = newest.bytes;
+                through[kind as usize] = newest.number;
+                bytes[kind as usize] = newest.bytes;
             }
         }
         Ok(Self {
@@ -154,15 +154,15 @@ impl Request {
 
     /// Whether it is about letters of this file.
     pub(super) fn covers(&self, shelf: ShelfKind, number: u64) -> bool {
-        number <= self.through[shelf]
+        number <= self.through[shelf as usize]
     }
 
     /// How many bytes at the end of this file, which is written no more, came later than the request.
     pub(super) fn later_bytes(&self, shelf: ShelfKind, file: NumberedFile) -> u64 {
         match self.newest {
-            _ if file.number != self.through[shelf] => 0,
-            Newest::Bytes(meant) => file.bytes.saturating_sub(meant[shelf]),
-            Newest::AllBut(later) => later[shelf],
+            _ if file.number != self.through[shelf as usize] => 0,
+            Newest::Bytes(meant) => file.bytes.saturating_sub(meant[shelf as usize]),
+            Newest::AllBut(later) => later[shelf as usize],
         }
     }
 

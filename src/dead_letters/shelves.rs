@@ -20,8 +20,7 @@ use crate::folders::{FolderLock, check_writable, is_full, make_folder, unless_go
 /// The shelves as long as we hold them.
 pub(super) struct Shelves {
     folder: PathBuf,
-    arrival: Mutex<Shelf>,
-    broker: Mutex<Shelf>,
+    shelves: PerShelf<Mutex<Shelf>>,
     folder_lock: Mutex<FolderLock>,
 }
 
@@ -72,8 +71,7 @@ impl Shelves {
             |kind: ShelfKind| Mutex::new(Shelf::new(folder.join(kind.folder_name()), max_bytes));
         Ok(Self {
             folder: folder.to_owned(),
-            arrival: shelf(ShelfKind::Arrival),
-            broker: shelf(ShelfKind::Broker),
+            shelves: ShelfKind::ALL.map(shelf),
             folder_lock: Mutex::new(lock),
         })
     }
@@ -122,7 +120,7 @@ impl Shelves {
     fn settle(&self, request: &Request) -> io::Result<Request> {
         let mut later = PerShelf::default();
         for file in self.files(request)? {
-            later[file.shelf] += file.later_bytes;
+            later[file.shelf as usize] += file.later_bytes;
         }
         Ok(request.clone().settled(later))
     }
@@ -235,7 +233,7 @@ impl Shelves {
         let mut chosen = LetterRanges::default();
         let is_chosen = |text: &[u8]| {
             let letter = KeptLetter::parse(text);
-            letter.is_some_and(|letter| request.is_for_all() || request.wants(letter.position()))
+            letter.is_some_and(|letter| request.wants(letter.position()))
         };
         for_each_meant_line(file, &path, 0, |line| {
             if is_chosen(line.text) {
@@ -255,11 +253,8 @@ impl Shelves {
     }
 
     fn lock(&self, kind: ShelfKind) -> MutexGuard<'_, Shelf> {
-        let shelf = match kind {
-            ShelfKind::Arrival => &self.arrival,
-            ShelfKind::Broker => &self.broker,
-        };
-        shelf.lock().unwrap_or_else(PoisonError::into_inner)
+        let shelf = self.shelves[kind as usize].lock();
+        shelf.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
