@@ -193,8 +193,8 @@ impl Shared {
     /// Does something with the letters, on a thread where it may block.
     async fn with_letters<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&DeadLetters) -> io::Result<T> + Send + 'static,
-    ) -> io::Result<T> {
+        work: impl FnOnce(&DeadLetters) -> T + Send + 'static,
+    ) -> T {
         let letters = self.dead_letters.clone();
         blocking(move || work(&letters)).await
     }

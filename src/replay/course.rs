@@ -87,16 +87,16 @@ impl Course {
     }
 
     async fn replay_file(&mut self, file: LetterFile) -> Result<(), Interrupted> {
-        self.with_letters(move |letters| letters.begin_sending(file))
-            .await;
+        let begin = move |letters: &DeadLetters| letters.begin_sending(file);
+        self.shared.with_letters(begin).await;
         let mut progress = Progress::at_the_beginning_of(file);
         let outcome = self.until_file_done(&mut progress).await;
         if outcome.is_err() {
             // At worst it is sent again at the next start.
             let _not_saved = self.save(&mut progress).await;
         }
-        self.with_letters(move |letters| letters.end_sending(file))
-            .await;
+        let end = move |letters: &DeadLetters| letters.end_sending(file);
+        self.shared.with_letters(end).await;
         outcome
     }
 
@@ -180,11 +180,6 @@ impl Course {
                 Err(_) => self.report_once(&AppendError::NotDelivered.into()),
             }
         }
-    }
-
-    async fn with_letters(&self, work: impl FnOnce(&DeadLetters) + Send + 'static) {
-        let letters = self.shared.dead_letters.clone();
-        blocking(move || work(&letters)).await;
     }
 
     /// Takes what was sent from the file.

@@ -47,21 +47,8 @@ impl Running {
             reject(&dead_letters, position);
         }
         let spool = Spool::in_memory(spool_bytes, Acknowledge::Queued, Arc::clone(&telemetry));
-        let shared = Arc::new(Shared {
-            pipeline: ArcSwap::from_pointee(Pipeline::new(&config)),
-            spool,
-            dead_letters,
-            telemetry,
-            lifecycle: Lifecycle::new(),
-            told_after: Duration::from_secs(1),
-        });
-        let replayer = Replayer {
-            shared: Arc::clone(&shared),
-            passed_over: Vec::new(),
-            has_failed: false,
-        };
-        let tasks = shared.lifecycle.task_group();
-        tasks.spawn(replayer.run());
+        let tasks = Lifecycle::new().task_group();
+        let Replays { shared } = Replays::start(&config, spool, dead_letters, telemetry, &tasks);
         Self {
             folder,
             shared,
