@@ -25,7 +25,7 @@ pub struct Cursor {
 
 impl Cursor {
     /// Before the first record of a segment.
-    pub fn at_start_of(segment: &Segment) -> Self {
+    fn at_start_of(segment: &Segment) -> Self {
         Self {
             generation: segment.generation,
             offset: HEADER_BYTES as u64,

@@ -14,7 +14,7 @@ const MAX_PROBES: u64 = 64;
 
 impl Log {
     /// The segment that is written to, if one was begun since the log was opened.
-    pub fn active_segment(&self) -> Option<&Segment> {
+    pub(super) fn active_segment(&self) -> Option<&Segment> {
         self.active.as_ref().map(|active| &active.segment)
     }
 

@@ -51,8 +51,7 @@ impl Log {
 
     /// Whether all events of a sealed segment are done.
     fn is_done(&self, index: usize, acked: &Acked) -> bool {
-        let active = self.active.as_ref().map(|active| &active.segment);
-        let next = self.sealed.get(index + 1).or(active);
+        let next = self.sealed.get(index + 1).or(self.active_segment());
         let end = next.map_or(self.next, |next| next.first);
         let positions = self.sealed[index].first..end;
         acked.open_in(positions).next().is_none()
