@@ -63,7 +63,7 @@ pub use output::{FileOutput, Output, OutputType};
 pub use pem_file::PemFile;
 pub use problem::{ConfigErrors, Origin, Problem};
 pub use reload::Changes;
-pub use schema_file::{SchemaFile, SchemaProblem};
+pub use schema_file::SchemaFile;
 pub use server::{ProxyProtocol, Server};
 pub use server_tls::{ClientAuth, ServerTls};
 pub use spool::{Spool, SpoolSync};

@@ -25,11 +25,11 @@ struct Compiled {
 /// A schema file is not what it must be.
 #[derive(Debug, Error)]
 #[error("the path of a JSON Schema file: this one {0}")]
-pub struct SchemaProblem(Fault);
+pub(crate) struct SchemaProblem(Fault);
 
 impl SchemaProblem {
     /// Whether it is no fault of the file's: no further one can be open now.
-    pub(crate) fn is_out_of_handles(&self) -> bool {
+    pub(super) fn is_out_of_handles(&self) -> bool {
         matches!(&self.0, Fault::Unreadable(error) if is_out_of_handles(error))
     }
 }
@@ -54,7 +54,7 @@ enum Fault {
 
 impl SchemaFile {
     /// The deepest nesting of an event that can be checked: as deep as the library reads JSON.
-    pub const MAX_DEPTH: usize = 127;
+    pub(super) const MAX_DEPTH: usize = 127;
 
     /// Where the file is.
     pub fn path(&self) -> &Path {

@@ -135,7 +135,7 @@ impl Request {
     }
 
     /// Whether it is about all letters.
-    pub fn is_for_all(&self) -> bool {
+    pub(super) fn is_for_all(&self) -> bool {
         self.ids.is_none()
     }
 
