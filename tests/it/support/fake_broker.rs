@@ -113,7 +113,7 @@ impl DownBroker {
 
     /// Its label in metrics.
     pub(crate) fn label(&self) -> String {
-        self.socket.local_addr().unwrap().to_string()
+        self.address().to_string()
     }
 
     /// Comes up.

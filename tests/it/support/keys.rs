@@ -1,5 +1,6 @@
 //! API keys for configurations.
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// An entry of `[[auth.keys]]` with `more` lines in it.
@@ -12,9 +13,5 @@ pub(crate) fn entry(name: &str, key: &str, more: &str) -> String {
 
 /// The hash of a key, as the configuration has it.
 pub(crate) fn hash(key: &str) -> String {
-    let digits: String = Sha256::digest(key)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("sha256:{digits}")
+    format!("sha256:{}", HEXLOWER.encode(&Sha256::digest(key)))
 }

@@ -50,21 +50,31 @@ impl TestApp {
 
     /// Starts a server on a folder that one before it may have used.
     pub(crate) async fn start_on(folder: &Arc<TempDir>, toml: &str) -> Self {
-        Self::start_where(None, folder, toml).await
+        Self::start_where(folder, toml, |_| {}).await
     }
 
     /// Starts a server whose spool lies in a folder in memory, which outlives it.
     pub(crate) async fn start_in(spool: &MemoryFolder, folder: &Arc<TempDir>, toml: &str) -> Self {
-        Self::start_where(Some(spool), folder, toml).await
+        let in_memory = |around: &mut Surroundings| around.spool_folder = Arc::new(spool.clone());
+        Self::start_where(folder, toml, in_memory).await
     }
 
-    async fn start_where(spool: Option<&MemoryFolder>, folder: &Arc<TempDir>, toml: &str) -> Self {
+    /// Starts a server that looks names up here.
+    pub(crate) async fn start_resolving(resolver: Arc<dyn Resolve>, toml: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let here = |around: &mut Surroundings| around.resolver = Arc::clone(&resolver);
+        Self::start_where(&folder, toml, here).await
+    }
+
+    async fn start_where(
+        folder: &Arc<TempDir>,
+        toml: &str,
+        change: impl Fn(&mut Surroundings),
+    ) -> Self {
         let config = config(folder.path(), toml).unwrap();
         let app = eventually("the locks of the server before", async || {
             let mut surroundings = Surroundings::of(&config);
-            if let Some(spool) = spool {
-                surroundings.spool_folder = Arc::new(spool.clone());
-            }
+            change(&mut surroundings);
             match App::start_with(config.clone(), surroundings).await {
                 Ok(app) => Some(app),
                 // Work on another thread may have outlived it for a moment.
@@ -91,22 +101,6 @@ impl TestApp {
     /// Has it go by other settings while it runs; `toml` is laid over what tests begin with.
     pub(crate) fn reload(&self, toml: &str) -> Changes {
         self.app.reload(&config(self.folder.path(), toml).unwrap())
-    }
-
-    /// Starts a server that looks names up here.
-    pub(crate) async fn start_resolving(resolver: Arc<dyn Resolve>, toml: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path(), toml).unwrap();
-        let surroundings = Surroundings {
-            resolver,
-            ..Surroundings::of(&config)
-        };
-        let app = App::start_with(config, surroundings).await.unwrap();
-        Self {
-            app,
-            folder: Arc::new(folder),
-            is_finished: false,
-        }
     }
 
     /// Starts a server that sends to this Broker.

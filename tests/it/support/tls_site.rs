@@ -1,7 +1,6 @@
 //! A folder with a server's certificate and key, and clients that trust it.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use tempfile::TempDir;
 
@@ -12,14 +11,14 @@ use super::tls_client::{NAME, TlsClient, Wants};
 /// Who the server is, and the files that say so.
 pub(crate) struct TlsSite {
     pub(crate) authority: Authority,
-    folder: Arc<TempDir>,
+    folder: TempDir,
 }
 
 impl TlsSite {
     pub(crate) fn new() -> Self {
         let site = Self {
             authority: Authority::new(),
-            folder: Arc::new(tempfile::tempdir().unwrap()),
+            folder: tempfile::tempdir().unwrap(),
         };
         site.write(&site.authority.identity(NAME));
         site
