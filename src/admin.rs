@@ -18,7 +18,7 @@ use tower::ServiceBuilder;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use crate::lifecycle::{Lifecycle, Phase};
+use crate::lifecycle::{Phase, TaskGroup};
 pub use status::{
     Books, BrokerSummary, CertificateSummary, ConfigSummary, ListenerStatus, SpoolSummary, Status,
 };
@@ -37,12 +37,9 @@ pub trait Operated: Send + Sync + 'static {
 /// The pages' state.
 type Server = State<Arc<dyn Operated>>;
 
-/// Serves the pages until the life has stopped.
-pub async fn serve(listener: TcpListener, operated: Arc<dyn Operated>, lifecycle: &Lifecycle) {
-    let tasks = lifecycle.task_group();
-    let accepting = server::accept(listener, router(operated), &tasks);
-    lifecycle.unless_stopped(accepting).await;
-    tasks.ended().await;
+/// Serves the pages for ever; each connection is a task of the group.
+pub async fn serve(listener: TcpListener, operated: Arc<dyn Operated>, tasks: &TaskGroup) {
+    server::accept(listener, router(operated), tasks).await;
 }
 
 fn router(operated: Arc<dyn Operated>) -> Router {

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use seglog::{DiskFolder, Folder};
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::admin::{
@@ -163,18 +162,19 @@ impl App {
         self.serving
             .spawn(async move { server.ingress.serve(public, &config).await });
         if let Some(listener) = admin {
-            let server = Arc::clone(&self.server);
-            self.background
-                .spawn(async move { server.serve_admin(listener).await });
+            let (server, tasks) = (Arc::clone(&self.server), self.background.clone());
+            self.background.spawn_until_stopped(async move {
+                admin::serve(listener, server, &tasks).await;
+            });
         }
         let server = Arc::clone(&self.server);
-        self.background.spawn(async move {
-            let upkeep = futures_util::future::join3(
+        self.background.spawn_until_stopped(async move {
+            futures_util::future::join3(
                 server.upkeep(),
                 server.measure_letters(),
                 server.spool.tell_when_full(),
-            );
-            server.lifecycle.unless_stopped(upkeep).await;
+            )
+            .await
         });
     }
 
@@ -293,11 +293,6 @@ impl Server {
     fn listeners(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
         let admin = self.admin_address.map(|address| ("admin", address));
         std::iter::once(("public", self.public_address)).chain(admin)
-    }
-
-    async fn serve_admin(self: Arc<Self>, listener: TcpListener) {
-        let lifecycle = self.lifecycle.clone();
-        admin::serve(listener, self, &lifecycle).await;
     }
 
     async fn upkeep(&self) {
