@@ -35,7 +35,7 @@ pub use letter::UndeliverableEvent;
 use letter::{push_arrived, reason_of, undeliverable};
 pub use reader::{KeptLetter, damaged_lines, is_folder_of_letters, read};
 use recalled::Recalled;
-pub use requests::{Action, QueuedRequest, Request};
+pub use requests::{Action, QueuedRequest, Request, remove_request, set_request_aside};
 use shelf_kind::ShelfKind;
 use shelves::Shelves;
 pub use shelves::{LetterBatch, LetterFile, ReadLimits};
@@ -176,22 +176,6 @@ impl DeadLetters {
     /// I/O errors, naming the path.
     pub fn next_request(&self, passed_over: &[PathBuf]) -> io::Result<Option<QueuedRequest>> {
         self.shelves.next_request(passed_over)
-    }
-
-    /// Removes a request that is done.
-    ///
-    /// # Errors
-    /// I/O errors, naming the path.
-    pub fn remove_request(&self, path: &Path) -> io::Result<()> {
-        requests::remove(path)
-    }
-
-    /// Renames a request that cannot be read; its new name.
-    ///
-    /// # Errors
-    /// I/O errors, naming the path.
-    pub fn set_request_aside(&self, path: &Path) -> io::Result<PathBuf> {
-        requests::set_aside(path)
     }
 
     /// The files that a request is about, oldest first. Letters that are kept from now on go to others.

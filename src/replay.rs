@@ -17,7 +17,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::config::Config;
-use crate::dead_letters::{Action, DeadLetters, QueuedRequest, Request};
+use crate::dead_letters::{
+    Action, DeadLetters, QueuedRequest, Request, remove_request, set_request_aside,
+};
 use crate::lifecycle::{Lifecycle, Phase, TaskGroup, blocking};
 use crate::pipeline::Pipeline;
 use crate::spool::Spool;
@@ -125,8 +127,7 @@ impl Replayer {
 
     async fn remove(&mut self, path: PathBuf) {
         let done = path.clone();
-        let remove = move |letters: &DeadLetters| letters.remove_request(&done);
-        if let Err(error) = self.shared.with_letters(remove).await {
+        if let Err(error) = blocking(move || remove_request(&done)).await {
             self.pass_over(path, &error);
         }
     }
@@ -138,8 +139,7 @@ impl Replayer {
         }
         .emit();
         let unreadable = path.clone();
-        let rename = move |letters: &DeadLetters| letters.set_request_aside(&unreadable);
-        if let Err(error) = self.shared.with_letters(rename).await {
+        if let Err(error) = blocking(move || set_request_aside(&unreadable)).await {
             self.pass_over(path, &error);
         }
     }

@@ -221,14 +221,20 @@ fn read(path: PathBuf) -> io::Result<Option<QueuedRequest>> {
 }
 
 /// Removes a request that is done. One that somebody else has removed is none any more.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// I/O errors, naming the path.
+pub fn remove_request(path: &Path) -> io::Result<()> {
     unless_gone(fs::remove_file(path))
         .and_then(|_| sync_folder_of(path))
         .map_err(|error| at(path, &error))
 }
 
 /// Renames what is no request, so that it is not looked at again; its new name.
-pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+///
+/// # Errors
+/// I/O errors, naming the path.
+pub fn set_request_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = path.with_extension("unreadable");
     fs::rename(path, &aside)
         .and_then(|()| sync_folder_of(path))
@@ -270,7 +276,7 @@ mod tests {
                     .unwrap()
                     .is_none()
             );
-            remove(&waiting.path).unwrap();
+            remove_request(&waiting.path).unwrap();
         }
         assert!(next(folder.path(), &[]).unwrap().is_none());
     }
@@ -331,7 +337,7 @@ mod tests {
             fs::write(folder.path().join(FOLDER).join("1.json"), text).unwrap();
             let waiting = next(folder.path(), &[]).unwrap().unwrap();
             assert!(waiting.request.is_err(), "{text}");
-            let aside = set_aside(&waiting.path).unwrap();
+            let aside = set_request_aside(&waiting.path).unwrap();
             assert_eq!(fs::read_to_string(aside).unwrap(), text);
             assert!(next(folder.path(), &[]).unwrap().is_none());
         }
