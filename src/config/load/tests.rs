@@ -5,7 +5,7 @@ mod schema;
 mod values;
 
 use super::*;
-use crate::config::{Codec, EcsCompatibility, OutputType, ProxyProtocol};
+use crate::config::{Codec, EcsCompatibility, OutputType};
 
 /// Loads a file with this text and these variables.
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigErrors> {
@@ -192,53 +192,9 @@ fn what_only_looks_wrong_is_a_warning() {
 }
 
 #[test]
-fn bodies_that_can_never_be_taken_are_a_warning() {
-    let auth = "[auth]\nuser = 'u'\npassword = 'p'";
-    let text = format!("[ingest]\nmax_content_length = '300MiB'\n{auth}");
-    let warnings = load(&text, &[]).unwrap().warnings;
-    let [warning] = warnings.as_slice() else {
-        panic!("{warnings:?}");
-    };
-    assert_eq!(
-        warning.to_string(),
-        "ingest.max_content_length = \"300MiB\" is above ingest.max_in_flight_bytes = \"256MiB\": bodies between the two are never taken"
-    );
-}
-
-#[test]
-fn proxy_headers_of_everybody_are_a_warning_where_everybody_can_connect() {
-    let listen = "0.0.0.0:8080".parse().unwrap();
-    let mode = ProxyProtocol::Optional;
-    let warning = Warning::ProxyHeadersOfAll { listen, mode };
-    for (server, expected) in [
-        ("proxy_protocol = 'optional'", vec![warning.clone()]),
-        ("proxy_protocol = 'off'", vec![]),
-        (
-            "proxy_protocol = 'optional'\ntrusted_proxies = ['10.0.0.0/8']",
-            vec![],
-        ),
-        (
-            "proxy_protocol = 'required'\nlisten = '127.0.0.1:8080'",
-            vec![],
-        ),
-    ] {
-        let text = format!("[server]\n{server}\n[auth]\nuser = 'u'\npassword = 'p'\n");
-        assert_eq!(load(&text, &[]).unwrap().warnings, expected, "{server}");
-    }
-    let told = warning.to_string();
-    for words in [
-        r#"server.proxy_protocol = "optional""#,
-        "0.0.0.0:8080",
-        "set server.trusted_proxies",
-    ] {
-        assert!(told.contains(words), "no {words} in {told}");
-    }
-}
-
-#[test]
 fn only_a_file_that_was_named_must_be_there() {
-    let folder = std::env::temp_dir().join(format!("headgate-config-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
     let (file, missing) = (folder.join("headgate.toml"), folder.join("missing.toml"));
     std::fs::write(&file, "\u{feff}[log]\nlevel = 'debug'\n").unwrap();
 
@@ -254,7 +210,7 @@ fn only_a_file_that_was_named_must_be_there() {
     let (tree, source) = read_file(None, &file).unwrap();
     assert_eq!(source, Source::File(file.clone()));
     assert_eq!(tree["log"]["level"].as_str(), Some("debug"));
-    let folder_as_file = read_file(None, &folder).unwrap_err();
+    let folder_as_file = read_file(None, folder).unwrap_err();
     assert!(
         matches!(folder_as_file, Problem::Unreadable { .. }),
         "{folder_as_file}"
@@ -264,8 +220,6 @@ fn only_a_file_that_was_named_must_be_there() {
         (named.source, named.config.log.level.as_str()),
         (Source::File(file), "debug")
     );
-
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

@@ -28,6 +28,14 @@ fn what_has_no_effect_or_too_much_is_a_warning() {
             r#"server.trusted_proxies has "::/0""#,
         ),
         (
+            "server.proxy_protocol = 'optional'",
+            r#"server.proxy_protocol = "optional" believes the PROXY header of everybody who reaches server.listen = "0.0.0.0:8080": set server.trusted_proxies"#,
+        ),
+        (
+            "ingest.max_content_length = '300MiB'",
+            r#"ingest.max_content_length = "300MiB" is above ingest.max_in_flight_bytes = "256MiB""#,
+        ),
+        (
             "ingest.max_event_bytes = '101MiB'",
             r#"ingest.max_event_bytes = "101MiB" is above ingest.max_content_length = "100MiB""#,
         ),
@@ -89,6 +97,8 @@ fn what_is_right_is_none() {
     for settings in [
         "log.level = 'info'",
         "server.trusted_proxies = ['0.0.0.0/1', '10.0.0.0/8', '2000::/3']",
+        "server.proxy_protocol = 'optional'\nserver.trusted_proxies = ['10.0.0.0/8']",
+        "server.proxy_protocol = 'required'\nserver.listen = '127.0.0.1:8080'",
         // The defaults of other limits are above these.
         "ingest.max_content_length = '1MiB'",
         "ingest.max_in_flight_bytes = '128MiB'",

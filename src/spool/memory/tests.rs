@@ -20,6 +20,10 @@ fn spool(max_bytes: usize, acknowledge: Acknowledge) -> (Spool, Arc<Telemetry>) 
     )
 }
 
+async fn append(spool: &Spool, live: &[&str]) -> Result<(), AppendError> {
+    spool.append(envelope(live, &[]), in_a_while()).await
+}
+
 fn limits(max_events: usize, max_bytes: usize) -> LeaseLimits {
     LeaseLimits {
         max_events,
@@ -36,10 +40,7 @@ fn in_a_while() -> Instant {
 async fn leases_keep_the_order_and_obey_the_limits() {
     let (spool, _) = spool(100_000, Acknowledge::Queued);
     for live in [&["1", "2", "3"][..], &["4"], &["5", "6"]] {
-        spool
-            .append(envelope(live, &[]), in_a_while())
-            .await
-            .unwrap();
+        append(&spool, live).await.unwrap();
     }
     let mut seen = Vec::new();
     for expected in [2, 2, 2] {
@@ -61,10 +62,7 @@ async fn leases_keep_the_order_and_obey_the_limits() {
 #[tokio::test]
 async fn a_lease_never_exceeds_its_bytes_but_for_one_event_alone() {
     let (spool, _) = spool(100_000, Acknowledge::Queued);
-    spool
-        .append(envelope(&["1", "22222222", "3"], &[]), in_a_while())
-        .await
-        .unwrap();
+    append(&spool, &["1", "22222222", "3"]).await.unwrap();
     for expected in [&b"1,\n"[..], b"22222222,\n", b"3,\n"] {
         let parts = spool.lease(limits(10, 6)).await;
         let bytes: Vec<u8> = parts
@@ -78,23 +76,15 @@ async fn a_lease_never_exceeds_its_bytes_but_for_one_event_alone() {
 #[tokio::test]
 async fn full_refuses_until_there_is_room_again() {
     let (spool, _) = spool(ENTRY_BYTES + 10, Acknowledge::Queued);
-    spool
-        .append(envelope(&["12345"], &[]), in_a_while())
-        .await
-        .unwrap();
-    let refused = spool.append(envelope(&["12345"], &[]), in_a_while()).await;
+    append(&spool, &["12345"]).await.unwrap();
+    let refused = append(&spool, &["12345"]).await;
     assert!(matches!(refused, Err(AppendError::Full { .. })));
     assert!(spool.status().full);
     let parts = spool.lease(limits(10, 100)).await;
     spool.ack(&parts);
     assert!(!spool.status().full);
-    spool
-        .append(envelope(&["12345"], &[]), in_a_while())
-        .await
-        .unwrap();
-    let too_large = spool
-        .append(envelope(&["123456789"], &[]), in_a_while())
-        .await;
+    append(&spool, &["12345"]).await.unwrap();
+    let too_large = append(&spool, &["123456789"]).await;
     assert_eq!(
         too_large,
         Err(AppendError::TooLarge {
@@ -155,22 +145,13 @@ async fn linger_waits_for_a_fuller_batch_and_no_longer() {
         linger: Duration::from_millis(5),
         ..limits(2, 1000)
     };
-    spool
-        .append(envelope(&["1"], &[]), in_a_while())
-        .await
-        .unwrap();
+    append(&spool, &["1"]).await.unwrap();
     assert_eq!(spool.lease(lingering).await.len(), 1);
     assert!(begun.elapsed() >= Duration::from_millis(5));
     let begun = Instant::now();
     let filling = async {
-        spool
-            .append(envelope(&["1"], &[]), in_a_while())
-            .await
-            .unwrap();
-        spool
-            .append(envelope(&["2"], &[]), in_a_while())
-            .await
-            .unwrap();
+        append(&spool, &["1"]).await.unwrap();
+        append(&spool, &["2"]).await.unwrap();
     };
     let (parts, ()) = tokio::join!(spool.lease(lingering), filling);
     assert_eq!(parts.len(), 2);
@@ -181,10 +162,7 @@ async fn linger_waits_for_a_fuller_batch_and_no_longer() {
 async fn drained_resolves_when_the_last_event_is_acked() {
     let (spool, _) = spool(100_000, Acknowledge::Queued);
     spool.drained().await;
-    spool
-        .append(envelope(&["1"], &[]), in_a_while())
-        .await
-        .unwrap();
+    append(&spool, &["1"]).await.unwrap();
     let parts = spool.lease(limits(1, 100)).await;
     let (_, ()) = tokio::join!(spool.drained(), async { spool.ack(&parts) });
 }
