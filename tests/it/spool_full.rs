@@ -196,8 +196,9 @@ async fn retry_after_follows_the_rate_at_which_the_spool_empties() {
         .await;
         let (_, refusal) = fill(&app, "/", 1000 * round).await;
         let seconds = expect_full(&refusal);
-        assert!((1..=30).contains(&seconds), "{seconds}");
-        assert!(round == 1 || seconds < 30, "some batches went out");
+        // However slow this machine is: no rate is known where it is 30.
+        assert!((1..=300).contains(&seconds), "{seconds}");
+        assert!(round == 1 || seconds != 30, "some batches went out");
     }
     app.until_at_rest().await;
     app.stop().await;
