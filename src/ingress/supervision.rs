@@ -5,57 +5,16 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::server::conn::{http1, http2};
-use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::time::Instant;
 
 use super::activity::{Activity, Doing, TimeLimits};
 use super::alarm::{Alarm, far_away};
-use super::stream::ClientStream;
-use super::stream_tasks::StreamTasks;
 use super::waiting::{GOODBYE, WaitLimits};
 use crate::lifecycle::Phase;
 
 /// How long one that takes no further request may go on, for a client that goes on talking without one.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
-
-/// A connection that hyper serves.
-pub(super) trait Serve {
-    /// Serves on; ready at the end.
-    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>>;
-    /// Takes no further request.
-    fn close(&mut self);
-}
-
-impl<S> Serve for http1::Connection<TokioIo<ClientStream>, S>
-where
-    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = axum::body::Body> + Unpin,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        Pin::new(self).poll(cx)
-    }
-
-    fn close(&mut self) {
-        Pin::new(self).graceful_shutdown();
-    }
-}
-
-impl<S> Serve for http2::Connection<TokioIo<ClientStream>, S, StreamTasks>
-where
-    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = axum::body::Body> + Unpin,
-    S::Future: Send + 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    StreamTasks: hyper::rt::bounds::Http2ServerConnExec<S::Future, axum::body::Body>,
-{
-    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        Pin::new(self).poll(cx)
-    }
-
-    fn close(&mut self) {
-        Pin::new(self).graceful_shutdown();
-    }
-}
 
 /// What serving a connection came to.
 pub(super) enum Outcome {
@@ -81,7 +40,7 @@ pub(super) enum End {
 /// only moved when a deadline comes nearer, which is rare: a request that is served in one turn never touches
 /// it.
 pub(super) async fn supervise(
-    conn: &mut impl Serve,
+    conn: &mut (impl GracefulConnection + Unpin),
     activity: &Activity,
     quiet: Option<Duration>,
     waiting: WaitLimits<'_>,
@@ -116,14 +75,14 @@ struct Supervised<'a, C> {
     closing_since: Option<Instant>,
 }
 
-impl<C: Serve> Supervised<'_, C> {
+impl<C: GracefulConnection + Unpin> Supervised<'_, C> {
     fn poll(&mut self, alarm: &mut Alarm<'_>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let phase = self.waiting.lifecycle.phase();
         if phase >= Phase::Stopped {
             return Poll::Ready(Outcome::Ended(End::Stopped));
         }
         loop {
-            match self.conn.poll_serve(cx) {
+            match Pin::new(&mut *self.conn).poll(cx) {
                 Poll::Ready(Ok(())) => return Poll::Ready(Outcome::Ended(End::Served)),
                 Poll::Ready(Err(_)) => return Poll::Ready(Outcome::Ended(End::Faulty)),
                 Poll::Pending => {}
@@ -152,7 +111,7 @@ impl<C: Serve> Supervised<'_, C> {
     }
 
     fn close(&mut self) {
-        self.conn.close();
+        Pin::new(&mut *self.conn).graceful_shutdown();
         self.closing_since = Some(Instant::now());
     }
 
