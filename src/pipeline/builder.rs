@@ -140,9 +140,7 @@ impl<'a> EnvelopeBuilder<'a> {
             scanned,
             found: &self.scratch.found,
         };
-        let violations = self
-            .context
-            .check(event, &mut self.scanner, self.reservation)?;
+        let violations = self.context.check(event, self.reservation)?;
         self.judged(text, scanned, &[], violations)
     }
 
@@ -265,7 +263,6 @@ impl<'a> EnvelopeBuilder<'a> {
         let source = source_key.number(
             text,
             &self.scratch.found,
-            &mut self.scanner,
             &mut self.scratch.recent_sources,
             sources,
         );

@@ -47,6 +47,16 @@ pub(super) struct Value {
     pub(super) kind: Kind,
 }
 
+impl Value {
+    #[inline(always)]
+    pub(super) fn of(member: &Member) -> Self {
+        Self {
+            span: member.value,
+            kind: member.kind,
+        }
+    }
+}
+
 impl Fields {
     /// The slot of a name, which gets one if it has none.
     pub(super) fn register(&mut self, name: &str) -> usize {
@@ -141,10 +151,7 @@ impl Found {
         if let Some(slot) = fields.slot_of(text, member) {
             self.slots[slot] = Slot {
                 event: self.event,
-                value: Value {
-                    span: member.value,
-                    kind: member.kind,
-                },
+                value: Value::of(member),
             };
         }
     }
@@ -183,42 +190,40 @@ impl FieldPath {
 
     /// The field's value in an event, looked up inside objects where the path goes on.
     #[inline(always)]
-    pub(super) fn value(&self, text: &[u8], found: &Found, scanner: &mut Scanner) -> Option<Value> {
+    pub(super) fn value(&self, text: &[u8], found: &Found) -> Option<Value> {
         let value = found.get(self.slot)?;
         if self.is_nested {
-            self.value_inside(text, value, scanner)
+            self.value_inside(text, value)
         } else {
             Some(value)
         }
     }
 
     #[inline(never)]
-    fn value_inside(&self, text: &[u8], mut value: Value, scanner: &mut Scanner) -> Option<Value> {
+    fn value_inside(&self, text: &[u8], mut value: Value) -> Option<Value> {
         for name in &self.reference.path()[1..] {
-            value = member_of(text, value, name, scanner)?;
+            value = member_of(text, value, name)?;
         }
         Some(value)
     }
 }
 
+/// Scans an object once more, for its members in order: an event can have a million, so they are not collected.
+pub(super) fn for_each_member(text: &[u8], object: Value, take: impl FnMut(Member)) {
+    Scanner::default()
+        .value(text, object.span.start, take)
+        .expect("an object inside a scanned event is valid");
+}
+
 /// The last member of an object that has this name.
-pub(super) fn member_of(
-    text: &[u8],
-    object: Value,
-    name: &str,
-    scanner: &mut Scanner,
-) -> Option<Value> {
+pub(super) fn member_of(text: &[u8], object: Value, name: &str) -> Option<Value> {
     let mut found = None;
     if object.kind == Kind::Object {
-        let scanned = scanner.value(text, object.span.start, |member| {
+        for_each_member(text, object, |member| {
             if is_named(text, &member, name) {
-                found = Some(Value {
-                    span: member.value,
-                    kind: member.kind,
-                });
+                found = Some(Value::of(&member));
             }
         });
-        scanned.expect("an object inside a scanned event is valid");
     }
     found
 }
@@ -329,7 +334,6 @@ mod tests {
         let mut fields = Fields::default();
         let reference: FieldReference = "[a][b][c]".parse().unwrap();
         let path = FieldPath::new(&reference, &mut fields);
-        let mut scanner = Scanner::default();
         for (text, expected) in [
             (r#"{"a":{"x":1,"b":{"c":7}}}"#, Some("7")),
             (r#"{"a":{"b":{"c":7,"\u0063":[8]}}}"#, Some("[8]")),
@@ -338,7 +342,7 @@ mod tests {
             ("{}", None),
         ] {
             let found = scan(&fields, text);
-            let value = path.value(text.as_bytes(), &found, &mut scanner);
+            let value = path.value(text.as_bytes(), &found);
             let value = value.map(|value| value.span.of(text.as_bytes()));
             assert_eq!(value, expected.map(str::as_bytes), "{text}");
         }

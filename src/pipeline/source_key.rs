@@ -83,21 +83,20 @@ impl SourceKey {
         &self,
         text: &[u8],
         found: &Found,
-        scanner: &mut Scanner,
         recent: &mut RecentSources,
         sources: &Sources,
     ) -> usize {
         let mut hash = 0;
         recent.told.clear();
         for field in &self.fields {
-            let spelling = field.told(text, found, scanner).spelling(text);
+            let spelling = field.told(text, found).spelling(text);
             hash = spelling.hashed_into(hash);
             recent.told.push(spelling);
         }
         if let Some(number) = recent.find(hash) {
             return number;
         }
-        let told = |field| SourceField::told(field, text, found, scanner);
+        let told = |field| SourceField::told(field, text, found);
         let number = self.shared_number(text, sources, told);
         recent.remember(hash, number);
         number
@@ -108,7 +107,7 @@ impl SourceKey {
         &'a self,
         text: &[u8],
         sources: &Sources,
-        mut told: impl FnMut(&'a SourceField) -> Told<'a>,
+        told: impl Fn(&'a SourceField) -> Told<'a>,
     ) -> usize {
         let mut spelling = Vec::with_capacity(64);
         for field in &self.fields {
@@ -136,26 +135,20 @@ impl SourceKey {
 
 impl SourceField {
     #[inline(always)]
-    fn told(&self, text: &[u8], found: &Found, scanner: &mut Scanner) -> Told<'_> {
+    fn told(&self, text: &[u8], found: &Found) -> Told<'_> {
         match &self.fixed {
-            None => Told::Own(self.path.value(text, found, scanner)),
+            None => Told::Own(self.path.value(text, found)),
             Some(fixed) if fixed.given.replaces_own => Told::Fixed(fixed),
             Some(fixed) => match found.get(self.path.slot()) {
                 None => Told::Fixed(fixed),
-                Some(own) => self.told_inside(text, own, fixed, scanner),
+                Some(own) => self.told_inside(text, own, fixed),
             },
         }
     }
 
     /// Goes down the objects like a merge of what is added into the event's own.
     #[inline(never)]
-    fn told_inside<'a>(
-        &self,
-        text: &[u8],
-        mut own: Value,
-        fixed: &'a Fixed,
-        scanner: &mut Scanner,
-    ) -> Told<'a> {
+    fn told_inside<'a>(&self, text: &[u8], mut own: Value, fixed: &'a Fixed) -> Told<'a> {
         let mut replaced = fixed.given.replaced_on_the_way.iter();
         for name in &self.path.reference.path()[1..] {
             let replaced = replaced.next();
@@ -167,7 +160,7 @@ impl SourceField {
                     Told::Own(None)
                 };
             }
-            match member_of(text, own, name, scanner) {
+            match member_of(text, own, name) {
                 Some(member) => own = member,
                 None if replaced.is_some() => return Told::Fixed(fixed),
                 None => return Told::Own(None),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::fields::{FieldPath, Fields, Value, unescaped_len};
-use super::scan::{Kind, Scanner};
+use super::scan::Kind;
 use super::schema::Schema;
 use super::splice::EventText;
 use super::timestamp;
@@ -124,7 +124,6 @@ impl Rules {
         &self,
         event: EventText<'_>,
         occasion: &Occasion,
-        scanner: &mut Scanner,
         reservation: &mut Reservation,
     ) -> Result<Vec<Violation>, Exhausted> {
         let EventText {
@@ -134,7 +133,7 @@ impl Rules {
         } = event;
         let mut violations = Vec::new();
         for field in &self.required {
-            let value = field.value(text, found, scanner);
+            let value = field.value(text, found);
             if value.is_none_or(|value| value.kind == Kind::Null) {
                 violations.push(missing(&field.reference));
             }
@@ -147,9 +146,9 @@ impl Rules {
             );
             violations.push(whole(ViolationCode::TooManyFields, message));
         }
-        violations.extend(self.check_message(event, scanner));
+        violations.extend(self.check_message(event));
         if occasion.earliest.is_some() || occasion.latest.is_some() {
-            violations.extend(self.check_time(event, occasion, scanner));
+            violations.extend(self.check_time(event, occasion));
         }
         // What has too many values would take as much memory.
         if let Some(schema) = self.schema.as_ref().filter(|_| !has_too_many) {
@@ -159,13 +158,8 @@ impl Rules {
     }
 
     /// Whether the event's time lies where it may. One that is no time is not a matter of rules.
-    fn check_time(
-        &self,
-        event: EventText<'_>,
-        occasion: &Occasion,
-        scanner: &mut Scanner,
-    ) -> Option<Violation> {
-        let value = self.timestamp.value(event.text, event.found, scanner)?;
+    fn check_time(&self, event: EventText<'_>, occasion: &Occasion) -> Option<Violation> {
+        let value = self.timestamp.value(event.text, event.found)?;
         let time = timestamp::of(event.text, value)?;
         let told = |code, limit: Option<Duration>, words: &str| {
             let limit = duration::format(limit.unwrap_or_default());
@@ -188,10 +182,10 @@ impl Rules {
         None
     }
 
-    fn check_message(&self, event: EventText<'_>, scanner: &mut Scanner) -> Option<Violation> {
+    fn check_message(&self, event: EventText<'_>) -> Option<Violation> {
         let limit = self.max_message_bytes?;
         let text = event.text;
-        let value = self.message.value(text, event.found, scanner)?;
+        let value = self.message.value(text, event.found)?;
         if value.span.len() <= limit.as_usize() {
             return None;
         }

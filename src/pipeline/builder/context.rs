@@ -4,7 +4,6 @@ use crate::budget::{Exhausted, Reservation};
 use crate::config::OnInvalid;
 use crate::event::Violation;
 use crate::pipeline::fields::Fields;
-use crate::pipeline::scan::Scanner;
 use crate::pipeline::source_key::SourceKey;
 use crate::pipeline::splice::{Additions, EventText};
 use crate::pipeline::validate::{Occasion, Rules};
@@ -67,10 +66,8 @@ impl Context<'_> {
     pub(in crate::pipeline) fn check(
         &self,
         event: EventText<'_>,
-        scanner: &mut Scanner,
         reservation: &mut Reservation,
     ) -> Result<Vec<Violation>, Exhausted> {
-        self.rules
-            .check_fields(event, &self.occasion, scanner, reservation)
+        self.rules.check_fields(event, &self.occasion, reservation)
     }
 }

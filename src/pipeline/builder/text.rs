@@ -37,9 +37,7 @@ impl EnvelopeBuilder<'_> {
             scanned: &scanned,
             found: &self.scratch.found,
         };
-        let violations = self
-            .context
-            .check(event, &mut self.scanner, self.reservation)?;
+        let violations = self.context.check(event, self.reservation)?;
         if violations.is_empty() && self.context.additions.only_adds(event) {
             self.note_source(&live);
             live.pop();

@@ -3,9 +3,9 @@
 
 use super::source::{FixedValue, Request, ValueSource};
 use crate::config::OnConflict;
-use crate::pipeline::fields::{Fields, Found, Value, is_named};
+use crate::pipeline::fields::{Fields, Found, Value, for_each_member, is_named};
 use crate::pipeline::json::{Members, push_string};
-use crate::pipeline::scan::{Kind, Member, Scanner};
+use crate::pipeline::scan::{Kind, Member};
 use crate::pipeline::source_key::SourceKey;
 use crate::units::FieldReference;
 
@@ -280,10 +280,7 @@ impl Node {
                 Meeting::Keep => copy_member(&mut object, text, &member),
                 Meeting::Merge if is_last => {
                     copy_key(&mut object, text, &member);
-                    let own = Value {
-                        span: member.value,
-                        kind: member.kind,
-                    };
+                    let own = Value::of(&member);
                     children[child].1.merge(text, own, request, object.out);
                 }
                 // Replaced, or a doubled name of which the last counts.
@@ -307,10 +304,7 @@ fn last_members(text: &[u8], object: Value, children: &[(String, Node)]) -> Vec<
             .iter()
             .position(|(name, _)| is_named(text, &member, name));
         if let Some(child) = child {
-            last[child] = Some(Value {
-                span: member.value,
-                kind: member.kind,
-            });
+            last[child] = Some(Value::of(&member));
         }
     });
     last
@@ -319,13 +313,6 @@ fn last_members(text: &[u8], object: Value, children: &[(String, Node)]) -> Vec<
 /// Adds a member if the request has a value for it.
 fn add(object: &mut Members<'_>, name: &str, node: &Node, request: &Request<'_>) {
     object.member_if(name, |out| node.render(request, out));
-}
-
-/// Scans an object once more, for its members in order: an event can have a million, so they are not collected.
-pub(in crate::pipeline) fn for_each_member(text: &[u8], object: Value, take: impl FnMut(Member)) {
-    Scanner::default()
-        .value(text, object.span.start, take)
-        .expect("an object inside a scanned event is valid");
 }
 
 /// Copies a member as it came.

@@ -3,8 +3,8 @@
 
 use super::{Additions, EventText, StrictMember};
 use crate::event::Violation;
-use crate::pipeline::enrich::template::{Group, Meeting, copy_key, copy_member, for_each_member};
-use crate::pipeline::fields::{Value, is_named};
+use crate::pipeline::enrich::template::{Group, Meeting, copy_key, copy_member};
+use crate::pipeline::fields::{Value, for_each_member, is_named};
 use crate::pipeline::json::{Members, push_string};
 use crate::pipeline::scan::{Kind, Member, Span};
 use crate::pipeline::violations;
@@ -61,10 +61,7 @@ impl Rewrite<'_> {
             (Some((_, Meeting::Merge)), None) if !is_last => {}
             (Some((group, Meeting::Merge)), None) => {
                 copy_key(object, text, member);
-                let own = Value {
-                    span: member.value,
-                    kind: member.kind,
-                };
+                let own = Value::of(member);
                 group.merge(text, own, &self.additions.request, object.out);
             }
         }
