@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use headgate::pipeline::scan::{Kind, Scanner, SyntaxErrorKind, skip_white_space};
+use headgate::pipeline::scan::{Kind, SyntaxErrorKind, skip_white_space, value};
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 
@@ -14,7 +14,7 @@ fn oracle_accepts(text: &str) -> bool {
 
 fuzz_target!(|text: &[u8]| {
     let mut members = Vec::new();
-    let found = Scanner::default().value(text, 0, |member| members.push(member));
+    let found = value(text, 0, |member| members.push(member));
 
     let mut reached = 0;
     for member in &members {

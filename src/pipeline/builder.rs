@@ -9,7 +9,7 @@ mod text;
 
 use super::fields::Found;
 use super::letter;
-use super::scan::{Kind, Scanned, Scanner};
+use super::scan::{self, Kind, Scanned, SyntaxError};
 use super::source_key::RecentSources;
 use super::splice::{EventText, MARKS_ROOM, Marks};
 use super::{DecodeError, Rejected, validate, violations};
@@ -44,7 +44,6 @@ pub(super) struct Scratch {
 pub(super) struct EnvelopeBuilder<'a> {
     context: Context<'a>,
     reservation: &'a mut Reservation,
-    scanner: Scanner,
     scratch: &'a mut Scratch,
     live: LineBuffer,
     dead: LineBuffer,
@@ -80,7 +79,6 @@ impl<'a> EnvelopeBuilder<'a> {
         Self {
             context,
             reservation,
-            scanner: Scanner::default(),
             scratch,
             live: LineBuffer::default(),
             dead: LineBuffer::default(),
@@ -91,15 +89,10 @@ impl<'a> EnvelopeBuilder<'a> {
     }
 
     /// Scans the value at or after `from`; an object is ready for [`Self::object`] then.
-    pub(super) fn scan(
-        &mut self,
-        text: &[u8],
-        from: usize,
-    ) -> Result<Scanned, super::scan::SyntaxError> {
+    pub(super) fn scan(&mut self, text: &[u8], from: usize) -> Result<Scanned, SyntaxError> {
         let (found, fields) = (&mut self.scratch.found, self.context.fields);
         found.clear(fields);
-        self.scanner
-            .value(text, from, |member| found.note(fields, text, &member))
+        scan::value(text, from, |member| found.note(fields, text, &member))
     }
 
     /// The element that was scanned last: an event if it is an object.

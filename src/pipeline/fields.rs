@@ -1,6 +1,6 @@
 //! The fields of an event that matter here: a small table of names, and where a scan found them. Pure.
 
-use super::scan::{Kind, Member, Scanner, Span};
+use super::scan::{self, Kind, Member, Span};
 use crate::units::FieldReference;
 
 /// Names at the top of an event that something asks for. Each has a slot.
@@ -210,9 +210,7 @@ impl FieldPath {
 
 /// Scans an object once more, for its members in order: an event can have a million, so they are not collected.
 pub(super) fn for_each_member(text: &[u8], object: Value, take: impl FnMut(Member)) {
-    Scanner::default()
-        .value(text, object.span.start, take)
-        .expect("an object inside a scanned event is valid");
+    scan::value(text, object.span.start, take).expect("an object inside a scanned event is valid");
 }
 
 /// The last member of an object that has this name.
@@ -288,14 +286,13 @@ pub(super) fn code_unit(text: &[u8]) -> Option<u16> {
 mod tests {
     use super::*;
 
-    fn scan(fields: &Fields, text: &str) -> Found {
+    fn find(fields: &Fields, text: &str) -> Found {
         let mut found = Found::default();
         found.clear(fields);
-        Scanner::default()
-            .value(text.as_bytes(), 0, |member| {
-                found.note(fields, text.as_bytes(), &member);
-            })
-            .unwrap();
+        scan::value(text.as_bytes(), 0, |member| {
+            found.note(fields, text.as_bytes(), &member);
+        })
+        .unwrap();
         found
     }
 
@@ -305,9 +302,9 @@ mod tests {
         let host = fields.register("host");
         assert_eq!(fields.register("host"), host);
         let text = r#"{"hosts":0,"\u0068ost":1,"x":{"host":9},"host":2,"HOST":3}"#;
-        let value = scan(&fields, text).get(host).unwrap();
+        let value = find(&fields, text).get(host).unwrap();
         assert_eq!(value.span.of(text.as_bytes()), b"2");
-        assert!(scan(&fields, r#"{"\ud800":1}"#).get(host).is_none());
+        assert!(find(&fields, r#"{"\ud800":1}"#).get(host).is_none());
     }
 
     #[test]
@@ -321,10 +318,10 @@ mod tests {
                 format!(r#"{{"{name}":1}}"#),
                 format!(r#"{{"":0,"{name}":1,"{name}y":2}}"#),
             ] {
-                let value = scan(&fields, &text).get(slot).unwrap();
+                let value = find(&fields, &text).get(slot).unwrap();
                 assert_eq!(value.span.of(text.as_bytes()), b"1", "{text}");
                 let other = text.replace('x', "z");
-                assert!(scan(&fields, &other).get(slot).is_none(), "{other}");
+                assert!(find(&fields, &other).get(slot).is_none(), "{other}");
             }
         }
     }
@@ -341,7 +338,7 @@ mod tests {
             (r#"{"a":[{"b":{"c":1}}]}"#, None),
             ("{}", None),
         ] {
-            let found = scan(&fields, text);
+            let found = find(&fields, text);
             let value = path.value(text.as_bytes(), &found);
             let value = value.map(|value| value.span.of(text.as_bytes()));
             assert_eq!(value, expected.map(str::as_bytes), "{text}");

@@ -159,138 +159,127 @@ pub enum SyntaxErrorKind {
     InvalidLiteral,
 }
 
-/// Scans values; keeps the memory for open containers between calls.
-#[derive(Debug, Default)]
-pub struct Scanner {
-    open: OpenContainers,
+/// Scans the one JSON value that begins at the first byte at or after `from` that is not white
+/// space, and calls `on_member` for each member directly in it, in order, if it is an object.
+///
+/// What follows the value is the caller's business: [`Scanned::span`] tells where it ended, and
+/// a scalar ends where its own grammar ends, whatever comes next. Members that were reported
+/// before an error are to be forgotten.
+///
+/// # Errors
+/// The first byte that breaks the grammar of RFC 8259. Escapes of lone surrogates and numbers
+/// beyond any range are within it.
+pub fn value(
+    text: &[u8],
+    from: usize,
+    mut on_member: impl FnMut(Member),
+) -> Result<Scanned, SyntaxError> {
+    let cursor = Cursor::new(text, skip_white_space(text, from));
+    let start = cursor.at;
+    let (cursor, read) = if cursor.peek() == Some(b'{') {
+        members(cursor, &mut on_member)?
+    } else {
+        any_value(cursor)?
+    };
+    Ok(Scanned {
+        span: Span {
+            start,
+            end: cursor.at,
+        },
+        kind: read.kind,
+        depth: read.depth,
+        leaves: read.leaves,
+        newlines: cursor.newlines,
+    })
 }
 
-impl Scanner {
-    /// Scans the one JSON value that begins at the first byte at or after `from` that is not white
-    /// space, and calls `on_member` for each member directly in it, in order, if it is an object.
-    ///
-    /// What follows the value is the caller's business: [`Scanned::span`] tells where it ended, and
-    /// a scalar ends where its own grammar ends, whatever comes next. Members that were reported
-    /// before an error are to be forgotten.
-    ///
-    /// # Errors
-    /// The first byte that breaks the grammar of RFC 8259. Escapes of lone surrogates and numbers
-    /// beyond any range are within it.
-    pub fn value(
-        &mut self,
-        text: &[u8],
-        from: usize,
-        mut on_member: impl FnMut(Member),
-    ) -> Result<Scanned, SyntaxError> {
-        let cursor = Cursor::new(text, skip_white_space(text, from));
+/// Reads the object that begins here. Most events are flat, so this looks into no member by itself: with little to
+/// keep at hand an event takes a quarter less time than in the loop for values of any depth.
+#[inline(always)]
+fn members<'t>(
+    mut cursor: Cursor<'t>,
+    on_member: &mut impl FnMut(Member),
+) -> Result<(Cursor<'t>, Read), SyntaxError> {
+    let kind = cursor.opens();
+    if cursor.closes(kind) {
+        return Ok((cursor, Read::leaf(kind, 1)));
+    }
+    let (mut depth, mut leaves) = (1, 0);
+    loop {
+        let (key, key_escaped) = cursor.key()?;
         let start = cursor.at;
-        let (cursor, read) = if cursor.peek() == Some(b'{') {
-            self.members(cursor, &mut on_member)?
-        } else {
-            self.any_value(cursor)?
+        let read = match cursor.scalar()? {
+            Some(kind) => Read::leaf(kind, 0),
+            None => {
+                let (inner, read) = any_value(cursor.fork())?;
+                cursor.join(&inner);
+                read
+            }
         };
-        Ok(Scanned {
-            span: Span {
+        depth = depth.max(1 + read.depth);
+        leaves += read.leaves;
+        on_member(Member {
+            key,
+            key_escaped,
+            value: Span {
                 start,
                 end: cursor.at,
             },
             kind: read.kind,
-            depth: read.depth,
-            leaves: read.leaves,
-            newlines: cursor.newlines,
-        })
-    }
-
-    /// Reads the object that begins here. Most events are flat, so this looks into no member by itself: with little to
-    /// keep at hand an event takes a quarter less time than in the loop for values of any depth.
-    #[inline(always)]
-    fn members<'t>(
-        &mut self,
-        mut cursor: Cursor<'t>,
-        on_member: &mut impl FnMut(Member),
-    ) -> Result<(Cursor<'t>, Read), SyntaxError> {
-        let kind = cursor.opens();
-        if cursor.closes(kind) {
-            return Ok((cursor, Read::leaf(kind, 1)));
-        }
-        let (mut depth, mut leaves) = (1, 0);
-        loop {
-            let (key, key_escaped) = cursor.key()?;
-            let start = cursor.at;
-            let read = match cursor.scalar()? {
-                Some(kind) => Read::leaf(kind, 0),
-                None => {
-                    let (inner, read) = self.any_value(cursor.fork())?;
-                    cursor.join(&inner);
-                    read
-                }
+        });
+        if !cursor.goes_on(kind)? {
+            let read = Read {
+                kind,
+                depth,
+                leaves,
             };
-            depth = depth.max(1 + read.depth);
-            leaves += read.leaves;
-            on_member(Member {
-                key,
-                key_escaped,
-                value: Span {
-                    start,
-                    end: cursor.at,
-                },
-                kind: read.kind,
-            });
-            if !cursor.goes_on(kind)? {
+            return Ok((cursor, read));
+        }
+    }
+}
+
+/// Reads the value that begins here, whatever is in it.
+#[inline(never)]
+fn any_value(mut cursor: Cursor<'_>) -> Result<(Cursor<'_>, Read), SyntaxError> {
+    let mut open = OpenContainers::default();
+    let mut innermost = None;
+    let (mut depth, mut leaves) = (0, 0);
+    // One round a value: its key, if it has one; the value; what closes behind it; the comma.
+    loop {
+        if innermost == Some(Kind::Object) {
+            cursor.key()?;
+        }
+        let mut kind = match cursor.scalar()? {
+            Some(kind) => kind,
+            None => {
+                let kind = cursor.opens();
+                open.push(kind);
+                depth = depth.max(open.depth());
+                if !cursor.closes(kind) {
+                    innermost = Some(kind);
+                    continue;
+                }
+                open.pop();
+                kind
+            }
+        };
+        leaves += 1;
+
+        loop {
+            let Some(container) = innermost else {
                 let read = Read {
                     kind,
                     depth,
                     leaves,
                 };
                 return Ok((cursor, read));
-            }
-        }
-    }
-
-    /// Reads the value that begins here, whatever is in it.
-    #[inline(never)]
-    fn any_value<'t>(&mut self, mut cursor: Cursor<'t>) -> Result<(Cursor<'t>, Read), SyntaxError> {
-        let open = &mut self.open;
-        open.clear();
-        let mut innermost = None;
-        let (mut depth, mut leaves) = (0, 0);
-        // One round a value: its key, if it has one; the value; what closes behind it; the comma.
-        loop {
-            if innermost == Some(Kind::Object) {
-                cursor.key()?;
-            }
-            let mut kind = match cursor.scalar()? {
-                Some(kind) => kind,
-                None => {
-                    let kind = cursor.opens();
-                    open.push(kind);
-                    depth = depth.max(open.depth());
-                    if !cursor.closes(kind) {
-                        innermost = Some(kind);
-                        continue;
-                    }
-                    open.pop();
-                    kind
-                }
             };
-            leaves += 1;
-
-            loop {
-                let Some(container) = innermost else {
-                    let read = Read {
-                        kind,
-                        depth,
-                        leaves,
-                    };
-                    return Ok((cursor, read));
-                };
-                if cursor.goes_on(container)? {
-                    break;
-                }
-                kind = container;
-                open.pop();
-                innermost = open.innermost();
+            if cursor.goes_on(container)? {
+                break;
             }
+            kind = container;
+            open.pop();
+            innermost = open.innermost();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::enrich::source::FixedValue;
 use super::fields::{Beginning, FieldPath, Fields, Found, Value, beginning, member_of, unescape};
-use super::scan::{Kind, Scanner, Span};
+use super::scan::{self, Kind, Span};
 use crate::telemetry::Sources;
 use crate::units::FieldReference;
 
@@ -172,7 +172,7 @@ impl SourceField {
 
 impl Fixed {
     fn new(given: FixedValue) -> Self {
-        let scanned = Scanner::default().value(&given.json, 0, |_| {});
+        let scanned = scan::value(&given.json, 0, |_| {});
         let scanned = scanned.expect("what was written as JSON is valid");
         let value = Value {
             span: scanned.span,

@@ -4,22 +4,19 @@ use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use headgate::pipeline::scan::{
-    Kind, Member, Scanned, Scanner, Span, SyntaxError, skip_white_space,
-};
+use headgate::pipeline::scan::{Kind, Member, Scanned, Span, SyntaxError, skip_white_space, value};
 
 use crate::scan_corpus::{BAD, GOOD, GOOD_BUT_NOT_FOR_EVERYONE, GOOD_WITH_MORE_BEHIND};
 
 fn scan(text: &[u8]) -> Result<(Scanned, Vec<Member>), SyntaxError> {
     let mut members = Vec::new();
-    let scanned = Scanner::default().value(text, 0, |member| members.push(member))?;
+    let scanned = value(text, 0, |member| members.push(member))?;
     Ok((scanned, members))
 }
 
 /// Whether the text is one value and nothing else.
 fn accepts(text: &str) -> bool {
-    Scanner::default()
-        .value(text.as_bytes(), 0, |_| ())
+    value(text.as_bytes(), 0, |_| ())
         .is_ok_and(|scanned| skip_white_space(text.as_bytes(), scanned.span.end) == text.len())
 }
 
@@ -291,7 +288,7 @@ proptest! {
         text in prop::collection::vec(prop_oneof![prop::sample::select(br#"{}[]:,"\u0 "#.to_vec()), any::<u8>()], 0..80),
         from in 0_usize..100,
     ) {
-        match Scanner::default().value(&text, from, |member| assert!(member.value.end <= text.len())) {
+        match value(&text, from, |member| assert!(member.value.end <= text.len())) {
             Ok(scanned) => prop_assert!(from <= scanned.span.start && scanned.span.end <= text.len()),
             Err(error) => prop_assert!(error.offset <= text.len()),
         }

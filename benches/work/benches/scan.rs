@@ -6,7 +6,6 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use headgate::pipeline::scan::Scanner;
 use headgate_bench_work::{nasty_event, nested_document, scan, typical_event};
 use serde::de::IgnoredAny;
 
@@ -32,8 +31,7 @@ fn scanning(criterion: &mut Criterion) {
             BenchmarkId::new("headgate", name),
             text.as_bytes(),
             |bencher, text| {
-                let mut scanner = Scanner::default();
-                bencher.iter(|| scan(&mut scanner, black_box(text)));
+                bencher.iter(|| scan(black_box(text)));
             },
         );
         // The same check without the members, as the yardstick.

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 use headgate::config::BrokerFormat;
-use headgate::pipeline::scan::Scanner;
 use headgate_bench_work::{
     Append, Decode, Join, Requests, array, nasty_event, ndjson, nested_document, scan,
     typical_event,
@@ -101,9 +100,8 @@ fn repeat(times: usize, mut work: impl FnMut() -> Result<()>) -> Result<()> {
 }
 
 fn scanning(text: &str, times: usize) -> Result<()> {
-    let mut scanner = Scanner::default();
     repeat(times, || {
-        let (end, _) = black_box(scan(&mut scanner, black_box(text.as_bytes())));
+        let (end, _) = black_box(scan(black_box(text.as_bytes())));
         ensure!(end == Some(text.len()), "the input is no JSON");
         Ok(())
     })

@@ -2,9 +2,7 @@
 
 use crate::pipeline::DecodeError;
 use crate::pipeline::builder::EnvelopeBuilder;
-use crate::pipeline::scan::{
-    Kind, Scanned, Scanner, SyntaxError, SyntaxErrorKind, skip_white_space,
-};
+use crate::pipeline::scan::{self, Kind, Scanned, SyntaxError, SyntaxErrorKind, skip_white_space};
 
 /// Whether `{"events":[…]}` stands for the events in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,12 +122,11 @@ fn wrapped_array(text: &[u8], document: &Scanned) -> Option<usize> {
         return None;
     }
     let (mut first, mut members) = (None, 0);
-    Scanner::default()
-        .value(text, document.span.start, |member| {
-            first.get_or_insert(member);
-            members += 1;
-        })
-        .ok()?;
+    scan::value(text, document.span.start, |member| {
+        first.get_or_insert(member);
+        members += 1;
+    })
+    .ok()?;
     let only = first.filter(|first| members == 1 && first.kind == Kind::Array)?;
     Some(only.value.start)
 }

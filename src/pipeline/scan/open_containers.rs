@@ -5,9 +5,6 @@ use super::Kind;
 /// Levels that fit into one word.
 const LEVELS_PER_WORD: usize = u64::BITS as usize;
 
-/// Words kept for the next text (64 Ki levels); what one absurdly deep text took beyond is given back.
-const WORDS_KEPT: usize = 1024;
-
 /// A stack of objects and arrays. Up to 64 levels, as any event of good sense has, it is one word
 /// and allocates nothing; a million levels take 125 kB.
 #[derive(Debug, Default)]
@@ -20,14 +17,6 @@ pub(super) struct OpenContainers {
 }
 
 impl OpenContainers {
-    pub(super) fn clear(&mut self) {
-        self.depth = 0;
-        self.outer.clear();
-        if self.outer.capacity() > WORDS_KEPT {
-            self.outer.shrink_to(WORDS_KEPT);
-        }
-    }
-
     #[inline]
     pub(super) fn depth(&self) -> usize {
         self.depth
@@ -69,18 +58,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ordinary_depth_takes_no_memory_and_absurd_depth_gives_it_back() {
+    fn ordinary_depth_takes_no_memory() {
         let mut open = OpenContainers::default();
         for _ in 0..LEVELS_PER_WORD {
             open.push(Kind::Array);
         }
         assert_eq!(open.outer.capacity(), 0);
-        for _ in 0..2 * WORDS_KEPT * LEVELS_PER_WORD {
-            open.push(Kind::Array);
-        }
-        assert!(open.outer.capacity() > WORDS_KEPT);
-        open.clear();
-        assert!(open.outer.capacity() <= WORDS_KEPT);
-        assert_eq!(open.innermost(), None);
     }
 }
