@@ -9,8 +9,8 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 use super::{BodyLimits, RequestBody, State, TurnState};
-use crate::budget::{Exhausted, Reservation};
-use crate::ingress::refusal::{Code, Refusal, overloaded};
+use crate::budget::Reservation;
+use crate::ingress::refusal::{Code, Refusal};
 use crate::ingress::turns::{BEGINNING, Outlook, SILENCE};
 use crate::pipeline::DecodeError;
 
@@ -70,7 +70,7 @@ impl<'a> Reading<'a> {
             usize::try_from(length).unwrap_or(max_bytes)
         });
         let pushed = self.body.gathered.push(pieces, most, self.reservation);
-        pushed.map_err(exhausted)
+        Ok(pushed.map_err(DecodeError::from)?)
     }
 
     /// The next piece, counted.
@@ -111,7 +111,7 @@ impl<'a> Reading<'a> {
         }
         let ahead = self.read_ahead();
         let counted = self.body.gathered.count(bytes, ahead, self.reservation);
-        counted.map_err(exhausted)?;
+        counted.map_err(DecodeError::from)?;
         let outlook = self.outlook();
         if let TurnState::Taken(turn) = &mut self.body.turn
             && !turn.go_on(outlook)
@@ -188,12 +188,5 @@ impl<'a> Reading<'a> {
             Code::MalformedBody,
             "The body ended before its length, or its chunks are malformed; nothing of it was kept.",
         )
-    }
-}
-
-fn exhausted(exhausted: Exhausted) -> Refusal {
-    match exhausted {
-        Exhausted::ByOthers => overloaded(),
-        Exhausted::Alone => DecodeError::NeverRoom.into(),
     }
 }
