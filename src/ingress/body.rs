@@ -12,7 +12,6 @@ use http::request::Parts;
 use http::{Version, header};
 use hyper::body::{Body as _, Incoming};
 
-use super::gathered::Gathered;
 use super::refusal::{Code, Refusal, overloaded};
 use super::transport::read_limit;
 use super::turns::{Turn, Turns};
@@ -78,10 +77,6 @@ pub(super) struct RequestBody {
     pub(super) bytes: usize,
     /// The most that is read of it at once.
     read_limit: usize,
-    gathered: Gathered,
-    /// Whether it has a content coding.
-    is_packed: bool,
-    turn: TurnState,
 }
 
 /// How far a body has come.
@@ -92,15 +87,6 @@ enum State {
     Ended,
     /// It ended too soon, or cannot be read on.
     Broken,
-}
-
-/// What a body has of its turn.
-enum TurnState {
-    /// Nothing yet: most come whole before they would ask for it.
-    NotAsked,
-    Taken(Turn),
-    /// It goes on without, or nothing more is to come.
-    Over,
 }
 
 impl RequestBody {
@@ -118,9 +104,6 @@ impl RequestBody {
             read_limit: read_limit(declared.filter(|_| !is_multiplexed), has_large_buffers),
             incoming,
             bytes: 0,
-            gathered: Gathered::default(),
-            is_packed: false,
-            turn: TurnState::NotAsked,
         }
     }
 
@@ -162,22 +145,15 @@ impl RequestBody {
         }
     }
 
-    /// Its turn, which is over when it is decoded.
-    pub(super) fn take_turn(&mut self) -> Option<Turn> {
-        match std::mem::replace(&mut self.turn, TurnState::Over) {
-            TurnState::Taken(turn) => Some(turn),
-            TurnState::NotAsked | TurnState::Over => None,
-        }
-    }
-
-    /// Reads the body whole; `reservation` holds its bytes then. `is_packed` tells whether it has a content coding.
+    /// Reads the body whole; `reservation` holds its bytes then. `is_packed` tells whether it has a content coding. Where it
+    /// has a turn still, that is to last until it is decoded.
     pub(super) async fn read(
         &mut self,
         is_packed: bool,
         limits: &BodyLimits,
         reservation: &mut Reservation,
-    ) -> Result<Bytes, Refusal> {
-        self.is_packed = is_packed;
-        Reading::new(self, limits, reservation).whole().await
+    ) -> Result<(Bytes, Option<Turn>), Refusal> {
+        let reading = Reading::new(self, is_packed, limits, reservation);
+        reading.whole().await
     }
 }

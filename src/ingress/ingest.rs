@@ -136,13 +136,13 @@ impl Ingestion<'_> {
         }
         let is_packed = !codings.is_empty();
         let reading = body.read(is_packed, &self.gate.body_limits, &mut reservation);
-        let bytes = reading.await?;
+        let (bytes, turn) = reading.await?;
         Ok(Undecoded {
             head,
             key: self.sender.key,
             body: EncodedBody { bytes, codings },
             reservation,
-            _turn: body.take_turn(),
+            _turn: turn,
         })
     }
 

@@ -8,10 +8,11 @@ use hyper::body::{Body as _, Frame};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-use super::{BodyLimits, RequestBody, State, TurnState};
+use super::{BodyLimits, RequestBody, State};
 use crate::budget::Reservation;
+use crate::ingress::gathered::Gathered;
 use crate::ingress::refusal::{Code, Refusal};
-use crate::ingress::turns::{BEGINNING, Outlook, SILENCE};
+use crate::ingress::turns::{BEGINNING, Outlook, SILENCE, Turn};
 use crate::pipeline::DecodeError;
 
 /// What one read can bring over TLS, whatever its limit: two records.
@@ -25,13 +26,27 @@ pub(super) struct Reading<'a> {
     body: &'a mut RequestBody,
     limits: &'a BodyLimits,
     reservation: &'a mut Reservation,
+    gathered: Gathered,
+    /// Whether it has a content coding.
+    is_packed: bool,
+    turn: TurnState,
     /// When all of it has to be there; set when it is first waited for.
     whole_by: Option<Instant>,
+}
+
+/// What a body has of its turn.
+enum TurnState {
+    /// Nothing yet: most come whole before they would ask for it.
+    NotAsked,
+    Taken(Turn),
+    /// It goes on without.
+    Over,
 }
 
 impl<'a> Reading<'a> {
     pub(super) fn new(
         body: &'a mut RequestBody,
+        is_packed: bool,
         limits: &'a BodyLimits,
         reservation: &'a mut Reservation,
     ) -> Self {
@@ -39,12 +54,24 @@ impl<'a> Reading<'a> {
             body,
             limits,
             reservation,
+            gathered: Gathered::default(),
+            is_packed,
+            turn: TurnState::NotAsked,
             whole_by: None,
         }
     }
 
-    /// Reads all of it; the reservation holds its bytes then.
-    pub(super) async fn whole(mut self) -> Result<Bytes, Refusal> {
+    /// Reads all of it; the reservation holds its bytes then. Its turn goes on.
+    pub(super) async fn whole(mut self) -> Result<(Bytes, Option<Turn>), Refusal> {
+        let bytes = self.bytes().await?;
+        let turn = match self.turn {
+            TurnState::Taken(turn) => Some(turn),
+            TurnState::NotAsked | TurnState::Over => None,
+        };
+        Ok((bytes, turn))
+    }
+
+    async fn bytes(&mut self) -> Result<Bytes, Refusal> {
         let Some(first) = self.next().await? else {
             return Ok(Bytes::new());
         };
@@ -61,7 +88,7 @@ impl<'a> Reading<'a> {
         while let Some(piece) = self.next().await? {
             self.gather(&[piece])?;
         }
-        Ok(std::mem::take(&mut self.body.gathered).into_bytes())
+        Ok(std::mem::take(&mut self.gathered).into_bytes())
     }
 
     fn gather(&mut self, pieces: &[Bytes]) -> Result<(), Refusal> {
@@ -69,7 +96,7 @@ impl<'a> Reading<'a> {
         let most = self.body.length().map_or(max_bytes, |length| {
             usize::try_from(length).unwrap_or(max_bytes)
         });
-        let pushed = self.body.gathered.push(pieces, most, self.reservation);
+        let pushed = self.gathered.push(pieces, most, self.reservation);
         Ok(pushed.map_err(DecodeError::from)?)
     }
 
@@ -89,7 +116,7 @@ impl<'a> Reading<'a> {
                 }
                 None => {
                     self.body.state = State::Ended;
-                    self.body.gathered.end(self.reservation);
+                    self.gathered.end(self.reservation);
                 }
                 Some(Err(_)) => return Err(self.cut_short()),
                 Some(Ok(frame)) => {
@@ -110,13 +137,13 @@ impl<'a> Reading<'a> {
             return Err(self.limits.too_large());
         }
         let ahead = self.read_ahead();
-        let counted = self.body.gathered.count(bytes, ahead, self.reservation);
+        let counted = self.gathered.count(bytes, ahead, self.reservation);
         counted.map_err(DecodeError::from)?;
         let outlook = self.outlook();
-        if let TurnState::Taken(turn) = &mut self.body.turn
+        if let TurnState::Taken(turn) = &mut self.turn
             && !turn.go_on(outlook)
         {
-            self.body.turn = TurnState::Over;
+            self.turn = TurnState::Over;
         }
         Ok(())
     }
@@ -125,11 +152,11 @@ impl<'a> Reading<'a> {
     /// come of it would take the window of all others of its connection meanwhile.
     async fn wait_for_turn(&mut self) -> Result<(), Refusal> {
         let is_due = self.body.bytes >= BEGINNING && !self.body.incoming.is_end_stream();
-        if is_due && matches!(self.body.turn, TurnState::NotAsked) && !self.body.is_multiplexed {
-            self.body.turn = TurnState::Over;
+        if is_due && matches!(self.turn, TurnState::NotAsked) && !self.body.is_multiplexed {
+            self.turn = TurnState::Over;
             // In a box, for most bodies come whole.
             let turn = Box::pin(self.limits.turns.take(self.outlook())).await?;
-            self.body.turn = turn.map_or(TurnState::Over, TurnState::Taken);
+            self.turn = turn.map_or(TurnState::Over, TurnState::Taken);
         }
         Ok(())
     }
@@ -138,7 +165,7 @@ impl<'a> Reading<'a> {
         Outlook {
             came: self.body.bytes,
             length: self.body.length(),
-            is_packed: self.body.is_packed,
+            is_packed: self.is_packed,
             reserved: self.reservation.bytes(),
         }
     }
@@ -160,12 +187,12 @@ impl<'a> Reading<'a> {
 
     /// What comes next. The turn is over where it does not come soon.
     async fn frame_until(&mut self, deadline: Instant) -> Result<Option<NextFrame>, Elapsed> {
-        if matches!(self.body.turn, TurnState::Taken(_)) {
+        if matches!(self.turn, TurnState::Taken(_)) {
             let soon = deadline.min(Instant::now() + SILENCE);
             if let Ok(frame) = timeout_at(soon, self.body.incoming.frame()).await {
                 return Ok(frame);
             }
-            self.body.turn = TurnState::Over;
+            self.turn = TurnState::Over;
         }
         timeout_at(deadline, self.body.incoming.frame()).await
     }

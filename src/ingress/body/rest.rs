@@ -9,8 +9,7 @@ use hyper::body::Body as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::{RequestBody, State, TurnState};
-use crate::ingress::gathered::Gathered;
+use super::{RequestBody, State};
 use crate::ingress::stream::{LINGER, LINGER_SILENCE};
 
 /// So much of a body is still taken behind a refusal, so that it does not cost the connection.
@@ -63,9 +62,6 @@ impl RequestBody {
     /// Takes what a refusal has left of it where that is short, so that it does not cost the connection; whether
     /// nothing is still to come then. A client that waits for `100 Continue` is not asked for its body.
     pub(in crate::ingress) async fn take_short_rest(&mut self) -> bool {
-        // Of a refused body it is in no budget any more, and what follows takes its time.
-        self.gathered = Gathered::default();
-        self.turn = TurnState::Over;
         if self.state != State::Coming || self.is_awaited {
             return self.state == State::Ended;
         }
