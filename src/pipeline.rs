@@ -249,11 +249,6 @@ impl Pipeline {
         }
     }
 
-    /// The headers that never reach an event, for [`Arrival::drop_headers`].
-    pub fn drop_headers(&self) -> &[HeaderName] {
-        &self.drop_headers
-    }
-
     /// Makes an envelope of a body whose bytes `reservation` already counts; what the envelope takes, and what
     /// inflating takes, is reserved on top. What exceeds `limits` is refused, also where the configuration allows it.
     /// `sources` are the same for as long as the pipeline lives: their numbers are remembered.
@@ -282,6 +277,7 @@ impl Pipeline {
         let has_ids = template.has_event_id;
         let request = Request {
             arrival,
+            drop_headers: &self.drop_headers,
             body_bytes: body.len(),
             ids: has_ids.then(|| self.event_ids.run(arrival.at)),
         };

@@ -87,7 +87,6 @@ fuzz_target!(|input: &[u8]| {
         version: Version::HTTP_11,
         host: Some("localhost:8080"),
         headers: &headers,
-        drop_headers: &[],
         request_id: "fuzz",
         key: None,
     };

@@ -120,7 +120,6 @@ impl Gate {
             version: parts.version,
             host: host(parts),
             headers: &parts.headers,
-            drop_headers: policy.pipeline.drop_headers(),
             // Visible ASCII, the client's own or ours.
             request_id: id.to_str().unwrap_or_default(),
             key: request.key,

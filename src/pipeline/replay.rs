@@ -34,6 +34,7 @@ impl Pipeline {
         let arrival = no_request(at, now, &headers);
         let request = Request {
             arrival: &arrival,
+            drop_headers: &[],
             body_bytes: 0,
             ids: None,
         };
@@ -114,7 +115,6 @@ fn no_request<'a>(at: Timestamp, now: &'a str, headers: &'a HeaderMap) -> Arriva
         version: Version::HTTP_11,
         host: None,
         headers,
-        drop_headers: &[],
         request_id: "",
         key: None,
     }

@@ -107,8 +107,7 @@ impl<'a> Additions<'a> {
             ranges.push(start..members.len());
         }
         Self {
-            headers_cut: template.has_headers
-                && headers::are_cut(request.arrival, request.body_bytes),
+            headers_cut: template.has_headers && headers::are_cut(&request),
             // It was drawn by lot just now, so that nothing else reads like it.
             id_at: first_id.and_then(|id| memmem::find(&members, &id)),
             request,

@@ -90,7 +90,6 @@ impl Sent<'_> {
             version: Version::HTTP_11,
             host: Some("logs.example:8080"),
             headers: &headers,
-            drop_headers: pipeline.drop_headers(),
             request_id: "test-request",
             key: self.key,
         };

@@ -80,7 +80,6 @@ impl Decode {
             version: Version::HTTP_11,
             host: Some("logs.example:8080"),
             headers: &self.headers,
-            drop_headers: self.pipeline.drop_headers(),
             request_id: "bench",
             key: None,
         };

@@ -8,6 +8,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::source::Request;
 use crate::pipeline::Arrival;
 use crate::pipeline::json::push_string;
 use crate::pipeline::scan::is_plain_ascii;
@@ -37,13 +38,12 @@ pub(super) fn text(value: &HeaderValue) -> Cow<'_, str> {
 }
 
 /// Whether the headers and the request line are longer than what becomes a field.
-pub(in crate::pipeline) fn are_cut(arrival: &Arrival<'_>, body_bytes: usize) -> bool {
+pub(in crate::pipeline) fn are_cut(request: &Request<'_>) -> bool {
     // As text a byte becomes two at most, a name gets a prefix, and some are not shown: mostly this tells enough.
-    let all = arrival.headers.iter();
+    let all = request.arrival.headers.iter();
     let most = all.map(|(name, value)| "http_".len() + name.as_str().len() + 2 * value.len());
-    let headers = || shown(arrival).map(|(name, value)| name.len() + text(&value).len());
-    let others =
-        request_line_len(arrival) + host_len(arrival) + body_length_len(arrival, body_bytes);
+    let headers = || shown(request).map(|(name, value)| name.len() + text(&value).len());
+    let others = request_line_len(request.arrival) + host_len(request) + body_length_len(request);
     others + most.sum::<usize>() > MAX_BYTES && others + headers().sum::<usize>() > MAX_BYTES
 }
 
@@ -61,21 +61,22 @@ fn is_told_otherwise(name: &HeaderName) -> bool {
         || name.as_str() == BODY_LENGTH.dashed
 }
 
-fn body_length_len(arrival: &Arrival<'_>, body_bytes: usize) -> usize {
-    if arrival.drops(&CONTENT_LENGTH) {
+fn body_length_len(request: &Request<'_>) -> usize {
+    if request.drops(&CONTENT_LENGTH) {
         return 0;
     }
-    let digits = 1 + body_bytes.checked_ilog10().unwrap_or(0);
+    let digits = 1 + request.body_bytes.checked_ilog10().unwrap_or(0);
     BODY_LENGTH.len() + digits as usize
 }
 
-fn host_len(arrival: &Arrival<'_>) -> usize {
-    let host = arrival.shown_host();
+fn host_len(request: &Request<'_>) -> usize {
+    let host = request.shown_host();
     host.map_or(0, |host| "http_host".len() + host.len())
 }
 
 /// Writes the object.
-pub(super) fn render(arrival: &Arrival<'_>, body_bytes: usize, out: &mut Vec<u8>) {
+pub(super) fn render(request: &Request<'_>, out: &mut Vec<u8>) {
+    let arrival = request.arrival;
     let mut object = Cut {
         out,
         bytes_left: MAX_BYTES,
@@ -84,13 +85,13 @@ pub(super) fn render(arrival: &Arrival<'_>, body_bytes: usize, out: &mut Vec<u8>
     object.member(FieldName::plain("request_method"), arrival.method.as_str());
     object.member(FieldName::plain("request_path"), arrival.target);
     object.member(FieldName::plain("http_version"), arrival.http_version());
-    if let Some(host) = arrival.shown_host() {
+    if let Some(host) = request.shown_host() {
         object.member(FieldName::plain("http_host"), host);
     }
-    if !arrival.drops(&CONTENT_LENGTH) {
-        object.member(BODY_LENGTH, &body_bytes.to_string());
+    if !request.drops(&CONTENT_LENGTH) {
+        object.member(BODY_LENGTH, &request.body_bytes.to_string());
     }
-    for (name, value) in shown(arrival) {
+    for (name, value) in shown(request) {
         object.header(name, &value);
     }
     if object.out.last() == Some(&b',') {
@@ -107,9 +108,9 @@ fn request_line_len(arrival: &Arrival<'_>) -> usize {
 /// The headers that are shown, under the names that they get. Of a repeated header the last value counts, as
 /// in Logstash; but HTTP/2 may send a cookie in pieces (RFC 9113, 8.2.3).
 fn shown<'a>(
-    arrival: &'a Arrival<'_>,
+    request: &'a Request<'_>,
 ) -> impl Iterator<Item = (FieldName<'a>, Cow<'a, HeaderValue>)> {
-    let headers = arrival.headers;
+    let headers = request.arrival.headers;
     let mut all = headers.iter().peekable();
     std::iter::from_fn(move || {
         let (name, mut value) = all
@@ -125,7 +126,7 @@ fn shown<'a>(
         }
         Some((name, value))
     })
-    .filter(|(name, _)| !is_told_otherwise(name) && !arrival.drops(name))
+    .filter(|(name, _)| !is_told_otherwise(name) && !request.drops(name))
     .filter(|(name, _)| !(name.as_str().contains('_') && has_twin(name, headers)))
     .map(|(name, value)| (FieldName::of(name), value))
     .filter(|(name, _)| !name.is_reserved())

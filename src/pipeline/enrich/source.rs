@@ -1,6 +1,6 @@
 //! Where the value of an added field comes from, and how it is written. Pure.
 
-use http::header;
+use http::{HeaderName, HeaderValue, header};
 
 use super::event_id::{self, IdRun};
 use super::{headers, trace};
@@ -40,10 +40,34 @@ pub(in crate::pipeline) struct FixedValue {
 /// What sources take their values from.
 pub(in crate::pipeline) struct Request<'a> {
     pub(in crate::pipeline) arrival: &'a Arrival<'a>,
+    /// Headers that never reach an event.
+    pub(in crate::pipeline) drop_headers: &'a [HeaderName],
     /// Bytes of its body without content codings: the length that Logstash tells.
     pub(in crate::pipeline) body_bytes: usize,
     /// Where events get ids.
     pub(in crate::pipeline) ids: Option<IdRun>,
+}
+
+impl Request<'_> {
+    /// Whether a header never reaches an event.
+    pub(super) fn drops(&self, name: &HeaderName) -> bool {
+        name == header::AUTHORIZATION || self.drop_headers.contains(name)
+    }
+
+    /// A header that may be shown in an event. Of several the last one counts, as in Logstash.
+    fn shown_header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        let last = self.arrival.headers.get_all(name).iter().next_back();
+        last.filter(|_| !self.drops(name))
+    }
+
+    /// The host where it may be shown in an event.
+    pub(super) fn shown_host(&self) -> Option<&str> {
+        self.arrival.host.filter(|_| !self.drops(&header::HOST))
+    }
+
+    fn port(&self) -> Option<u16> {
+        domain_and_port(self.shown_host()?).1
+    }
 }
 
 impl ValueSource {
@@ -58,13 +82,12 @@ impl ValueSource {
 
     /// Whether the request has a value for it.
     pub(super) fn has_value(&self, request: &Request<'_>) -> bool {
-        let arrival = request.arrival;
         match self {
-            Self::UserAgent => arrival.shown_header(&header::USER_AGENT).is_some(),
-            Self::MimeType => arrival.shown_header(&header::CONTENT_TYPE).is_some(),
-            Self::UrlDomain => arrival.shown_host().is_some(),
-            Self::UrlPort => port(arrival).is_some(),
-            Self::TraceId => trace::id(arrival.headers).is_some(),
+            Self::UserAgent => request.shown_header(&header::USER_AGENT).is_some(),
+            Self::MimeType => request.shown_header(&header::CONTENT_TYPE).is_some(),
+            Self::UrlDomain => request.shown_host().is_some(),
+            Self::UrlPort => request.port().is_some(),
+            Self::TraceId => trace::id(request.arrival.headers).is_some(),
             Self::EventId => request.ids.is_some(),
             Self::Fixed(_)
             | Self::Now
@@ -81,12 +104,12 @@ impl ValueSource {
     /// Writes the value as JSON; false, and nothing written, when the request has none.
     pub(super) fn render(&self, request: &Request<'_>, out: &mut Vec<u8>) -> bool {
         let arrival = request.arrival;
-        let header = |name| arrival.shown_header(name).map(headers::text);
+        let header = |name| request.shown_header(name).map(headers::text);
         match self {
             Self::Fixed(json) => out.extend_from_slice(json),
             Self::Now => push_string(out, arrival.now),
             Self::ClientIp => push_string(out, arrival.client_ip),
-            Self::Headers => headers::render(arrival, request.body_bytes, out),
+            Self::Headers => headers::render(request, out),
             Self::HttpVersion => push_string(out, arrival.http_version()),
             Self::Method => push_string(out, arrival.method.as_str()),
             Self::Target => push_string(out, arrival.target),
@@ -100,12 +123,10 @@ impl ValueSource {
                 None => return false,
             },
             Self::UrlDomain => {
-                return push_some(
-                    out,
-                    arrival.shown_host().map(|host| domain_and_port(host).0),
-                );
+                let domain = request.shown_host().map(|host| domain_and_port(host).0);
+                return push_some(out, domain);
             }
-            Self::UrlPort => match port(arrival) {
+            Self::UrlPort => match request.port() {
                 Some(port) => out.extend_from_slice(port.to_string().as_bytes()),
                 None => return false,
             },
@@ -119,10 +140,6 @@ fn push_some(out: &mut Vec<u8>, text: Option<&str>) -> bool {
         push_string(out, text);
     }
     text.is_some()
-}
-
-fn port(arrival: &Arrival<'_>) -> Option<u16> {
-    domain_and_port(arrival.shown_host()?).1
 }
 
 /// Writes the next id.
@@ -203,13 +220,13 @@ mod tests {
                 version: Version::HTTP_11,
                 host,
                 headers,
-                drop_headers,
                 request_id: "id",
                 key: None,
             };
             let ids = host.map(|_| EventIds::default().run(at));
             let request = Request {
                 arrival: &arrival,
+                drop_headers,
                 body_bytes: 0,
                 ids,
             };
