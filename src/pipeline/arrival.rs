@@ -30,10 +30,8 @@ pub struct Arrival<'a> {
 impl Arrival<'_> {
     pub(super) fn http_version(&self) -> &'static str {
         match self.version {
-            Version::HTTP_09 => "HTTP/0.9",
             Version::HTTP_10 => "HTTP/1.0",
             Version::HTTP_2 => "HTTP/2.0",
-            Version::HTTP_3 => "HTTP/3.0",
             _ => "HTTP/1.1",
         }
     }
