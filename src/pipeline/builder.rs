@@ -3,7 +3,6 @@
 
 mod buffers;
 mod context;
-mod message;
 mod source_counts;
 mod text;
 
@@ -133,7 +132,7 @@ impl<'a> EnvelopeBuilder<'a> {
             scanned,
             found: &self.scratch.found,
         };
-        let violations = self.context.check(event, self.reservation)?;
+        let violations = rules.check_fields(event, &self.context.occasion, self.reservation)?;
         self.judged(text, scanned, &[], violations)
     }
 

@@ -1,11 +1,9 @@
 //! What an envelope is built by: rules, additions and limits that do not change within a request. Plain data.
 
-use crate::budget::{Exhausted, Reservation};
 use crate::config::OnInvalid;
-use crate::event::Violation;
 use crate::pipeline::fields::Fields;
 use crate::pipeline::source_key::SourceKey;
-use crate::pipeline::splice::{Additions, EventText};
+use crate::pipeline::splice::Additions;
 use crate::pipeline::validate::{Occasion, Rules};
 use crate::telemetry::Sources;
 
@@ -59,15 +57,4 @@ pub(in crate::pipeline) struct Context<'a> {
     pub(in crate::pipeline) now: &'a str,
     /// Bytes of the decoded body: what an envelope's size is guessed from.
     pub(in crate::pipeline) body_bytes: usize,
-}
-
-impl Context<'_> {
-    /// Every rule on fields that the event breaks.
-    pub(in crate::pipeline) fn check(
-        &self,
-        event: EventText<'_>,
-        reservation: &mut Reservation,
-    ) -> Result<Vec<Violation>, Exhausted> {
-        self.rules.check_fields(event, &self.occasion, reservation)
-    }
 }

@@ -1,12 +1,14 @@
 //! Events of which only a text is known: what is no JSON, and what is too long or too deep to be looked into. Pure.
 
-use super::message::{MESSAGE_ROOM, push_message};
 use super::{EnvelopeBuilder, Invalid, LETTER_ROOM};
 use crate::config::OnInvalid;
 use crate::event::Violation;
 use crate::pipeline::json::{Members, push_string, string_len};
 use crate::pipeline::splice::{EventText, Marks};
 use crate::pipeline::{DecodeError, letter, violations};
+
+/// Room for what stands around a message.
+const MESSAGE_ROOM: usize = 128;
 
 impl EnvelopeBuilder<'_> {
     /// One event that is no JSON: its text as `message`, tagged.
@@ -21,7 +23,8 @@ impl EnvelopeBuilder<'_> {
         text: &str,
         tags: &[&str],
     ) -> Result<(), DecodeError> {
-        if let Some(violation) = self.context.rules.check_size(text.len()) {
+        let rules = self.context.rules;
+        if let Some(violation) = rules.check_size(text.len()) {
             return self.keep_text(text.as_bytes(), tags, &[violation]);
         }
         self.check_count()?;
@@ -37,7 +40,7 @@ impl EnvelopeBuilder<'_> {
             scanned: &scanned,
             found: &self.scratch.found,
         };
-        let violations = self.context.check(event, self.reservation)?;
+        let violations = rules.check_fields(event, &self.context.occasion, self.reservation)?;
         if violations.is_empty() && self.context.additions.only_adds(event) {
             self.note_source(&live);
             live.pop();
@@ -125,4 +128,18 @@ impl EnvelopeBuilder<'_> {
         self.reservation.shrink(scratch);
         outcome
     }
+}
+
+/// Writes an event of nothing but a message, and tags if there are any.
+fn push_message(out: &mut Vec<u8>, text: &str, tags: &[&str]) {
+    let mut object = Members::open(out, b'{');
+    push_string(object.key("message"), text);
+    if !tags.is_empty() {
+        let mut array = Members::open(object.key("tags"), b'[');
+        for tag in tags {
+            push_string(array.next(), tag);
+        }
+        array.close(b']');
+    }
+    object.close(b'}');
 }
