@@ -100,7 +100,7 @@ impl Fields {
 
     #[cold]
     fn slot_of_escaped(&self, text: &[u8], key: Span) -> Option<usize> {
-        let name = unescape(text, key)?;
+        let name = unescape_key(text, key)?;
         self.names.iter().position(|known| *known == name)
     }
 }
@@ -229,18 +229,19 @@ pub(super) fn member_of(text: &[u8], object: Value, name: &str) -> Option<Value>
 /// Whether a member has this name, however it is spelt.
 pub(super) fn is_named(text: &[u8], member: &Member, name: &str) -> bool {
     if member.key_escaped {
-        unescape(text, member.key).is_some_and(|key| key == name)
+        unescape_key(text, member.key).is_some_and(|key| key == name)
     } else {
         member.key.of(text) == name.as_bytes()
     }
 }
 
-/// The text that a string stands for; none where it has no Unicode text (a lone surrogate).
-///
-/// `inside` is the string without its quotes.
-pub(super) fn unescape(text: &[u8], inside: Span) -> Option<String> {
-    let quoted = text.get(inside.start.checked_sub(1)?..=inside.end)?;
-    serde_json::from_slice(quoted).ok()
+fn unescape_key(text: &[u8], key: Span) -> Option<String> {
+    unescape(text.get(key.start.checked_sub(1)?..=key.end)?)
+}
+
+/// The text that a string in its quotes stands for; none where it has no Unicode text (a lone surrogate).
+pub(super) fn unescape(string: &[u8]) -> Option<String> {
+    serde_json::from_slice(string).ok()
 }
 
 /// Bytes of UTF-8 that a string stands for. `inside` is the string without its quotes.

@@ -10,6 +10,7 @@ use super::DecodeError;
 use super::builder::{Context, EnvelopeBuilder, EnvelopeLimits, Invalid, Scratch};
 use super::charset::Text;
 use super::enrich::source::Request;
+use super::fields::unescape;
 use super::splice::Additions;
 use super::{Arrival, Pipeline, codec};
 use crate::budget::ByteBudget;
@@ -55,7 +56,8 @@ impl Pipeline {
         let mut scratch = Scratch::default();
         let mut builder = EnvelopeBuilder::new(context, &mut scratch, &mut reservation);
         for event in events {
-            match text_of(event) {
+            // A string that stands for no text can only be an event that was never text.
+            match unescape(event) {
                 // A text does not tell which key it came with, so no field of it may count: a client whose
                 // event is kept as text would else get rid of the fields that its key forces.
                 Some(text) if self.forces_fields => builder.message(&text, &[]),
@@ -96,12 +98,6 @@ fn replay_event(text: &Text<'_>, builder: &mut EnvelopeBuilder<'_>) -> Result<()
         builder.unparsable(&text.replaced())?;
     }
     Ok(())
-}
-
-/// The text that a letter's event stands for, if it is one. A string that stands for no text can only be an event that
-/// was never text.
-fn text_of(event: &[u8]) -> Option<String> {
-    serde_json::from_slice(event).ok()
 }
 
 /// Stands for the request that there is not; nothing of it is added but the time.

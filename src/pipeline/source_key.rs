@@ -293,13 +293,7 @@ impl Spelling {
 /// A value as a label: text as it reads, numbers and truth values as written, all else empty.
 fn label(text: &[u8], value: Value) -> String {
     match value.kind {
-        Kind::String => {
-            let inside = Span {
-                start: value.span.start + 1,
-                end: value.span.end - 1,
-            };
-            unescape(text, inside).unwrap_or_default()
-        }
+        Kind::String => unescape(value.span.of(text)).unwrap_or_default(),
         Kind::Number | Kind::True | Kind::False => {
             String::from_utf8_lossy(value.span.of(text)).into_owned()
         }

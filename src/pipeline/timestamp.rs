@@ -5,7 +5,6 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::fields::{Value, unescape};
-use super::scan::{Kind, Span};
 use crate::units::timestamp::is_iso_8601;
 
 /// Whether a value is an ISO 8601 time in a string, however it is escaped (some writers spell `+` as `\u002B`).
@@ -20,17 +19,13 @@ pub(super) fn of(text: &[u8], value: Value) -> Option<Timestamp> {
 
 /// What is read in a string, as it is written or as the text that it stands for.
 fn in_string<T>(text: &[u8], value: Value, read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-    if value.kind != Kind::String {
+    let string = value.span.of(text);
+    let [b'"', raw @ .., b'"'] = string else {
         return None;
-    }
-    let inside = Span {
-        start: value.span.start + 1,
-        end: value.span.end - 1,
     };
-    let raw = inside.of(text);
     let escaped = || {
         let is_escaped = raw.contains(&b'\\');
-        let text = is_escaped.then(|| unescape(text, inside))??;
+        let text = is_escaped.then(|| unescape(string))??;
         read(text.as_bytes())
     };
     read(raw).or_else(escaped)
