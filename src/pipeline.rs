@@ -323,11 +323,6 @@ impl Pipeline {
         reservation: &mut Reservation,
     ) -> Result<Bytes, DecodeError> {
         let EncodedBody { mut bytes, codings } = body;
-        // Who sends nothing has packed nothing, whatever a header of every request of its says: as with Logstash it is an
-        // empty body.
-        if bytes.is_empty() {
-            return Ok(bytes);
-        }
         let limit = self.inflation.of(bytes.len());
         let mut reserved = bytes.len();
         for coding in codings.to_undo() {

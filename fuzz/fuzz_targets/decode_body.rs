@@ -107,10 +107,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(codings) = ContentCodings::of(&headers) else {
         return;
     };
-    let body = EncodedBody {
-        bytes: Bytes::copy_from_slice(body),
-        codings,
-    };
+    let body = EncodedBody::new(Bytes::copy_from_slice(body), codings);
     if let Ok(decoded) = pipeline.decode(
         api,
         &arrival,

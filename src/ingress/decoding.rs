@@ -64,12 +64,11 @@ impl Gate {
         mut request: Undecoded,
         deadline: Instant,
     ) -> Result<(Decoded, Reservation), Refusal> {
-        let is_packed = !request.body.codings.is_empty();
-        if is_packed && request.body.bytes.len() <= SHORT_PACKED_BODY {
+        if request.body.is_packed() && request.body.bytes.len() <= SHORT_PACKED_BODY {
             request = self.inflate_within(request, LARGE_BODY)?;
         }
         // How large a packed body is inside nobody knows: a hundred bytes can be a hundred megabytes.
-        if request.body.codings.is_empty() && request.body.bytes.len() <= LARGE_BODY {
+        if !request.body.is_packed() && request.body.bytes.len() <= LARGE_BODY {
             let body = request.body.clone();
             let reserved = request.reservation.bytes();
             match self.decode_here(policy, &mut request, body, SHORT_WORK) {
@@ -159,14 +158,14 @@ impl Gate {
     ) -> Result<(Undecoded, OwnedSemaphorePermit), Refusal> {
         if request.body.bytes.len() <= LONG_BODY {
             let core = self.core(deadline).await?;
-            if request.body.codings.is_empty() {
+            if !request.body.is_packed() {
                 return Ok((request, core));
             }
             let gate = Arc::clone(self);
             let inflating = blocking(move || (gate.inflate_within(request, LONG_BODY), core));
             let (inflated, core) = inflating.await;
             request = inflated?;
-            if request.body.codings.is_empty() {
+            if !request.body.is_packed() {
                 return Ok((request, core));
             }
         }
@@ -266,10 +265,8 @@ mod tests {
     fn request_with(gate: &Gate, head: http::request::Builder, bytes: Vec<u8>) -> Undecoded {
         let head = head.header("content-type", "application/json");
         let (parts, ()) = head.body(()).unwrap().into_parts();
-        let body = EncodedBody {
-            bytes: bytes.into(),
-            codings: ContentCodings::of(&parts.headers).unwrap(),
-        };
+        let codings = ContentCodings::of(&parts.headers).unwrap();
+        let body = EncodedBody::new(bytes.into(), codings);
         let mut reservation = gate.budget.reservation();
         reservation.grow(body.bytes.len()).unwrap();
         Undecoded {

@@ -140,7 +140,7 @@ impl Ingestion<'_> {
         Ok(Undecoded {
             head,
             key: self.sender.key,
-            body: EncodedBody { bytes, codings },
+            body: EncodedBody::new(bytes, codings),
             reservation,
             _turn: turn,
         })

@@ -74,10 +74,8 @@ impl Sent<'_> {
             let name = HeaderName::from_lowercase(name.as_bytes()).unwrap();
             headers.append(name, value.parse().unwrap());
         }
-        let body = EncodedBody {
-            bytes: Bytes::copy_from_slice(body.as_ref()),
-            codings: ContentCodings::of(&headers)?,
-        };
+        let bytes = Bytes::copy_from_slice(body.as_ref());
+        let body = EncodedBody::new(bytes, ContentCodings::of(&headers)?);
         let budget = ByteBudget::new(self.budget);
         let mut reservation = budget.reservation();
         reservation.grow(body.bytes.len()).unwrap();

@@ -67,10 +67,7 @@ impl Decode {
     pub fn envelope(&self) -> Result<Envelope> {
         let mut reservation = self.budget.reservation();
         reservation.grow(self.body.len())?;
-        let body = EncodedBody {
-            bytes: self.body.clone(),
-            codings: ContentCodings::of(&self.headers)?,
-        };
+        let body = EncodedBody::new(self.body.clone(), ContentCodings::of(&self.headers)?);
         let arrival = Arrival {
             at: Timestamp::UNIX_EPOCH,
             now: "2026-03-01T12:00:00.000Z",

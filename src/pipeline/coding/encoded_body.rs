@@ -12,12 +12,29 @@ pub struct EncodedBody {
     /// Its bytes.
     pub bytes: Bytes,
     /// What is to be undone before it can be read.
-    pub codings: ContentCodings,
+    pub(in crate::pipeline) codings: ContentCodings,
 }
 
 impl EncodedBody {
-    /// The body inflated, where it is empty, or has one coding and becomes no longer than this; else as it came.
-    /// `reservation` counts what it is.
+    /// A body in these codings.
+    pub fn new(bytes: Bytes, codings: ContentCodings) -> Self {
+        // Who sends nothing has packed nothing, whatever a header of every request of its says: as with Logstash it is an
+        // empty body.
+        let codings = if bytes.is_empty() {
+            ContentCodings::default()
+        } else {
+            codings
+        };
+        Self { bytes, codings }
+    }
+
+    /// Whether it has a content coding.
+    pub fn is_packed(&self) -> bool {
+        !self.codings.is_empty()
+    }
+
+    /// The body inflated, where it has one coding and becomes no longer than this; else as it came. `reservation` counts
+    /// what it is.
     ///
     /// # Errors
     /// As [`Pipeline::decode`](crate::pipeline::Pipeline::decode), but for the limits on how long a body may become.
@@ -26,9 +43,6 @@ impl EncodedBody {
         max_bytes: usize,
         reservation: &mut Reservation,
     ) -> Result<Self, DecodeError> {
-        if self.bytes.is_empty() {
-            return Ok(Self::default());
-        }
         let &[coding] = self.codings.0.as_slice() else {
             return Ok(self);
         };
@@ -36,10 +50,7 @@ impl EncodedBody {
         match inflate(coding, &self.bytes, limit, reservation) {
             Ok(inflated) => {
                 reservation.shrink(self.bytes.len());
-                Ok(Self {
-                    bytes: inflated.into(),
-                    codings: ContentCodings::default(),
-                })
+                Ok(Self::new(inflated.into(), ContentCodings::default()))
             }
             Err(DecodeError::BodyTooLarge { .. }) => Ok(self),
             Err(error) => Err(error),
@@ -68,10 +79,7 @@ mod tests {
             (zstd(&zstd(&data)), &twice, data.len(), false),
             (data.clone(), &[], data.len(), false),
         ] {
-            let came = EncodedBody {
-                bytes: bytes.into(),
-                codings: ContentCodings(codings.to_vec()),
-            };
+            let came = EncodedBody::new(bytes.into(), ContentCodings(codings.to_vec()));
             let mut reservation = budget.reservation();
             reservation.grow(came.bytes.len()).unwrap();
             let body = came.clone().inflated_within(max_bytes, &mut reservation);
@@ -88,23 +96,10 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_one_has_nothing_to_undo() {
-        let body = EncodedBody {
-            bytes: Bytes::new(),
-            codings: ContentCodings(vec![Coding::Zstd; 2]),
-        };
-        let mut reservation = ByteBudget::new(0).reservation();
-        let body = body.inflated_within(1000, &mut reservation).unwrap();
-        assert!(body.bytes.is_empty() && body.codings.is_empty());
-    }
-
-    #[test]
     fn a_broken_one_is_told_and_holds_no_more_than_it_did() {
         let mut reservation = ByteBudget::new(1 << 20).reservation();
-        let body = EncodedBody {
-            bytes: Bytes::from_static(b"no zstd"),
-            codings: ContentCodings(vec![Coding::Zstd]),
-        };
+        let codings = ContentCodings(vec![Coding::Zstd]);
+        let body = EncodedBody::new(Bytes::from_static(b"no zstd"), codings);
         let told = body.inflated_within(1000, &mut reservation).unwrap_err();
         assert_eq!((told, reservation.bytes()), (DecodeError::BadCoding, 0));
     }

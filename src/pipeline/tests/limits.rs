@@ -202,10 +202,7 @@ fn of_several_codings_only_the_last_body_is_held() {
     reservation.grow(twice.len()).unwrap();
     let mut headers = HeaderMap::new();
     headers.insert("content-encoding", "gzip, gzip".parse().unwrap());
-    let body = EncodedBody {
-        bytes: twice,
-        codings: ContentCodings::of(&headers).unwrap(),
-    };
+    let body = EncodedBody::new(twice, ContentCodings::of(&headers).unwrap());
     let pipeline = &ready("").pipeline;
     let body = pipeline.inflate(body, &mut reservation).unwrap();
     let held = Vec::from(body).capacity();
