@@ -74,52 +74,33 @@ fn text(bytes: &[u8]) -> Found {
         };
     };
     let line = limited[TEXT_SIGNATURE.len()..newline].strip_suffix(b"\r");
-    let length = newline + 1;
-    match line.map(Line::read) {
-        Some(Line::Source(source)) => Found::Header {
-            source: Some(source.to_canonical()),
-            length,
+    match line.and_then(source_in) {
+        None => Found::Malformed,
+        Some(source) => Found::Header {
+            source: source.map(|source| source.to_canonical()),
+            length: newline + 1,
         },
-        Some(Line::Unknown) => Found::Header {
-            source: None,
-            length,
-        },
-        Some(Line::Wrong) | None => Found::Malformed,
     }
 }
 
-/// What a line of version 1 says.
-enum Line {
-    Source(IpAddr),
-    Unknown,
-    Wrong,
-}
-
-impl Line {
-    fn read(line: &[u8]) -> Self {
-        let mut words = line.split(|&byte| byte == b' ');
-        let is_v6 = match words.next() {
-            Some(b"TCP4") => false,
-            Some(b"TCP6") => true,
-            // Whatever else the line says is to be ignored.
-            Some(b"UNKNOWN") => return Self::Unknown,
-            _ => return Self::Wrong,
-        };
-        let mut word = || str::from_utf8(words.next()?).ok();
-        let mut address = || {
-            let address: IpAddr = word()?.parse().ok()?;
-            (address.is_ipv6() == is_v6).then_some(address)
-        };
-        let (source, destination) = (address(), address());
-        let ports = [word(), word()];
-        let is_right = destination.is_some()
-            && ports.into_iter().all(|port| port.is_some_and(is_port))
-            && words.next().is_none();
-        match source {
-            Some(source) if is_right => Self::Source(source),
-            _ => Self::Wrong,
-        }
-    }
+/// The source that a line of version 1 names, if it names one; none where it breaks the rules.
+fn source_in(line: &[u8]) -> Option<Option<IpAddr>> {
+    let mut words = line.split(|&byte| byte == b' ');
+    let is_v6 = match words.next()? {
+        b"TCP4" => false,
+        b"TCP6" => true,
+        // Whatever else the line says is to be ignored.
+        b"UNKNOWN" => return Some(None),
+        _ => return None,
+    };
+    let mut word = || str::from_utf8(words.next()?).ok();
+    let mut address = || {
+        let address: IpAddr = word()?.parse().ok()?;
+        (address.is_ipv6() == is_v6).then_some(address)
+    };
+    let (source, _destination) = (address()?, address()?);
+    let has_ports = is_port(word()?) && is_port(word()?);
+    (has_ports && words.next().is_none()).then_some(Some(source))
 }
 
 /// Whether the text is a decimal number of 16 bits without leading zeros.
