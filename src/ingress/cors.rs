@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::config::{AllowedOrigins, Auth, Cors as Config};
@@ -137,10 +137,7 @@ pub(super) fn preflight() -> Response {
         (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE),
         (header::VARY, VARY_OF_PREFLIGHT),
     ];
-    let mut response = Response::default();
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().extend(ANSWER);
-    response
+    (StatusCode::NO_CONTENT, ANSWER).into_response()
 }
 
 #[cfg(test)]

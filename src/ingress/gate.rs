@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
@@ -301,10 +301,7 @@ impl Gate {
 
 /// The description of the public listener's API.
 fn openapi() -> Response {
-    let mut response = Response::new(Body::from(OPENAPI));
-    let yaml = HeaderValue::from_static("application/yaml");
-    response.headers_mut().insert(header::CONTENT_TYPE, yaml);
-    response
+    ([(header::CONTENT_TYPE, "application/yaml")], OPENAPI).into_response()
 }
 
 /// The answer, watched until the client has taken it where HTTP/2 could hold it for long.

@@ -1,8 +1,7 @@
 //! What load balancers and orchestrators ask, and the answers: a word, and a status that they act upon.
 
-use axum::body::Body;
-use axum::response::Response;
-use http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
 
 use crate::lifecycle::Phase;
 use crate::spool::SpoolStatus;
@@ -29,16 +28,15 @@ pub(super) fn answer(question: Question, phase: Phase, spool: SpoolStatus) -> Re
         (_, phase) => Some(phase.as_str()),
     };
     let word = trouble.unwrap_or("ok");
-    let mut response = Response::new(Body::from(format!("{{\"status\":\"{word}\"}}")));
-    let headers = response.headers_mut();
-    let json = HeaderValue::from_static("application/json");
-    headers.insert(header::CONTENT_TYPE, json);
-    // A balancer that remembers health is worse than one that does not ask.
-    let no_store = HeaderValue::from_static("no-store");
-    headers.insert(header::CACHE_CONTROL, no_store);
-    if trouble.is_some() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(1));
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        // A balancer that remembers health is worse than one that does not ask.
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    let answer = (headers, format!("{{\"status\":\"{word}\"}}"));
+    if trouble.is_none() {
+        return answer.into_response();
     }
-    response
+    let retry = [(header::RETRY_AFTER, "1")];
+    (StatusCode::SERVICE_UNAVAILABLE, retry, answer).into_response()
 }
