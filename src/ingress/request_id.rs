@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Carries the id in requests and answers.
@@ -35,14 +36,10 @@ impl RequestIds {
     }
 
     fn make(&self) -> HeaderValue {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut text = [b'-'; 33];
-        for (half, word) in [(0, self.prefix), (17, number)] {
-            for digit in 0..16 {
-                text[half + digit] = HEX[(word >> (60 - 4 * digit) & 0xf) as usize];
-            }
-        }
+        HEXLOWER.encode_mut(&self.prefix.to_be_bytes(), &mut text[..16]);
+        HEXLOWER.encode_mut(&number.to_be_bytes(), &mut text[17..]);
         HeaderValue::from_bytes(&text).expect("hexadecimal digits are visible ASCII")
     }
 }
