@@ -30,8 +30,11 @@ const RESERVE_SILENCE: Duration = Duration::from_secs(1);
 /// The time limits that a connection's task keeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TimeLimits {
-    idle: Duration,
-    head: Duration,
+    /// Longest silence before the first byte.
+    pub(super) idle: Duration,
+    /// Longest time for a head.
+    pub(super) head: Duration,
+    /// Longest time until an answer is taken.
     answer: Duration,
 }
 
@@ -51,16 +54,6 @@ impl TimeLimits {
             head: self.head.min(RESERVE_SILENCE),
             answer: self.answer.min(RESERVE_SILENCE),
         }
-    }
-
-    /// Longest silence before the first byte.
-    pub(super) fn idle(&self) -> Duration {
-        self.idle
-    }
-
-    /// Longest time for a head.
-    pub(super) fn head(&self) -> Duration {
-        self.head
     }
 }
 

@@ -134,7 +134,7 @@ async fn protocol_of(
     if !next_request_begins(stream, read, Instant::now(), waiting).await {
         return None;
     }
-    let sniffing = tokio::time::timeout(waiting.limits().head(), sniff(stream, read));
+    let sniffing = tokio::time::timeout(waiting.limits().head, sniff(stream, read));
     // Not cut off by the closing either: a request has begun.
     match waiting.lifecycle.unless_stopped(sniffing).await {
         Some(Ok(Ok(protocol))) => protocol,

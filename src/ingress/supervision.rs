@@ -95,7 +95,7 @@ impl<C: GracefulConnection + Unpin> Supervised<'_, C> {
                 continue;
             }
             let limits = self.waiting.limits();
-            let quiet = self.quiet.filter(|quiet| *quiet < limits.idle());
+            let quiet = self.quiet.filter(|quiet| *quiet < limits.idle);
             if !alarm.is_overdue(self.deadline(doing, quiet, limits), cx) {
                 return Poll::Pending;
             }

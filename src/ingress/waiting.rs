@@ -49,7 +49,7 @@ impl<'a> WaitLimits<'a> {
         self,
         begun: impl Future<Output = T>,
     ) -> Option<Result<T, Elapsed>> {
-        let in_time = tokio::time::timeout(self.limits().head(), begun);
+        let in_time = tokio::time::timeout(self.limits().head, begun);
         let goodbye = async {
             self.lifecycle.unless_closing(pending::<Infallible>()).await;
             tokio::time::sleep(GOODBYE).await;
@@ -81,7 +81,7 @@ pub(super) async fn bytes_come(
         let patience = if waiting.lifecycle.phase() >= Phase::Closing {
             GOODBYE
         } else {
-            waiting.limits().idle()
+            waiting.limits().idle
         };
         if alarm.is_overdue(Some(since + patience), cx) {
             Poll::Ready(false)
