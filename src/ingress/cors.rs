@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::config::{AllowedOrigins, Auth, Cors as Config};
+use crate::config::{AllowedOrigins, Auth, Cors};
 
 /// Methods beside those that need no leave (GET, HEAD, POST).
 const ALLOW_METHODS: HeaderValue = HeaderValue::from_static("POST, PUT");
@@ -57,9 +57,24 @@ impl Origins {
         (origins.is_any || !origins.named.is_empty()).then_some(origins)
     }
 
+    /// Those of `[cors]` and of all keys: whose pages may send and read answers.
+    pub(super) fn of_all(cors: &Cors, auth: &Auth) -> Option<Self> {
+        let of_keys = auth.keys.iter().map(|key| &key.allowed_origins);
+        Self::new(std::iter::once(&cors.allowed_origins).chain(of_keys))
+    }
+
     /// Whether a request with this `Origin`, or without one, is from a page of these.
     pub(super) fn allow(&self, origin: Option<&HeaderValue>) -> bool {
         self.is_any || origin.is_some_and(|origin| self.names(origin))
+    }
+
+    /// What the answer to a request with these headers says.
+    pub(super) fn permission(&self, headers: &HeaderMap) -> Permission {
+        match headers.get(header::ORIGIN) {
+            Some(origin) if self.names(origin) => Permission::Named(origin.clone()),
+            Some(_) if self.is_any => Permission::Any,
+            _ => Permission::Denied,
+        }
     }
 
     fn names(&self, origin: &HeaderValue) -> bool {
@@ -67,12 +82,7 @@ impl Origins {
     }
 }
 
-/// Which pages may send and read answers, as configured.
-pub(super) struct Cors {
-    origins: Origins,
-}
-
-/// What an answer says about it to the browser that asked.
+/// What an answer says to the browser that asked.
 pub(super) enum Permission {
     /// Nothing: the page may not, or it is no page that asks.
     Denied,
@@ -82,24 +92,6 @@ pub(super) enum Permission {
     /// was typed, a client certificate), for sendBeacon() cannot do without: its preflight fails unless that
     /// is allowed. There are no cookies.
     Named(HeaderValue),
-}
-
-impl Cors {
-    /// The origins of `[cors]` and of all keys; none where there is not one: then browsers are told nothing.
-    pub(super) fn new(config: &Config, auth: &Auth) -> Option<Self> {
-        let of_keys = auth.keys.iter().map(|key| &key.allowed_origins);
-        let all = std::iter::once(&config.allowed_origins).chain(of_keys);
-        Origins::new(all).map(|origins| Self { origins })
-    }
-
-    /// What the answer to a request with these headers says.
-    pub(super) fn permission(&self, headers: &HeaderMap) -> Permission {
-        match headers.get(header::ORIGIN) {
-            Some(origin) if self.origins.names(origin) => Permission::Named(origin.clone()),
-            Some(_) if self.origins.is_any => Permission::Any,
-            _ => Permission::Denied,
-        }
-    }
 }
 
 impl Permission {

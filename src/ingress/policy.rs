@@ -5,7 +5,7 @@ use http::HeaderMap;
 
 use super::answers::Answers;
 use super::auth::Auth;
-use super::cors::{Cors, Permission};
+use super::cors::{Origins, Permission};
 use super::limits::Limits;
 use super::trusted_proxies::TrustedProxies;
 use crate::config::Config;
@@ -17,7 +17,7 @@ pub(super) struct Policy {
     pub(super) auth: Auth,
     pub(super) limits: Limits,
     /// None where no page may send: then browsers are told nothing.
-    cors: Option<Cors>,
+    origins: Option<Origins>,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) pipeline: Pipeline,
     pub(super) answers: Answers,
@@ -29,7 +29,7 @@ impl Policy {
         Self {
             auth: Auth::new(&config.auth, telemetry, previous.map(|policy| &policy.auth)),
             limits: Limits::new(&config.limits, previous.map(|policy| &policy.limits)),
-            cors: Cors::new(&config.cors, &config.auth),
+            origins: Origins::of_all(&config.cors, &config.auth),
             trusted_proxies: TrustedProxies::new(&config.server.trusted_proxies),
             pipeline: Pipeline::new(config),
             answers: Answers::new(&config.ingest),
@@ -38,7 +38,8 @@ impl Policy {
 
     /// What an answer says to the browser that asked; none where no page may send.
     pub(super) fn permission(&self, headers: &HeaderMap) -> Option<Permission> {
-        self.cors.as_ref().map(|cors| cors.permission(headers))
+        let origins = self.origins.as_ref();
+        origins.map(|origins| origins.permission(headers))
     }
 }
 
