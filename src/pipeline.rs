@@ -49,7 +49,7 @@ use fields::Fields;
 use media_type::MediaType;
 use splice::{Additions, Slots};
 use validate::Rules;
-pub use violations::push_json as push_violations;
+pub use violations::push_rejected;
 
 /// The pipeline as configured.
 pub struct Pipeline {

@@ -7,10 +7,9 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::held_body::held_body;
-use super::refusal::push_rejected;
 use crate::budget::Reservation;
 use crate::config::{Durability, Ingest};
-use crate::pipeline::Rejected;
+use crate::pipeline::{Rejected, push_rejected};
 
 /// The answers of the ingest paths, as configured.
 pub(super) struct Answers {

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::held_body::held_body;
 use crate::budget::Reservation;
-use crate::pipeline::{DecodeError, LineColumn, Rejected, push_violations};
+use crate::pipeline::{DecodeError, LineColumn, Rejected, push_rejected};
 use crate::spool::AppendError;
 pub(super) use code::Code;
 pub use code::ProblemType;
@@ -272,20 +272,6 @@ pub(super) fn overloaded() -> Refusal {
         "The requests under way take all the memory that there is for them; nothing of this one was kept. \
          Send it again later.",
     )
-}
-
-/// Writes `[{"index":…,"errors":[…]}]`.
-pub(super) fn push_rejected(out: &mut Vec<u8>, rejected: &[Rejected]) {
-    out.push(b'[');
-    for (number, event) in rejected.iter().enumerate() {
-        if number > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(format!("{{\"index\":{},\"errors\":", event.index).as_bytes());
-        push_violations(out, &event.violations);
-        out.push(b'}');
-    }
-    out.push(b']');
 }
 
 fn sentence(text: &str) -> String {

@@ -1,5 +1,6 @@
 //! Violations as JSON: in answers, in dead letters and in `[headgate][errors]`. Pure.
 
+use super::Rejected;
 use super::json::{Members, push_string, string_len};
 use crate::event::Violation;
 
@@ -17,7 +18,7 @@ pub(super) fn room(violations: &[Violation]) -> usize {
 }
 
 /// Writes `[{"field":…,"code":…,"message":…}]`; an event as a whole has no field.
-pub fn push_json(out: &mut Vec<u8>, violations: &[Violation]) {
+pub(super) fn push_json(out: &mut Vec<u8>, violations: &[Violation]) {
     let mut array = Members::open(out, b'[');
     for violation in violations {
         let mut object = Members::open(array.next(), b'{');
@@ -26,6 +27,19 @@ pub fn push_json(out: &mut Vec<u8>, violations: &[Violation]) {
         }
         push_string(object.key("code"), violation.code.as_str());
         push_string(object.key("message"), &violation.message);
+        object.close(b'}');
+    }
+    array.close(b']');
+}
+
+/// Writes `[{"index":…,"errors":[…]}]`.
+pub fn push_rejected(out: &mut Vec<u8>, rejected: &[Rejected]) {
+    let mut array = Members::open(out, b'[');
+    for event in rejected {
+        let mut object = Members::open(array.next(), b'{');
+        let index = event.index.to_string();
+        object.key("index").extend_from_slice(index.as_bytes());
+        push_json(object.key("errors"), &event.violations);
         object.close(b'}');
     }
     array.close(b']');
