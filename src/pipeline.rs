@@ -299,7 +299,7 @@ impl Pipeline {
         let mut builder = EnvelopeBuilder::new(context, &mut scratch, reservation);
         let origin = match api {
             Api::Logstash => {
-                let codec = self.codec_of(&media_type.name);
+                let codec = self.codec_of(media_type.name);
                 codec::decode(codec, &text, &mut builder)?;
                 origin_of(codec)
             }
@@ -342,10 +342,10 @@ impl Pipeline {
         }
     }
 
-    fn codec_of(&self, media_type: &str) -> Codec {
+    fn codec_of(&self, media_type: &[u8]) -> Codec {
         self.codecs
             .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(media_type))
+            .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(media_type))
             .map_or(self.codec, |(_, codec)| *codec)
     }
 }

@@ -1,14 +1,12 @@
 //! The media type of a body. Pure.
 
-use std::borrow::Cow;
-
 use http::{HeaderMap, header};
 
 use super::charset::Charset;
 
 /// What matters of a `Content-Type`.
 pub(super) struct MediaType<'a> {
-    pub(super) name: Cow<'a, str>,
+    pub(super) name: &'a [u8],
     pub(super) charset: Charset,
 }
 
@@ -29,7 +27,7 @@ impl<'a> MediaType<'a> {
             .map(Charset::from_name)
             .next();
         Self {
-            name: String::from_utf8_lossy(name),
+            name,
             charset: charset.unwrap_or(Charset::Utf8),
         }
     }
