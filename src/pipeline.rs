@@ -287,7 +287,6 @@ impl Pipeline {
             occasion: self.rules.arrival(arrival.at),
             additions: Additions::new(request, template, &self.fields, self.slots),
             invalid,
-            limits: self.limits.and(limits),
             max_text_bytes: self.rules.max_event_bytes(),
             source_key: &template.source_key,
             sources,
@@ -296,7 +295,8 @@ impl Pipeline {
         };
         let read_bytes = reservation.bytes();
         let mut scratch = self.scratch.get_or_default().borrow_mut();
-        let mut builder = EnvelopeBuilder::new(context, &mut scratch, reservation);
+        let limits = self.limits.and(limits);
+        let mut builder = EnvelopeBuilder::new(context, limits, &mut scratch, reservation);
         let origin = match api {
             Api::Logstash => {
                 let codec = self.codec_of(media_type.name);

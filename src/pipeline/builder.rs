@@ -42,6 +42,7 @@ pub(super) struct Scratch {
 /// An envelope under way.
 pub(super) struct EnvelopeBuilder<'a> {
     context: Context<'a>,
+    limits: EnvelopeLimits,
     reservation: &'a mut Reservation,
     scratch: &'a mut Scratch,
     live: LineBuffer,
@@ -71,12 +72,14 @@ pub(super) struct Mark {
 impl<'a> EnvelopeBuilder<'a> {
     pub(super) fn new(
         context: Context<'a>,
+        limits: EnvelopeLimits,
         scratch: &'a mut Scratch,
         reservation: &'a mut Reservation,
     ) -> Self {
         scratch.recent_sources.make_room();
         Self {
             context,
+            limits,
             reservation,
             scratch,
             live: LineBuffer::default(),
@@ -233,7 +236,7 @@ impl<'a> EnvelopeBuilder<'a> {
     }
 
     fn check_count(&self) -> Result<(), DecodeError> {
-        let max_events = self.context.limits.max_events;
+        let max_events = self.limits.max_events;
         if self.count() < max_events {
             Ok(())
         } else {
@@ -272,7 +275,7 @@ impl<'a> EnvelopeBuilder<'a> {
         let others = body_bytes
             .saturating_sub(event_bytes + WHITE_SPACE)
             .div_ceil(event_bytes.max(1));
-        let events = (others + 1).min(self.context.limits.max_events);
+        let events = (others + 1).min(self.limits.max_events);
         let added = self.context.additions.usual_size();
         let whole = body_bytes.saturating_add(events.saturating_mul(added));
         let most = GUESSED_TIMES_BODY.saturating_mul(body_bytes + added);
@@ -293,13 +296,13 @@ impl<'a> EnvelopeBuilder<'a> {
     }
 
     pub(super) fn limit_to(&mut self, limits: EnvelopeLimits) {
-        self.context.limits = limits;
+        self.limits = limits;
     }
 
     /// The bound of one buffer beside the other.
     fn bound_beside(&self, other: &LineBuffer) -> Bound {
         Bound {
-            max_bytes: self.context.limits.max_bytes,
+            max_bytes: self.limits.max_bytes,
             elsewhere: other.len(),
         }
     }
@@ -339,7 +342,7 @@ impl<'a> EnvelopeBuilder<'a> {
         let EnvelopeLimits {
             max_events,
             max_bytes,
-        } = self.context.limits;
+        } = self.limits;
         if self.forgotten.events > max_events {
             Err(DecodeError::TooManyEvents { max_events })
         } else if self.forgotten.bytes > max_bytes {

@@ -45,8 +45,7 @@ impl Pipeline {
             occasion: self.rules.arrival(at).of_a_replay(),
             additions: Additions::new(request, &self.bare_template, &self.fields, self.slots),
             invalid: Invalid::Keep(self.on_invalid),
-            // Whoever replays bounds what is replayed at once, and what was a letter once is never refused or cut.
-            limits: EnvelopeLimits::NONE,
+            // What was a letter once is never cut.
             max_text_bytes: usize::MAX,
             source_key: &self.bare_template.source_key,
             sources,
@@ -54,7 +53,9 @@ impl Pipeline {
             body_bytes: 0,
         };
         let mut scratch = Scratch::default();
-        let mut builder = EnvelopeBuilder::new(context, &mut scratch, &mut reservation);
+        // Whoever replays bounds what is replayed at once, and what was a letter once is never refused.
+        let limits = EnvelopeLimits::NONE;
+        let mut builder = EnvelopeBuilder::new(context, limits, &mut scratch, &mut reservation);
         for event in events {
             // A string that stands for no text can only be an event that was never text.
             match unescape(event) {

@@ -1,4 +1,4 @@
-//! What an envelope is built by: rules, additions and limits that do not change within a request. Plain data.
+//! What an envelope is built by: rules and additions that do not change within a request, and limits. Plain data.
 
 use crate::config::OnInvalid;
 use crate::pipeline::fields::Fields;
@@ -41,14 +41,13 @@ impl EnvelopeLimits {
     }
 }
 
-/// What does not change from request to request, or not within one.
+/// What does not change within a request.
 pub(in crate::pipeline) struct Context<'a> {
     pub(in crate::pipeline) fields: &'a Fields,
     pub(in crate::pipeline) rules: &'a Rules,
     pub(in crate::pipeline) occasion: Occasion,
     pub(in crate::pipeline) additions: Additions<'a>,
     pub(in crate::pipeline) invalid: Invalid,
-    pub(in crate::pipeline) limits: EnvelopeLimits,
     /// Bytes of an event that is kept as text; what is longer is cut.
     pub(in crate::pipeline) max_text_bytes: usize,
     pub(in crate::pipeline) source_key: &'a SourceKey,
