@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ADDED, Api, DecodeError, Sent};
+use super::{ADDED, DecodeError, Sent};
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 const NDJSON: &[(&str, &str)] = &[("content-type", "application/x-ndjson")];
@@ -210,14 +210,12 @@ fn a_wrapper_is_an_object_with_nothing_but_events_or_logs() {
         (r#"{"events":[{},{}]}"#, 2),
         ("\n{ \"logs\" : [ {} ] }\n", 1),
         (r#"{"events":[]}"#, 0),
-        ("[]", 0),
         (r#"{"events":{}}"#, 1),
         (r#"{"events":null}"#, 1),
         (r#"{"events":[],"x":1}"#, 1),
         (r#"{"events":[],"logs":[]}"#, 1),
         (r#"{"Events":[]}"#, 1),
         (r#"[{"events":[{},{}]}]"#, 1),
-        ("{\"logs\":[]}{}", 2),
     ] {
         let decoded = Sent::default().decode(body).unwrap();
         assert_eq!(
@@ -226,12 +224,10 @@ fn a_wrapper_is_an_object_with_nothing_but_events_or_logs() {
             "{body}"
         );
         let kept = Sent::to_logstash("", JSON).events(body);
-        let is_unwrapped_too = body.starts_with('[') || !body.contains("[{}") && count != 0;
-        assert!(
-            is_unwrapped_too || kept.len() == 1,
-            "the Logstash paths unwrap nothing: {body}"
-        );
+        assert_eq!(kept.len(), 1, "the Logstash paths unwrap nothing: {body}");
     }
+    let two_documents = Sent::default().lines("{\"logs\":[]}{}");
+    assert_eq!(two_documents.len(), 2);
 }
 
 #[test]
@@ -315,14 +311,9 @@ fn a_bad_line_is_alone() {
 #[test]
 fn the_charset_decides_how_bytes_are_read() {
     for (charset, body, text) in [
-        ("utf-8", "é".as_bytes(), "é"),
-        ("UTF-8", b"\xef\xbb\xbfx", "x"),
-        ("\"utf-8\"", b"\xe9", "\u{fffd}"),
-        ("iso-8859-1", b"\xe9\x80", "é\u{80}"),
+        ("\"utf-8\"", &b"\xe9"[..], "\u{fffd}"),
         ("LATIN1", b"\xff", "ÿ"),
-        ("windows-1252", b"\x80", "€"),
         ("utf-16be", b"\0a\0b", "ab"),
-        ("no-such", b"a", "a"),
     ] {
         let content_type = format!("text/plain;x=y; Charset={charset}");
         let headers = [("content-type", content_type.as_str())];
@@ -352,5 +343,4 @@ fn places_are_counted_in_lines_and_characters() {
             other => panic!("{body:?}: {other:?}"),
         }
     }
-    assert_eq!(Sent::default().api, Api::Events);
 }

@@ -101,7 +101,6 @@ fn ecs_fields_are_merged_into_the_events_own_objects() {
     ] {
         let sent = Sent::to_logstash(toml, JSON);
         let mut expected = json!({"@timestamp": NOW, "@version": "1", "host": {"ip": "192.0.2.7"}, "http": http, "url": url});
-        expected["http"]["request"]["body"]["bytes"] = json!(event.len().to_string());
         for (name, value) in changed.as_object().unwrap() {
             expected[name] = value.clone();
         }
@@ -326,14 +325,7 @@ fn metadata_that_are_no_object_are_put_aside_and_tagged() {
     let event = Sent::default().event(r#"{"@metadata":1,"@timestamp":2}"#);
     let tags = json!(["_timestampparsefailure", "_metadataparsefailure"]);
     assert_eq!(event["tags"], tags);
-    for (conflict, aside, tags) in [
-        (
-            "keep",
-            Some(&json!(1)),
-            Some(&json!(["_metadataparsefailure"])),
-        ),
-        ("overwrite", None, Some(&json!(["_metadataparsefailure"]))),
-    ] {
+    for (conflict, aside) in [("keep", Some(&json!(1))), ("overwrite", None)] {
         let toml = format!(
             "[enrich]\non_conflict = '{conflict}'\nfields = {{ '[@metadata][x]' = 'y' }}\n"
         );
@@ -343,6 +335,7 @@ fn metadata_that_are_no_object_are_put_aside_and_tagged() {
         };
         let event = sent.event(r#"{"@metadata":1}"#);
         assert_eq!(event["@metadata"], json!({"x": "y"}));
-        assert_eq!((event.get("_@metadata"), event.get("tags")), (aside, tags));
+        assert_eq!(event.get("_@metadata"), aside);
+        assert_eq!(event["tags"], json!(["_metadataparsefailure"]));
     }
 }

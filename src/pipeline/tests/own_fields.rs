@@ -12,7 +12,7 @@ const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
 const ID: &str = "[enrich]\nid_field = '[event][id]'\n";
 
-fn with_ids<'a>(toml: &'a str) -> Sent<'a> {
+fn with_ids(toml: &str) -> Sent<'_> {
     Sent {
         toml,
         ..Sent::default()

@@ -290,7 +290,7 @@ fn events_are_checked_as_they_came_and_before_anything_is_added() {
         headers: &[("content-type", "application/json")],
         ..sent
     }
-    .letters(r#"{"host":"mine","n":1e400}"#.replace("1e400", "1"));
+    .letters(r#"{"host":"mine","n":1}"#);
     assert_eq!(letters[0]["reason"], "schema");
     assert_eq!(letters[0]["event"]["host"], "mine");
 }
