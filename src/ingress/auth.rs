@@ -163,6 +163,7 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
     use http::Request;
 
     use super::*;
@@ -172,10 +173,7 @@ mod tests {
     /// A user, two keys, and one for browsers.
     fn auth() -> Auth {
         let key = |name: &str, key: &str, origins: &str| {
-            let hash: String = digest(key.as_bytes())
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let hash = HEXLOWER.encode(&digest(key.as_bytes()));
             format!(
                 "[[keys]]\nname = '{name}'\nhash = 'sha256:{hash}'\nallowed_origins = {origins}\n"
             )

@@ -1,5 +1,5 @@
-//! An answer's body that keeps its part of the byte budget until the last byte is sent: a client that does not read its
-//! answer holds memory like one that does not send its body.
+//! An answer's body that keeps its part of the byte budget, or its clock, until the last byte is sent: a client that does
+//! not read its answer holds memory like one that does not send its body.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,36 +12,24 @@ use hyper::body::{Frame, SizeHint};
 use super::activity::AnswerGuard;
 use crate::budget::Reservation;
 
-/// The text of a body, and what counts it. It lives as long as any slice of the text, wherever that waits.
-struct Held {
-    text: Vec<u8>,
-    _reservation: Arc<Reservation>,
+/// Text of a body, and what watches it. That lives as long as any slice of the text, wherever it waits.
+struct Watched<T, W> {
+    text: T,
+    _watch: Arc<W>,
 }
 
-impl AsRef<[u8]> for Held {
+impl<T: AsRef<[u8]>, W> AsRef<[u8]> for Watched<T, W> {
     fn as_ref(&self) -> &[u8] {
-        &self.text
+        self.text.as_ref()
     }
 }
 
 /// A body whose text stays counted until it is sent.
 pub(super) fn held_body(text: Vec<u8>, reservation: Arc<Reservation>) -> Body {
-    Body::from(Bytes::from_owner(Held {
+    Body::from(Bytes::from_owner(Watched {
         text,
-        _reservation: reservation,
+        _watch: reservation,
     }))
-}
-
-/// A piece of a body on its way to the client.
-struct OnItsWay {
-    piece: Bytes,
-    _guard: Arc<AnswerGuard>,
-}
-
-impl AsRef<[u8]> for OnItsWay {
-    fn as_ref(&self) -> &[u8] {
-        &self.piece
-    }
 }
 
 /// The body, with a guard that is dropped when the client has taken all of it.
@@ -66,13 +54,13 @@ impl hyper::body::Body for Guarded {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.get_mut();
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        let on_its_way = |piece| {
-            Bytes::from_owner(OnItsWay {
-                piece,
-                _guard: Arc::clone(&this.guard),
+        let watched = |text| {
+            Bytes::from_owner(Watched {
+                text,
+                _watch: Arc::clone(&this.guard),
             })
         };
-        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(on_its_way))))
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(watched))))
     }
 
     fn is_end_stream(&self) -> bool {
