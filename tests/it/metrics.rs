@@ -25,7 +25,9 @@ async fn every_metric_of_the_table_is_there_with_its_type_and_no_other() {
         "{media_type}"
     );
     let samples = app.samples().await;
-    for metric in ALL {
+    // Without a certificate none expires: tls_files.rs has that.
+    let expiry = "headgate_tls_certificate_expiry_timestamp_seconds";
+    for metric in ALL.iter().filter(|metric| metric.name != expiry) {
         let kind = samples.types.get(metric.name).map(String::as_str);
         assert_eq!(kind, Some(metric.kind.as_str()), "{}", metric.name);
         assert_eq!(

@@ -213,7 +213,8 @@ async fn a_folder_that_is_removed_or_given_to_another_ends_the_server() {
         }
         let (status, _, log) = server.end();
         assert_eq!(status, Some(1), "{name}: {log:#?}");
-        let is_told = log.iter().any(|line| line.contains("removed while it was"));
+        let words = "removed, moved or mounted over while it was in use";
+        let is_told = log.iter().any(|line| line.contains(words));
         assert!(is_told, "{name}: {log:#?}");
     }
 }

@@ -6,7 +6,7 @@ use futures_util::poll;
 use seglog::Mode;
 
 use super::*;
-use crate::event::{Envelope, Origin};
+use crate::event::Origin;
 use crate::spool::{InspectError, Inspection};
 
 #[tokio::test]
@@ -305,10 +305,8 @@ async fn with_weaker_syncs_too_a_replay_is_synced_before_its_letter_may_go() {
         let opened = open_with(&folder, SpoolOptions { sync, ..OPTIONS });
         opened.append(&["0"], &[]).await.unwrap();
         let syncs = folder.segment_syncs();
-        let replay = Envelope {
-            origin: Origin::Replay,
-            ..envelope(&["1"], &[])
-        };
+        let mut replay = envelope(&["1"], &[]);
+        replay.origin = Origin::Replay;
         let deadline = Instant::now() + Duration::from_secs(20);
         opened.spool.append(replay, deadline).await.unwrap();
         assert_eq!(folder.segment_syncs(), syncs + 1);
