@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The same when the end is to be at once: a write to a pipe that nobody reads takes for ever.
 const AT_ONCE: Duration = Duration::from_millis(300);
 
-/// Longest wait for the answers to those who are told at the end of the drain that no Broker took their events.
+/// Longest wait for the answers to those who are told at the end of the drain that their events were not taken.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// A running server.
@@ -207,9 +207,9 @@ impl App {
         })
         .await;
         // A connection that is cut would leave in doubt what became of its events.
-        if server.spool.end_waits() {
-            let _ended_or_not_read = tokio::time::timeout(LAST_ANSWERS, self.serving.ended()).await;
-        }
+        server.lifecycle.end_waits();
+        server.spool.end_waits();
+        let _ended_or_not_read = tokio::time::timeout(LAST_ANSWERS, self.serving.ended()).await;
         let connections = server.ingress.connections();
         let left = deadline.saturating_duration_since(Instant::now());
         self.stop_within(PATIENCE, left.max(PATIENCE)).await;

@@ -54,6 +54,7 @@ impl Phase {
 pub struct Lifecycle {
     phase: Arc<AtomicU8>,
     closing: CancellationToken,
+    out_of_time: CancellationToken,
     stopped: CancellationToken,
 }
 
@@ -67,6 +68,7 @@ impl Lifecycle {
         Self {
             phase: Arc::new(AtomicU8::new(Phase::Starting as u8)),
             closing: CancellationToken::new(),
+            out_of_time: CancellationToken::new(),
             stopped: CancellationToken::new(),
         }
     }
@@ -103,6 +105,16 @@ impl Lifecycle {
     /// Resolves when no new work is to be begun any more.
     pub async fn closing(&self) {
         self.closing.cancelled().await;
+    }
+
+    /// Nobody is to wait for a client any more.
+    pub fn end_waits(&self) {
+        self.out_of_time.cancel();
+    }
+
+    /// What a client gives, unless nobody is to wait for it any more.
+    pub async fn unless_out_of_time<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        self.out_of_time.run_until_cancelled(future).await
     }
 
     /// What a future gives, unless no new work is to be begun before.

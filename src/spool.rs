@@ -303,11 +303,11 @@ impl Spool {
         }
     }
 
-    /// Has every append that waits for a delivery answered now; whether there can be any such.
-    pub fn end_waits(&self) -> bool {
+    /// Has every append that waits for a delivery answered now.
+    pub fn end_waits(&self) {
         match &self.store {
             Store::Memory(memory) => memory.end_waits(),
-            Store::Disk(_) => false,
+            Store::Disk(_) => {}
         }
     }
 

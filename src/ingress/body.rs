@@ -16,6 +16,7 @@ use super::refusal::{Code, Refusal, overloaded};
 use super::transport::read_limit;
 use super::turns::{Turn, Turns};
 use crate::budget::{ByteBudget, Reservation};
+use crate::lifecycle::Lifecycle;
 use crate::units::duration;
 use reading::Reading;
 pub(super) use rest::{Rest, Rests};
@@ -31,6 +32,8 @@ pub(super) struct BodyLimits {
     pub(super) whole: Duration,
     /// How many may come at once.
     pub(super) turns: Arc<Turns>,
+    /// None is waited for at the end of the life.
+    pub(super) lifecycle: Lifecycle,
 }
 
 impl BodyLimits {
@@ -61,6 +64,13 @@ impl BodyLimits {
                 "The body was not complete after {} (server.body_timeout).",
                 duration::format(self.whole)
             ),
+        )
+    }
+
+    fn out_of_time(&self) -> Refusal {
+        Refusal::new(
+            Code::Draining,
+            "The server stops before the body is complete, and keeps nothing of it; send the request to another one.",
         )
     }
 }

@@ -63,11 +63,9 @@ impl MemorySpool {
         }
     }
 
-    /// Whether anybody can be waiting for a delivery. From now on nobody is: what is not delivered counts as not
-    /// delivered in time.
-    pub(super) fn end_waits(&self) -> bool {
+    /// From now on nobody waits for a delivery: what is not delivered counts as not delivered in time.
+    pub(super) fn end_waits(&self) {
         self.ending.cancel();
-        self.acknowledge == Acknowledge::Delivered
     }
 
     /// Why an envelope whose body has so many bytes would be refused now, as far as that can be told beforehand.

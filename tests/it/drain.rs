@@ -224,6 +224,25 @@ async fn the_drain_takes_no_longer_than_allowed() {
 }
 
 #[tokio::test]
+async fn who_still_sends_when_the_time_is_up_is_told_that_nothing_was_kept() {
+    let broker = FakeBroker::start();
+    let toml = "[server]\ndrain_timeout = '100ms'";
+    let app = TestApp::start_with(&broker, toml).await;
+    let mut slow = app.connect().await;
+    slow.send(head("POST", "/", &[JSON], 2) + "{").await;
+    app.until_held(1).await;
+    let ((), ()) = tokio::join!(app.drain(), async {
+        let answer = slow.answer().await;
+        assert_eq!(
+            (answer.status, answer.problem_code().as_str()),
+            (503, "draining")
+        );
+        slow.expect_closed().await;
+    });
+    assert!(broker.delivered().is_empty());
+}
+
+#[tokio::test]
 async fn who_waits_for_the_brokers_at_the_end_is_told_that_none_took_the_events() {
     let broker = FakeBroker::start();
     broker.usually(Reply::Hang);

@@ -175,7 +175,11 @@ impl<'a> Reading<'a> {
         let now = Instant::now();
         let whole_by = *self.whole_by.get_or_insert(now + self.limits.whole);
         let silence_until = now + self.limits.silence;
-        let frame = self.frame_until(whole_by.min(silence_until)).await;
+        let limits = self.limits;
+        let frame = self.frame_until(whole_by.min(silence_until));
+        let Some(frame) = limits.lifecycle.unless_out_of_time(frame).await else {
+            return Err(limits.out_of_time());
+        };
         frame.map_err(|_| {
             if whole_by <= silence_until {
                 self.limits.took_too_long()
