@@ -28,7 +28,7 @@ use super::turns::Turns;
 use crate::budget::ByteBudget;
 use crate::config::{Config, Durability};
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::spool::{AppendError, Spool};
+use crate::spool::Spool;
 use crate::telemetry::events::RequestRefused;
 use crate::telemetry::{Refusals, Telemetry};
 use endpoint::Endpoint;
@@ -236,9 +236,6 @@ impl Gate {
         if !is_health && client.standing.is_reserve() {
             return Err(Refusal::crowd());
         }
-        if self.lifecycle.phase() >= Phase::Closing && !is_health {
-            return Err(self.refusal_at_the_end());
-        }
         if has_too_many_headers(parts) {
             return Err(Refusal::new(
                 Code::HeadersTooLarge,
@@ -254,16 +251,6 @@ impl Gate {
             return Err(Refusal::doubtful_head("The request has no path."));
         }
         check_host(parts)
-    }
-
-    fn refusal_at_the_end(&self) -> Refusal {
-        match self.spool.refuses(0) {
-            Some(failed @ AppendError::Failed) => failed.into(),
-            _ => Refusal::new(
-                Code::Draining,
-                "The server is stopping; send the request to another one.",
-            ),
-        }
     }
 
     /// Counts and logs a refusal, and puts it into words for the client.
