@@ -21,6 +21,10 @@ use crate::units::duration;
 use reading::Reading;
 pub(super) use rest::{Rest, Rests};
 
+/// What a client needs to know that may be waiting for what hyper does not send over HTTP/2.
+const WITHHELD: &str =
+    " Over HTTP/2 there is no `100 Continue` to wait for: leave `Expect` away, or use HTTP/1.1.";
+
 /// The limits on a body.
 #[derive(Debug)]
 pub(super) struct BodyLimits {
@@ -47,14 +51,15 @@ impl BodyLimits {
         )
     }
 
-    fn silent_too_long(&self) -> Refusal {
-        Refusal::new(
-            Code::BodyTimeout,
-            format!(
-                "Nothing of the body came for {} (server.body_read_timeout).",
-                duration::format(self.silence)
-            ),
-        )
+    fn silent_too_long(&self, is_withheld: bool) -> Refusal {
+        let mut detail = format!(
+            "Nothing of the body came for {} (server.body_read_timeout).",
+            duration::format(self.silence)
+        );
+        if is_withheld {
+            detail.push_str(WITHHELD);
+        }
+        Refusal::new(Code::BodyTimeout, detail)
     }
 
     fn took_too_long(&self) -> Refusal {
@@ -135,6 +140,11 @@ impl RequestBody {
     /// Its declared length, if it has one.
     fn length(&self) -> Option<u64> {
         self.rest().map(|rest| self.bytes as u64 + rest)
+    }
+
+    /// Whether its client may be waiting for a `100 Continue` that never comes.
+    fn is_withheld(&self) -> bool {
+        self.is_awaited && self.is_multiplexed && self.bytes == 0
     }
 
     /// Refuses by the declared length what cannot be taken, now or when those who have a turn are done, before a byte

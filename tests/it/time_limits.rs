@@ -5,6 +5,7 @@ use crate::support::client::{JSON, head};
 use crate::support::eventually;
 use crate::support::fake_broker::FakeBroker;
 use crate::support::http2_client::Http2Client;
+use crate::support::http2_frames::{END_HEADERS, FrameClient, HEADERS, POST, block, frame};
 use crate::support::test_app::TestApp;
 
 #[tokio::test]
@@ -120,5 +121,22 @@ async fn a_body_that_drips_keeps_silence_short_and_takes_too_long_all_the_same()
     });
     refused.await;
     assert_eq!(connection.answer().await.problem_code(), "body_timeout");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_of_http2_that_waits_for_100_continue_is_told_that_it_comes_never() {
+    let app = TestApp::start("[server]\nbody_read_timeout = '50ms'").await;
+    for (expectation, is_told) in [(Some(("expect", "100-continue")), true), (None, false)] {
+        let mut client = FrameClient::open(app.public(), &[]).await;
+        let headers: Vec<_> = POST.into_iter().chain(expectation).collect();
+        client
+            .send(frame(HEADERS, END_HEADERS, 1, &block(&headers)))
+            .await;
+        let problem = client.end_of(1).await.unwrap().payload;
+        let problem = String::from_utf8(problem).unwrap();
+        assert!(problem.contains("body_read_timeout"), "{problem}");
+        assert_eq!(problem.contains("`Expect`"), is_told, "{problem}");
+    }
     app.finish().await;
 }

@@ -184,7 +184,7 @@ impl<'a> Reading<'a> {
             if whole_by <= silence_until {
                 self.limits.took_too_long()
             } else {
-                self.limits.silent_too_long()
+                self.limits.silent_too_long(self.body.is_withheld())
             }
         })
     }

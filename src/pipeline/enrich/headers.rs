@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use http::header::{
-    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, USER_AGENT,
+    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -51,13 +51,14 @@ pub(in crate::pipeline) fn are_cut(request: &Request<'_>) -> bool {
 /// told none.
 const BODY_LENGTH: FieldName<'static> = FieldName::plain("content_length");
 
-/// Whether a header is told of otherwise, or of what is undone when the event is read: as with Logstash, whose server
-/// passes on neither.
+/// Whether a header is told of otherwise, or of what is undone or answered when the event is read: as with Logstash, whose
+/// server passes on none of these.
 fn is_told_otherwise(name: &HeaderName) -> bool {
     *name == HOST
         || *name == CONTENT_LENGTH
         || *name == CONTENT_ENCODING
         || *name == TRANSFER_ENCODING
+        || *name == EXPECT
         || name.as_str() == BODY_LENGTH.dashed
 }
 

@@ -18,6 +18,7 @@ fn headers_are_shown_as_logstash_shows_them() {
         ("http-host", "FORGED"),
         ("content_length", "FORGED"),
         ("cookie", "dropped"),
+        ("expect", "100-continue"),
         ("x-quote", "a\"b\\c"),
     ];
     let event = Sent::to_logstash("", &headers).event("{}");
