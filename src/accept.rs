@@ -44,6 +44,17 @@ impl Acceptor {
             }
         }
     }
+
+    /// Those who have connected and were not taken yet. The runtime may not have heard of them; to close the listener
+    /// over them would reset them.
+    pub fn rest(self) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
+        let listener = self.listener.into_std().ok();
+        std::iter::from_fn(move || {
+            let (stream, peer) = listener.as_ref()?.accept().ok()?;
+            stream.set_nonblocking(true).ok()?;
+            Some((TcpStream::from_std(stream).ok()?, peer))
+        })
+    }
 }
 
 /// Whether it was this connection that failed, and not the accepting.

@@ -76,13 +76,20 @@ impl Server {
         }
     }
 
-    /// Accepts until the life closes.
+    /// Accepts until the life closes, and then who has connected before.
     pub(super) async fn accept(&self, listener: TcpListener) {
-        let accepting = self.accept_all(Acceptor::new(listener));
+        let mut acceptor = Acceptor::new(listener);
+        let accepting = self.accept_all(&mut acceptor);
         self.tasks.lifecycle().unless_closing(accepting).await;
+        let mut rest = acceptor.rest();
+        while let Ok(permit) = Arc::clone(&self.room).try_acquire_owned()
+            && let Some((stream, peer)) = rest.next()
+        {
+            self.connected(stream, peer.ip().to_canonical(), permit);
+        }
     }
 
-    async fn accept_all(&self, mut acceptor: Acceptor) {
+    async fn accept_all(&self, acceptor: &mut Acceptor) {
         loop {
             let permit = Arc::clone(&self.room).acquire_owned().await;
             let permit = permit.expect("nobody closes the semaphore");

@@ -1,5 +1,11 @@
 //! The end: not ready but serving, then nothing new, what is in flight finished, and no longer than allowed.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::FutureExt;
 use serde_json::Value;
 
 use crate::support::client::{JSON, head};
@@ -110,6 +116,23 @@ async fn a_head_that_has_begun_on_a_kept_connection_is_served() {
         }
     });
     assert_eq!(broker.delivered().len(), 2);
+}
+
+#[tokio::test]
+async fn who_has_connected_before_the_server_closes_and_is_not_accepted_yet_is_served() {
+    let app = TestApp::start("[server]\ndrain_delay = '1ms'").await;
+    let address = app.public();
+    let mut drain = pin!(app.drain());
+    assert_eq!(drain.as_mut().now_or_never(), None);
+    // The delay is over, and on the only thread nobody has looked for connections when the drain goes on.
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let mut connection = TcpStream::connect(address).unwrap();
+    let request = head("POST", "/", &[JSON], 2) + "{}";
+    connection.write_all(request.as_bytes()).unwrap();
+    drain.await;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
 #[tokio::test]
