@@ -1,13 +1,16 @@
 //! One folder of letters: numbered files that are appended to, turned over at a size, and removed from the oldest
 //! on when the quota is reached.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::files::{self, LetterRanges, NumberedFile, at, list, path};
-use crate::folders::{has_name, make_folder, sync_folder, unless_gone};
+use crate::folders::{has_name, is_full, make_folder, sync_folder, unless_gone};
 use crate::telemetry::events::{DeadLettersDropped, DeadLettersNotDropped};
 use crate::units::timestamp::since_epoch;
 
@@ -25,8 +28,13 @@ pub(super) struct Shelf {
     /// The file whose letters are being sent again. It is neither counted nor dropped to make room: what was sent of it
     /// may have died again and be counted in another file, and the rest is asked for.
     being_sent: Option<u64>,
+    /// A file that is written no more, and how many bytes of it are letters: there was no room to cut off what failed. It has
+    /// to be before anything else is written, which is the same letters.
+    uncut: Option<(File, u64)>,
     /// Makes names durable; tests put their own in its place.
     sync_folder: fn(&Path) -> io::Result<()>,
+    /// Cuts a file; tests put their own in its place.
+    cut: fn(&File, u64) -> io::Result<()>,
     /// Whether the oldest letters could not be removed.
     is_stuck: bool,
 }
@@ -47,7 +55,9 @@ impl Shelf {
             current: None,
             last: 0,
             being_sent: None,
+            uncut: None,
             sync_folder,
+            cut: |file, bytes| file.set_len(bytes).and_then(|()| file.sync_all()),
             is_stuck: false,
         }
     }
@@ -117,6 +127,7 @@ impl Shelf {
     }
 
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.cut_off_what_is_left()?;
         let turn_at = self.max_bytes / FILES;
         let needs_next = match &self.current {
             None => true,
@@ -158,11 +169,24 @@ impl Shelf {
             let _stays_empty =
                 fs::remove_file(path(&self.folder, failed.number)).and_then(|()| self.sync());
         } else {
-            let _stays_torn = failed
-                .file
-                .set_len(failed.bytes)
-                .and_then(|()| failed.file.sync_all());
+            self.uncut = Some((failed.file, failed.bytes));
+            let _tried_again_with_the_next = self.cut_off_what_is_left();
         }
+    }
+
+    /// With a quota of btrfs that is used up no file can be cut. What cannot be for another reason stays torn.
+    fn cut_off_what_is_left(&mut self) -> io::Result<()> {
+        let Some((file, bytes)) = &self.uncut else {
+            return Ok(());
+        };
+        let outcome = (self.cut)(file, *bytes);
+        if let Err(error) = &outcome
+            && is_full(error)
+        {
+            return outcome;
+        }
+        self.uncut = None;
+        Ok(())
     }
 
     fn open_next(&mut self) -> io::Result<()> {
@@ -243,150 +267,5 @@ impl Shelf {
 impl Current {
     fn is_full_for(&self, lines: &[u8], turn_at: u64) -> bool {
         self.bytes > 0 && self.bytes + lines.len() as u64 > turn_at
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(folder: &Path) -> String {
-        list(folder)
-            .unwrap()
-            .iter()
-            .map(|file| fs::read_to_string(path(folder, file.number)).unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn the_oldest_letters_make_room_and_are_counted() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::new(folder.path().join("arrival"), 160);
-        let mut dropped = 0;
-        for number in 100..200 {
-            dropped += shelf
-                .append(format!("letter {number}\n").as_bytes())
-                .unwrap();
-        }
-        let kept = text(&folder.path().join("arrival"));
-        let fills_the_quota = 160 - 160 / FILES as usize..=160;
-        assert!(fills_the_quota.contains(&kept.len()), "{}", kept.len());
-        assert!(kept.ends_with("letter 198\nletter 199\n"));
-        assert_eq!(dropped as usize + kept.lines().count(), 100);
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_read_makes_room_all_the_same() {
-        let folder = tempfile::tempdir().unwrap();
-        let unreadable = path(folder.path(), 1);
-        // A loop of links cannot be opened, whoever asks.
-        std::os::unix::fs::symlink(&unreadable, &unreadable).unwrap();
-        let mut shelf = Shelf::new(folder.path().into(), 20);
-        for (letter, dropped) in [("one one one\n", 0), ("two two two\n", 1)] {
-            assert_eq!(shelf.append(letter.as_bytes()).unwrap(), dropped);
-        }
-        assert!(fs::symlink_metadata(unreadable).is_err());
-        assert_eq!(text(folder.path()), "two two two\n");
-    }
-
-    #[test]
-    fn a_new_start_goes_on_in_a_new_file() {
-        let folder = tempfile::tempdir().unwrap();
-        for letter in ["one\n", "two\n"] {
-            let mut shelf = Shelf::new(folder.path().into(), 1 << 20);
-            shelf.append(letter.as_bytes()).unwrap();
-        }
-        assert_eq!(text(folder.path()), "one\ntwo\n");
-        assert_eq!(list(folder.path()).unwrap().len(), 2);
-    }
-
-    #[test]
-    fn a_folder_that_cannot_be_synced_gets_no_empty_files() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::new(folder.path().into(), 1 << 20);
-        shelf.fail_syncs(true);
-        for _ in 0..3 {
-            let failed = shelf.append(b"one\n").unwrap_err();
-            assert!(failed.to_string().ends_with("not synced"), "{failed}");
-            assert!(list(folder.path()).unwrap().is_empty());
-        }
-        shelf.fail_syncs(false);
-        shelf.append(b"one\n").unwrap();
-        assert_eq!(text(folder.path()), "one\n");
-    }
-
-    #[test]
-    fn a_file_that_was_moved_away_takes_no_more_letters() {
-        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let mut shelf = Shelf::new(folder.path().into(), 1 << 20);
-        shelf.append(b"one\n").unwrap();
-        let number = list(folder.path()).unwrap()[0].number;
-        let moved = path(elsewhere.path(), number);
-        fs::rename(path(folder.path(), number), &moved).unwrap();
-        shelf.append(b"two\n").unwrap();
-        assert_eq!(text(folder.path()), "two\n");
-        assert_eq!(fs::read_to_string(moved).unwrap(), "one\n");
-    }
-
-    #[test]
-    fn a_file_that_another_one_took_the_place_of_takes_no_more_letters() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::new(folder.path().into(), 1 << 20);
-        shelf.append(b"one\n").unwrap();
-        // As an editor does, and `sed -i`.
-        let edited = folder.path().join("edited");
-        fs::write(&edited, "edited\n").unwrap();
-        let number = list(folder.path()).unwrap()[0].number;
-        fs::rename(edited, path(folder.path(), number)).unwrap();
-        shelf.append(b"two\n").unwrap();
-        assert_eq!(text(folder.path()), "edited\ntwo\n");
-    }
-
-    #[test]
-    fn numbers_grow_when_every_file_before_is_gone() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::new(folder.path().into(), 1 << 20);
-        let mut last = 0;
-        for _ in 0..3 {
-            shelf.append(b"letter\n").unwrap();
-            let files = list(folder.path()).unwrap();
-            assert!(files.len() == 1 && files[0].number > last, "{files:?}");
-            last = files[0].number;
-            shelf.close();
-            assert_eq!(shelf.remove(last).unwrap(), 1);
-        }
-    }
-
-    #[test]
-    fn letters_that_made_room_are_not_taken_out_too() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::new(folder.path().into(), 20);
-        shelf.append(b"one one one\n").unwrap();
-        let number = list(folder.path()).unwrap()[0].number;
-        let mut chosen = LetterRanges::default();
-        chosen.push(0..12);
-        assert_eq!(shelf.append(b"two two two\n").unwrap(), 1);
-        assert_eq!(shelf.take_out(number, &chosen).unwrap(), 0);
-    }
-
-    #[test]
-    fn letters_that_were_taken_out_count_no_more_in_the_quota() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::new(folder.path().into(), 1600);
-        let long = "x".repeat(790) + "\n";
-        shelf
-            .append([&long[..], &long].concat().as_bytes())
-            .unwrap();
-        shelf.close();
-        let number = list(folder.path()).unwrap()[0].number;
-        shelf.append(b"new\n").unwrap();
-        let mut first = LetterRanges::default();
-        first.push(0..long.len() as u64);
-        shelf.take_out(number, &first).unwrap();
-        let newer = "y".repeat(50) + "\n";
-        assert_eq!(shelf.append(newer.as_bytes()).unwrap(), 0);
-        assert_eq!(text(folder.path()), [&long, "new\n", &newer].concat());
-        shelf.remove(number).unwrap();
-        assert_eq!(shelf.append(newer.as_bytes()).unwrap(), 0);
     }
 }
