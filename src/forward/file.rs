@@ -65,16 +65,21 @@ impl FileOutput {
     /// Appends whole lines, all or none, and syncs them: what is acked after this may be purged from the spool.
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         self.lock.hold_on()?;
+        if let Some(current) = &mut self.current {
+            current.cut_off_what_failed()?;
+        }
         let path = self.folder.join(file_name(Timestamp::now()));
         let mut current = self.current(path)?;
         if let Some(bound) = &mut self.bound {
             let bytes = current.bytes() + lines.len() as u64;
             bound.make_room(&self.folder, current.path(), bytes)?;
         }
-        current.append(lines)?;
-        // Only now: what is in the file after a failure is found out anew.
-        self.current = Some(current);
-        Ok(())
+        let outcome = current.append(lines);
+        // What is in the file after a failure is found out anew, but for what has to be cut off first.
+        if outcome.is_ok() || current.is_uncut() {
+            self.current = Some(current);
+        }
+        outcome
     }
 
     /// The file of this path, open.
@@ -193,6 +198,33 @@ mod tests {
             let text = fs::read_to_string(folder.path().join(name)).unwrap();
             assert_eq!(text, left, "{name}");
         }
+    }
+
+    #[test]
+    fn what_failed_and_cannot_be_cut_off_for_want_of_room_is_before_the_next_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut output, _) = output(folder.path(), None);
+        output.write(b"{\"a\":1}\n").unwrap();
+        let path = only_file(folder.path());
+        fs::write(&path, "{\"a\":1}\n{\"a\":2}\n{\"a\"").unwrap();
+        let current = |output: &mut FileOutput, fail: bool| {
+            let current = output.current.as_mut().unwrap();
+            current.fail_cuts(fail);
+            current.fail_writes(fail);
+        };
+        current(&mut output, true);
+        for _ in 0..3 {
+            assert!(output.write(b"{\"a\":2}\n{\"a\":3}\n").is_err());
+        }
+        current(&mut output, false);
+        output.write(b"{\"a\":2}\n{\"a\":3}\n").unwrap();
+        let mut files = event_files(folder.path());
+        files.sort();
+        let lines = files.iter().map(|path| fs::read_to_string(path).unwrap());
+        assert_eq!(
+            lines.collect::<String>(),
+            "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::folders::has_name;
+use crate::folders::{has_name, is_full};
 use crate::telemetry::events::TornLineCut;
 
 /// An open file.
@@ -13,6 +13,10 @@ pub(super) struct Current {
     file: File,
     /// Where the last whole line ends.
     bytes: u64,
+    /// Whether there was no room to cut off what failed behind that.
+    is_uncut: bool,
+    /// Cuts a file; tests put their own in its place.
+    cut: fn(&File, u64) -> io::Result<()>,
 }
 
 impl Current {
@@ -33,7 +37,13 @@ impl Current {
             .create(true)
             .open(&path)?;
         let bytes = cut_torn_line(&mut file, &path)?;
-        Ok(Self { path, file, bytes })
+        Ok(Self {
+            path,
+            file,
+            bytes,
+            is_uncut: false,
+            cut: File::set_len,
+        })
     }
 
     /// Whether the file is still the one of this name, with all that was written: someone may have tidied the folder, and
@@ -47,12 +57,34 @@ impl Current {
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         let outcome = self.file.write_all(lines);
         if let Err(error) = outcome.and_then(|()| self.file.sync_data()) {
-            // The lines come again. Should this fail too, opening the file anew cuts at least a torn one.
-            let _cut = self.file.set_len(self.bytes);
+            // The lines come again.
+            self.is_uncut = true;
+            let _tried_again_before_that = self.cut_off_what_failed();
             return Err(error);
         }
         self.bytes += lines.len() as u64;
         Ok(())
+    }
+
+    /// Cuts off what failed. With a quota of btrfs that is used up no file can be cut; should it fail for another reason,
+    /// opening the file anew cuts at least a torn line.
+    pub(super) fn cut_off_what_failed(&mut self) -> io::Result<()> {
+        if !self.is_uncut {
+            return Ok(());
+        }
+        let outcome = (self.cut)(&self.file, self.bytes);
+        if let Err(error) = &outcome
+            && is_full(error)
+        {
+            return outcome;
+        }
+        self.is_uncut = false;
+        Ok(())
+    }
+
+    /// Whether what failed is still to be cut off.
+    pub(super) fn is_uncut(&self) -> bool {
+        self.is_uncut
     }
 }
 
@@ -107,4 +139,23 @@ fn whole_lines(file: &mut (impl Read + Seek), bytes: u64) -> io::Result<u64> {
         end = start;
     }
     Ok(0)
+}
+
+#[cfg(test)]
+impl Current {
+    /// From now on there is no room to cut the file, or there is again.
+    pub(super) fn fail_cuts(&mut self, fail: bool) {
+        self.cut = if fail {
+            |_, _| Err(io::ErrorKind::QuotaExceeded.into())
+        } else {
+            File::set_len
+        };
+    }
+
+    /// From now on nothing can be written to the file, or it can be again.
+    pub(super) fn fail_writes(&mut self, fail: bool) {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).append(!fail);
+        self.file = options.open(&self.path).unwrap();
+    }
 }
