@@ -8,7 +8,7 @@ use crate::Position;
 use crate::acked::Acked;
 use crate::bytes::{Block, u32_at, u64_at};
 use crate::folder::{
-    File, Folder, Mode, is_bad_sector, is_disk_full, is_out_of_room, read_full_at, write_all_at,
+    File, Folder, Mode, at, is_bad_sector, is_disk_full, is_out_of_room, read_full_at, write_all_at,
 };
 use crate::layout::{CHECKPOINTS, Kind, NUMBER_LIMIT, put_preamble, version_in};
 
@@ -126,39 +126,45 @@ impl Checkpoints {
     /// Writes a checkpoint and makes it durable.
     ///
     /// # Errors
-    /// I/O errors. The one before it still holds then.
+    /// I/O errors, naming the file. The one before it still holds then.
     pub fn write(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
         let bytes = encode(checkpoint, self.sequence + 1);
-        match self.write_to_next_file(&bytes) {
-            // Some file systems copy on write: there writing over takes room too. Of this file's own there is enough.
-            Err(error) if is_disk_full(&error) => {
-                self.remove_next_file()?;
-                self.write_to_next_file(&bytes)?;
-            }
-            outcome => outcome?,
-        }
+        self.write_encoded(&bytes)
+            .map_err(|error| at(&*self.folder, CHECKPOINTS[self.next_file], &error))?;
         self.sequence += 1;
         self.next_file = 1 - self.next_file;
         Ok(())
     }
 
-    fn write_to_next_file(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let is_new = self.files[self.next_file].is_none();
-        let file = match &mut self.files[self.next_file] {
-            Some(file) => file,
-            none => none.insert(
-                self.folder
-                    .open(CHECKPOINTS[self.next_file], Mode::Create)?,
-            ),
-        };
-        write_all_at(&**file, &mut [IoSlice::new(bytes)], 0)?;
-        // One that was removed for want of room takes all of it back, for the next time.
-        lengthen(&**file, self.file_bytes)?;
-        file.sync()?;
-        if is_new {
-            self.folder.sync()?;
+    fn write_encoded(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.write_to_next_file(bytes) {
+            // Some file systems copy on write: there writing over takes room too. Of this file's own there is enough.
+            Err(error) if is_disk_full(&error) => {
+                self.remove_next_file()?;
+                self.write_to_next_file(bytes)
+            }
+            outcome => outcome,
         }
+    }
+
+    fn write_to_next_file(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(file) = &self.files[self.next_file] {
+            return self.write_to(&**file, bytes);
+        }
+        let name = CHECKPOINTS[self.next_file];
+        let file = self.folder.open(name, Mode::Create)?;
+        self.write_to(&*file, bytes)?;
+        self.folder.sync()?;
+        // Not before its name is durable: after a failure it counts as new again.
+        self.files[self.next_file] = Some(file);
         Ok(())
+    }
+
+    fn write_to(&self, file: &dyn File, bytes: &[u8]) -> io::Result<()> {
+        write_all_at(file, &mut [IoSlice::new(bytes)], 0)?;
+        // One that was removed for want of room takes all of it back, for the next time.
+        lengthen(file, self.file_bytes)?;
+        file.sync()
     }
 
     /// The other one holds the newest checkpoint.

@@ -172,6 +172,12 @@ pub(crate) fn read_full_at(file: &dyn File, buffer: &mut [u8], offset: u64) -> i
     Ok(filled)
 }
 
+/// An error with the file that it is about.
+pub(crate) fn at(folder: &dyn Folder, name: &str, error: &io::Error) -> io::Error {
+    let path = folder.path().join(name);
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 /// Whether an error of reading tells of a place on the disk, and not of the file as a whole: EIO on Linux.
 pub fn is_bad_sector(error: &io::Error) -> bool {
     const EIO: i32 = 5;
@@ -227,7 +233,13 @@ impl Folder for DiskFolder {
             .ancestors()
             .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
             .collect();
-        fs::create_dir_all(&self.path)?;
+        fs::create_dir_all(&self.path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => io::Error::new(
+                io::ErrorKind::NotADirectory,
+                format!("a file, or a link that leads nowhere, is in the way: {error}"),
+            ),
+            _ => error,
+        })?;
         // A folder is durable when the one that it lies in is synced.
         for folder in missing {
             let above = folder

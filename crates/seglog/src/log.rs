@@ -311,9 +311,7 @@ impl Log {
             return Err(Refused::Full.into());
         }
         self.sync()?;
-        if let Some(active) = self.active.take() {
-            self.sealed.push_back(active.segment);
-        }
+        self.seal();
         // A file of the same name may be another log's.
         self.check_place()?;
         let header = Header {
@@ -332,10 +330,19 @@ impl Log {
             }
             Err(error) if is_out_of_room(&error) => {
                 self.is_disk_full = true;
+                // Where writing over takes room as well, they are none but make some.
+                self.give_up_spares_while(|_| true);
+                self.give_up_done();
                 Err(Refused::Full.into())
             }
             Err(source) => Err(self.fail(&segment_name(header.generation), source).into()),
         }
+    }
+
+    /// The active segment, where there is one, is written no more.
+    fn seal(&mut self) {
+        self.sealed
+            .extend(self.active.take().map(|active| active.segment));
     }
 
     /// Makes a segment, of a spare file where there is one, and makes its name durable.

@@ -6,7 +6,7 @@ use std::io;
 use super::Log;
 use super::spares::Spares;
 use crate::acked::Acked;
-use crate::folder::{Entry, is_out_of_room};
+use crate::folder::{Entry, at, is_out_of_room};
 use crate::layout::spare_name;
 
 impl Log {
@@ -16,13 +16,12 @@ impl Log {
     /// ms, in which nothing can be appended.
     ///
     /// # Errors
-    /// I/O errors; what could be given back was.
+    /// I/O errors, naming the file; what could be given back was.
     pub fn purge(&mut self, acked: &Acked) -> io::Result<()> {
         self.purged_below = self.purged_below.max(acked.low());
         if self.purged_below >= self.next && self.is_short_of_room() {
             // It would be given back after the next rotation, for which there is no room.
-            self.sealed
-                .extend(self.active.take().map(|active| active.segment));
+            self.seal();
             self.longest_refused = 0;
         }
         self.spares.reckon();
@@ -30,7 +29,10 @@ impl Log {
         let mut index = 0;
         while index < self.sealed.len() {
             if self.is_done(index, acked) {
-                let given_back = self.give_back(index);
+                let name = self.sealed[index].name();
+                let given_back = self
+                    .give_back(index)
+                    .map_err(|error| at(&*self.folder, &name, &error));
                 // One that cannot be given back keeps no other.
                 index += usize::from(given_back.is_err());
                 outcome = outcome.and(given_back);
@@ -62,8 +64,8 @@ impl Log {
         let (name, bytes) = (done.name(), done.file_bytes);
         let spare = spare_name(done.generation);
         // A segment that a loss of power brought back stands beside what was written in its place.
-        let is_of_use =
-            Spares::are_of_use(bytes, self.options.segment_bytes) && !self.room.is_exceeded();
+        let has_room = !self.room.is_exceeded() && !self.is_disk_full;
+        let is_of_use = has_room && Spares::are_of_use(bytes, self.options.segment_bytes);
         if is_of_use && self.is_kept_as(&spare, &name)? {
             self.spares.keep(Entry { name: spare, bytes });
         } else {
@@ -88,7 +90,7 @@ impl Log {
     fn is_short_of_room(&self) -> bool {
         let options = &self.options;
         let enough = (options.segment_bytes / 2).max(options.max_bytes / 32);
-        self.longest_refused > 0 || self.available_bytes() < enough
+        self.longest_refused > 0 || self.is_disk_full || self.available_bytes() < enough
     }
 
     /// Whether a purge would give back the space of files that were kept for new segments and are of no use.
@@ -102,16 +104,14 @@ impl Log {
         bytes <= self.room.left() + self.spares.bytes()
     }
 
-    /// Gives back the active segment too when all of its events are done: it would be purged after the next rotation,
-    /// for which there may never be room.
+    /// Gives back all segments, the active one too, when all of their events are done: it would be purged after the next
+    /// rotation, for which there may never be room.
     pub(super) fn give_up_done(&mut self) {
         if self.purged_below < self.next {
             return;
         }
-        if let Some(active) = self.active.take() {
-            self.sealed.push_back(active.segment);
-            let _no_room_then = self.purge(&Acked::below(self.purged_below));
-        }
+        self.seal();
+        let _no_room_then = self.purge(&Acked::below(self.purged_below));
     }
 
     /// A spare file that cannot be removed is room that is not there. No event is in it, so nothing is unsure.
@@ -131,7 +131,8 @@ impl Log {
 
     fn remove_spare(&mut self) -> io::Result<()> {
         if let Some(spare) = self.spares.next() {
-            is_there(self.folder.remove(&spare.name))?;
+            is_there(self.folder.remove(&spare.name))
+                .map_err(|error| at(&*self.folder, &spare.name, &error))?;
             self.room.replace(spare.bytes, 0);
             self.spares.take();
         }

@@ -43,6 +43,46 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
 }
 
 #[test]
+fn a_full_disk_gets_back_all_that_is_done_though_nothing_more_comes() {
+    // One segment, and two of which the second is not done.
+    for (records, left) in [(3, 0), (12, 1)] {
+        let folder = MemoryFolder::default();
+        let mut opened = open_with(&folder, LARGE);
+        for _ in 0..records {
+            append(&mut opened.log, 1, &[1; BYTES]).unwrap();
+        }
+        folder.limit_to(Some(folder.bytes()));
+        append(&mut opened.log, 1, &[2; BYTES]).unwrap_err();
+        opened.log.sync().unwrap();
+        let low = opened.log.next() - left;
+        checkpoint(&mut opened, low);
+        opened.log.purge(&Acked::below(low)).unwrap();
+        opened.log.probe_disk(BYTES as u64);
+        assert!(!opened.log.is_disk_full(), "{records} records");
+    }
+}
+
+#[test]
+fn a_done_segment_makes_room_for_one_that_cannot_be_begun() {
+    let folder = MemoryFolder::default();
+    let options = Options {
+        max_bytes: 10 * LARGE.segment_bytes,
+        ..LARGE
+    };
+    let mut opened = open_with(&folder, options);
+    for _ in 0..9 {
+        append(&mut opened.log, 1, &[1; BYTES]).unwrap();
+    }
+    opened.log.sync().unwrap();
+    let end = opened.log.next();
+    checkpoint(&mut opened, end);
+    opened.log.purge(&Acked::below(end)).unwrap();
+    folder.limit_to(Some(folder.bytes()));
+    append(&mut opened.log, 1, &[2; BYTES]).unwrap_err();
+    append(&mut opened.log, 1, &[2; BYTES]).unwrap();
+}
+
+#[test]
 fn a_disk_is_full_until_there_is_room_for_what_found_none() {
     const KIB: u64 = 1024;
     let folder = MemoryFolder::default();
@@ -204,4 +244,49 @@ fn what_was_refused_and_cannot_be_cut_off_keeps_others_out_until_it_can_be() {
     let (read, _) = read_open(&folder, &opened);
     let first_bytes: Vec<u8> = read.iter().map(|record| record.payload[0]).collect();
     assert_eq!(first_bytes, [1, 5]);
+}
+
+#[test]
+fn a_spare_file_that_cannot_be_written_over_makes_room() {
+    let (folder, mut opened) = full_to_the_last_byte();
+    let end = opened.log.next();
+    folder.limit_to(None);
+    opened.log.probe_disk(0);
+    checkpoint(&mut opened, end);
+    opened.log.purge(&Acked::below(end)).unwrap();
+    let spares = |folder: &MemoryFolder| {
+        let files = folder.list().unwrap();
+        files
+            .iter()
+            .filter(|file| file.name.ends_with(".spare"))
+            .count()
+    };
+    assert!(spares(&folder) > 0);
+    folder.limit_to(Some(folder.bytes()));
+    // So long that it needs a new segment.
+    append(&mut opened.log, 1, &[30; 900]).unwrap_err();
+    append(&mut opened.log, 1, &[30; 900]).unwrap();
+}
+
+#[test]
+fn a_checkpoint_in_a_file_that_was_made_anew_outlasts_a_loss_of_power() {
+    for seed in 0..20 {
+        let (folder, mut opened) = full_to_the_last_byte();
+        let low = opened.log.next() - 1;
+        checkpoint(&mut opened, low - 1);
+        // Somebody else takes what is free once the file is removed, but for a few bytes.
+        folder.limit_to(Some(folder.bytes() - 4096 + 10));
+        let next = Checkpoint {
+            acked: Acked::below(low),
+            settled: opened.log.synced(),
+            bookmark: 0,
+            written_at: 0,
+        };
+        opened.checkpoints.write(&next).unwrap_err();
+        folder.limit_to(None);
+        opened.checkpoints.write(&next).unwrap();
+        folder.lose_power(seed);
+        let (_, found) = Checkpoints::find(shared(&folder)).unwrap();
+        assert_eq!(found, Some(next));
+    }
 }
