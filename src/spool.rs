@@ -120,6 +120,8 @@ pub struct SpoolStatus {
     pub disk_full: bool,
     /// Whether a write or a sync has failed, so that nothing is taken any more.
     pub failed: bool,
+    /// Whether its checkpoint cannot be written, or space not be given back.
+    pub checkpoint_failing: bool,
 }
 
 /// A handle to the spool; clones share it.
@@ -235,7 +237,7 @@ impl Spool {
             bytes: status.bytes,
             events: status.events,
             reason: if status.disk_full {
-                "the disk has no room for it, or too many files are open: make room on the disk"
+                "the disk has no room for it (bytes or inodes), or too many files are open: make room on the disk"
             } else {
                 limit
             },

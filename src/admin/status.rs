@@ -105,6 +105,8 @@ pub struct SpoolSummary {
     pub disk_full: bool,
     /// Whether a write or a sync failed, so that nothing is taken any more.
     pub failed: bool,
+    /// Whether its checkpoint cannot be written, or space not be given back.
+    pub checkpoint_failing: bool,
 }
 
 impl From<SpoolStatus> for SpoolSummary {
@@ -116,6 +118,7 @@ impl From<SpoolStatus> for SpoolSummary {
             full: status.full,
             disk_full: status.disk_full,
             failed: status.failed,
+            checkpoint_failing: status.checkpoint_failing,
         }
     }
 }

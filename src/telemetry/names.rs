@@ -199,6 +199,12 @@ pub(super) const SPOOL_SYNC_DURATION: Metric = metric(
     &[],
     "Time that a sync of the spool on disk took.",
 );
+pub(super) const SPOOL_CHECKPOINT_FAILING: Metric = metric(
+    Gauge,
+    "headgate_spool_checkpoint_failing",
+    &[],
+    "1 while the checkpoint of the spool on disk cannot be written, or space not be given back; else 0.",
+);
 pub(super) const SPOOL_CORRUPT_RECORDS: Metric = metric(
     Counter,
     "headgate_spool_corrupt_records_total",
@@ -363,6 +369,7 @@ pub const ALL: &[Metric] = &[
     SPOOL_OLDEST_AGE,
     SPOOL_EVENTS_AT_START,
     SPOOL_SYNC_DURATION,
+    SPOOL_CHECKPOINT_FAILING,
     SPOOL_CORRUPT_RECORDS,
     SPOOL_LOST_EVENTS,
     BROKER_REQUESTS,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::recorder::{Family, counter, gauge, histogram};
+use super::recorder::{Family, Flag, counter, gauge, histogram};
 use super::{Telemetry, names};
 
 /// The handles of the spool.
@@ -14,6 +14,7 @@ pub(super) struct SpoolMetrics {
     at_start: AtomicU64,
     at_start_gauge: Gauge,
     sync_duration: Histogram,
+    checkpoint_failing: Flag,
     corrupt_records: Counter,
     lost: Family<()>,
 }
@@ -24,6 +25,7 @@ impl SpoolMetrics {
             at_start: AtomicU64::new(0),
             at_start_gauge: gauge(recorder, &names::SPOOL_EVENTS_AT_START, vec![]),
             sync_duration: histogram(recorder, &names::SPOOL_SYNC_DURATION, vec![]),
+            checkpoint_failing: Flag::new(recorder, &names::SPOOL_CHECKPOINT_FAILING, false),
             corrupt_records: counter(recorder, &names::SPOOL_CORRUPT_RECORDS, vec![]),
             lost: Family::single(recorder, &names::SPOOL_LOST_EVENTS, vec![]),
         }
@@ -48,6 +50,16 @@ impl Telemetry {
     /// The spool was synced.
     pub fn spool_synced(&self, took: Duration) {
         self.spool.sync_duration.record(took.as_secs_f64());
+    }
+
+    /// Whether the spool's checkpoint cannot be written, or space not be given back.
+    pub fn checkpoint_failing(&self, failing: bool) {
+        self.spool.checkpoint_failing.set(failing);
+    }
+
+    /// Whether it was so the last time.
+    pub fn is_checkpoint_failing(&self) -> bool {
+        self.spool.checkpoint_failing.is_set()
     }
 
     /// A stretch of the spool cannot be read; so many events that were not delivered yet were in it.

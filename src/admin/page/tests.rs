@@ -37,6 +37,7 @@ fn status() -> Status {
             full: false,
             disk_full: false,
             failed: false,
+            checkpoint_failing: false,
         },
         dead_letters_failing: false,
         dead_letters_dropped: 0,
@@ -101,7 +102,7 @@ fn what_comes_from_outside_is_text() {
 #[test]
 fn the_worst_is_told_first() {
     type Spoil = fn(&mut Status);
-    let cases: [(&str, &str, Spoil); 16] = [
+    let cases: [(&str, &str, Spoil); 17] = [
         ("ok", "all is well", |_| {}),
         ("bad", "the spool has failed", |status| {
             status.spool.failed = true;
@@ -131,6 +132,11 @@ fn the_worst_is_told_first() {
             status.dead_letters_failing = true;
             status.spool.oldest_event_age_seconds = 1234.5;
         }),
+        (
+            "warn",
+            "the spool's checkpoint cannot be written",
+            |status| status.spool.checkpoint_failing = true,
+        ),
         ("bad", "the output cannot be written", |status| {
             status.brokers = vec![];
             status.output_failing = true;

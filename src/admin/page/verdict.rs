@@ -31,6 +31,7 @@ impl Verdict {
             });
         let in_the_way = [
             spool(status),
+            checkpoint(status),
             letters,
             output,
             expired(status),
@@ -112,6 +113,14 @@ fn spool(status: &Status) -> Option<Trouble> {
         );
     }
     None
+}
+
+fn checkpoint(status: &Status) -> Option<Trouble> {
+    status.spool.checkpoint_failing.then_some(())?;
+    slight(
+        "The spool's checkpoint cannot be written",
+        "What is delivered may not make room, and comes twice after a crash. The log names the file.",
+    )
 }
 
 fn dead_letters(status: &Status) -> Option<Trouble> {

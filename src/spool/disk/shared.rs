@@ -234,6 +234,7 @@ impl Shared {
             full: capacity.is_full,
             disk_full: capacity.is_disk_full,
             failed: self.has_failed(),
+            checkpoint_failing: self.telemetry.is_checkpoint_failing(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! more to come: the sync under way is what gathers the next group. Beside that it writes the checkpoint and
 //! gives space back.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,6 @@ pub(super) struct Writer {
     checkpoint_every: Duration,
     checkpoint_at: Instant,
     written: Option<Checkpoint>,
-    has_checkpoint_failed: bool,
     /// Bytes of the shortest payload that found no room, of the last group with one.
     shortest_refused: Option<u64>,
     /// As of the last checkpoint: to find it out goes over all segments.
@@ -67,7 +67,6 @@ impl Writer {
             checkpoint_every: FIRST_CHECKPOINT,
             checkpoint_at: Instant::now() + FIRST_CHECKPOINT,
             written: None,
-            has_checkpoint_failed: false,
             shortest_refused: None,
         }
     }
@@ -292,12 +291,18 @@ impl Writer {
         }
         self.shared.backlog().replace_segments(self.log.segments());
         self.look_at_room();
-        if let Err(error) = &outcome
-            && !self.has_checkpoint_failed
+        self.tell_whether_failing(&outcome);
+    }
+
+    /// The log has the first of several failures.
+    fn tell_whether_failing(&self, outcome: &io::Result<()>) {
+        let telemetry = &self.shared.telemetry;
+        if let Err(error) = outcome
+            && !telemetry.is_checkpoint_failing()
         {
             CheckpointFailed { reason: error }.emit();
         }
-        self.has_checkpoint_failed = outcome.is_err();
+        telemetry.checkpoint_failing(outcome.is_err());
     }
 
     fn next_checkpoint(&self) -> Checkpoint {

@@ -265,6 +265,7 @@ impl Queue {
                 .last_refused
                 .is_some_and(|bytes| state.bytes + bytes > self.max_bytes),
             failed: false,
+            checkpoint_failing: false,
         }
     }
 

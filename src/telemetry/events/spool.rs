@@ -161,7 +161,10 @@ pub struct CheckpointFailed<'a> {
 impl CheckpointFailed<'_> {
     /// Writes the line.
     pub fn emit(&self) {
-        error!(reason = %self.reason, "the spool's checkpoint cannot be written: after a crash, events since the last one come twice");
+        error!(
+            reason = %self.reason,
+            "the spool's checkpoint cannot be written, or space not be given back; it is tried again. Until then the spool can fill up, and after a crash events since the last checkpoint come twice"
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! Segments that are given back, and written again, under a reader.
 
 use super::*;
+use crate::telemetry::Gauges;
 
 #[tokio::test]
 async fn a_segment_that_is_written_again_is_not_read_as_the_rest_of_a_long_record() {
@@ -34,6 +35,31 @@ async fn a_segment_that_is_written_again_is_not_read_as_the_rest_of_a_long_recor
     }
     assert!(seen == new, "{} of {}", seen.len(), new.len());
     assert_eq!(opened.telemetry.books().lost, 0);
+    opened.spool.close().await;
+}
+
+#[tokio::test]
+async fn while_space_cannot_be_given_back_the_checkpoint_counts_as_failing() {
+    let folder = MemoryFolder::default();
+    let opened = open(&folder);
+    let filler = "y".repeat(1000);
+    for _ in 0..40 {
+        opened.append(&[filler.as_str()], &[]).await.unwrap();
+    }
+    folder.refuse_removals(true);
+    opened.spool.ack(&lease_all(&opened.spool).await);
+    for failing in [true, false] {
+        folder.refuse_removals(failing);
+        while opened.spool.status().checkpoint_failing != failing {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let text = opened.telemetry.render(Gauges::default());
+        let sample = format!(
+            "\nheadgate_spool_checkpoint_failing {}\n",
+            u8::from(failing)
+        );
+        assert!(text.contains(&sample), "{text}");
+    }
     opened.spool.close().await;
 }
 
