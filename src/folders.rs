@@ -31,8 +31,12 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
         make_folder(around)?;
     }
     match fs::create_dir(folder) {
-        // Another process was faster.
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        // Unless another process was faster.
+        Err(error) if !folder.is_dir() => Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            format!("a file, or a link that leads nowhere, is in the way: {error}"),
+        )),
         _ => sync_folder(around.unwrap_or(Path::new("."))),
     }
 }
@@ -71,6 +75,11 @@ pub fn has_name(file: &File, path: &Path) -> bool {
     (ours.dev(), ours.ino()) == (there.dev(), there.ino())
 }
 
+/// Whether an open file was removed: its room is given back when it is closed.
+pub fn is_removed(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| found.nlink() == 0)
+}
+
 /// What was done with a file; none where somebody else has removed it meanwhile.
 ///
 /// # Errors
@@ -86,6 +95,21 @@ pub fn unless_gone<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_in_the_place_of_a_folder_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
+        fs::write(&file, "x").unwrap();
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        for place in [&file, &link, &link.join("below")] {
+            let error = make_folder(place).unwrap_err();
+            assert!(
+                error.to_string().contains("in the way"),
+                "{place:?}: {error}"
+            );
+        }
+    }
 
     #[test]
     fn a_folder_of_a_full_disk_can_be_written_and_no_other_that_takes_no_file() {

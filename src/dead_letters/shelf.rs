@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::files::{self, LetterRanges, NumberedFile, at, list, path};
-use crate::folders::{has_name, is_full, make_folder, sync_folder, unless_gone};
+use crate::folders::{has_name, is_full, is_removed, make_folder, sync_folder, unless_gone};
 use crate::telemetry::events::{DeadLettersDropped, DeadLettersNotDropped};
 use crate::units::timestamp::since_epoch;
 
@@ -174,7 +174,8 @@ impl Shelf {
         }
     }
 
-    /// With a quota of btrfs that is used up no file can be cut. What cannot be for another reason stays torn.
+    /// With a quota of btrfs that is used up no file can be cut; one that was removed need not be, and to let it go gives back
+    /// its room. What cannot be cut for another reason stays torn.
     fn cut_off_what_is_left(&mut self) -> io::Result<()> {
         let Some((file, bytes)) = &self.uncut else {
             return Ok(());
@@ -182,6 +183,7 @@ impl Shelf {
         let outcome = (self.cut)(file, *bytes);
         if let Err(error) = &outcome
             && is_full(error)
+            && !is_removed(file)
         {
             return outcome;
         }

@@ -91,7 +91,8 @@ impl Shelves {
         let folder_lock = self.folder_lock.lock();
         folder_lock
             .unwrap_or_else(PoisonError::into_inner)
-            .hold_on()?;
+            .hold_on()
+            .map_err(|error| at(&self.folder, &error))?;
         self.lock(shelf).append(lines)
     }
 
@@ -290,4 +291,20 @@ fn make_ready(folder: &Path) -> io::Result<()> {
         tidy(&folder.join(kind.folder_name()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_gone_and_cannot_be_made_is_named() {
+        let around = tempfile::tempdir().unwrap();
+        let folder = around.path().join("letters");
+        let shelves = Shelves::open(&folder, 1000).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        std::os::unix::fs::symlink("nowhere", &folder).unwrap();
+        let error = shelves.append(ShelfKind::Broker, b"{}\n").unwrap_err();
+        assert!(error.to_string().contains("letters"), "{error}");
+    }
 }

@@ -33,7 +33,11 @@ impl FolderLock {
                 file,
             })),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+            // There are file systems without locks.
+            Err(TryLockError::Error(error)) => {
+                let told = format!("{name} cannot be locked: {error}");
+                Err(io::Error::new(error.kind(), told))
+            }
         }
     }
 

@@ -200,31 +200,44 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_failed_and_cannot_be_cut_off_for_want_of_room_is_before_the_next_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let (mut output, _) = output(folder.path(), None);
-        output.write(b"{\"a\":1}\n").unwrap();
-        let path = only_file(folder.path());
-        fs::write(&path, "{\"a\":1}\n{\"a\":2}\n{\"a\"").unwrap();
-        let current = |output: &mut FileOutput, fail: bool| {
-            let current = output.current.as_mut().unwrap();
-            current.fail_cuts(fail);
-            current.fail_writes(fail);
-        };
-        current(&mut output, true);
-        for _ in 0..3 {
-            assert!(output.write(b"{\"a\":2}\n{\"a\":3}\n").is_err());
-        }
-        current(&mut output, false);
-        output.write(b"{\"a\":2}\n{\"a\":3}\n").unwrap();
-        let mut files = event_files(folder.path());
+    fn fail_cuts_and_writes(output: &mut FileOutput, fail: bool) {
+        let current = output.current.as_mut().unwrap();
+        current.fail_cuts(fail);
+        current.fail_writes(fail);
+    }
+
+    /// The lines of all files, oldest first.
+    fn all_lines(folder: &Path) -> String {
+        let mut files = event_files(folder);
         files.sort();
         let lines = files.iter().map(|path| fs::read_to_string(path).unwrap());
-        assert_eq!(
-            lines.collect::<String>(),
-            "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n"
-        );
+        lines.collect()
+    }
+
+    #[test]
+    fn what_failed_and_cannot_be_cut_off_for_want_of_room_is_before_the_next_line() {
+        for is_removed in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let (mut output, _) = output(folder.path(), None);
+            output.write(b"{\"a\":1}\n").unwrap();
+            let path = only_file(folder.path());
+            fs::write(&path, "{\"a\":1}\n{\"a\":2}\n{\"a\"").unwrap();
+            fail_cuts_and_writes(&mut output, true);
+            for _ in 0..3 {
+                assert!(output.write(b"{\"a\":2}\n{\"a\":3}\n").is_err());
+            }
+            if is_removed {
+                // That it is let go gives back its room.
+                fs::remove_file(path).unwrap();
+            } else {
+                fail_cuts_and_writes(&mut output, false);
+            }
+            output.write(b"{\"a\":2}\n{\"a\":3}\n").unwrap();
+            let lines = all_lines(folder.path());
+            let first = lines.strip_prefix("{\"a\":1}\n");
+            assert_eq!(first.is_none(), is_removed);
+            assert_eq!(first.unwrap_or(&lines), "{\"a\":2}\n{\"a\":3}\n");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! most.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use serde_json::Value;
@@ -43,11 +44,19 @@ fn a_folder_that_cannot_be_made_is_told() {
     let site = Site::new("");
     let place = site.path("plain-file");
     fs::write(&place, "x").unwrap();
-    let folder = place.join("spool").display().to_string();
-    site.configure(&format!("[spool]\ndir = '{folder}'"));
-    let (status, told) = site.fail_to_serve();
-    assert_eq!(status, Some(1), "{told}");
-    assert!(told.contains(&folder), "{told}");
+    let link = site.path("link");
+    symlink("nowhere", &link).unwrap();
+    for (folder, reason) in [
+        (place.join("spool"), "Not a directory"),
+        (place, "in the way"),
+        (link, "in the way"),
+    ] {
+        let folder = folder.display().to_string();
+        site.configure(&format!("[spool]\ndir = '{folder}'"));
+        let (status, told) = site.fail_to_serve();
+        assert_eq!(status, Some(1), "{told}");
+        assert!(told.contains(&folder) && told.contains(reason), "{told}");
+    }
 }
 
 /// Lets the beginning of a file tell a version of its format: magic (8 bytes), version (4), CRC-32 of both (4).

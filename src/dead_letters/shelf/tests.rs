@@ -29,20 +29,36 @@ fn the_oldest_letters_make_room_and_are_counted() {
     assert_eq!(dropped as usize + kept.lines().count(), 100);
 }
 
-#[test]
-fn what_failed_and_cannot_be_cut_off_for_want_of_room_is_before_the_next_letter() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut shelf = Shelf::new(folder.path().into(), 1600);
+/// A shelf of a file in which something failed that cannot be cut off for want of room, and the file.
+fn uncut(folder: &Path) -> (Shelf, PathBuf) {
+    let mut shelf = Shelf::new(folder.into(), 1600);
     shelf.append(b"one\n").unwrap();
-    let path = path(folder.path(), list(folder.path()).unwrap()[0].number);
+    let path = path(folder, list(folder).unwrap()[0].number);
     fs::write(&path, "one\ntwo\nthr").unwrap();
-    let cut = std::mem::replace(&mut shelf.cut, |_, _| Err(ErrorKind::QuotaExceeded.into()));
+    shelf.cut = |_, _| Err(ErrorKind::QuotaExceeded.into());
     // Nothing can be written to it.
     shelf.current.as_mut().unwrap().file = File::open(&path).unwrap();
     for _ in 0..3 {
         assert!(shelf.append(b"two\nthree\n").is_err());
     }
-    shelf.cut = cut;
+    (shelf, path)
+}
+
+#[test]
+fn a_file_that_was_removed_needs_no_cut_and_gives_back_its_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut shelf, path) = uncut(folder.path());
+    fs::remove_file(path).unwrap();
+    shelf.append(b"two\nthree\n").unwrap();
+    assert!(shelf.uncut.is_none());
+    assert_eq!(text(folder.path()), "two\nthree\n");
+}
+
+#[test]
+fn what_failed_and_cannot_be_cut_off_for_want_of_room_is_before_the_next_letter() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut shelf, path) = uncut(folder.path());
+    shelf.cut = |file, bytes| file.set_len(bytes);
     shelf.uncut.as_mut().unwrap().0 = OpenOptions::new().write(true).open(&path).unwrap();
     shelf.append(b"two\nthree\n").unwrap();
     assert_eq!(text(folder.path()), "one\ntwo\nthree\n");

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::folders::{has_name, is_full};
+use crate::folders::{has_name, is_full, is_removed};
 use crate::telemetry::events::TornLineCut;
 
 /// An open file.
@@ -66,8 +66,8 @@ impl Current {
         Ok(())
     }
 
-    /// Cuts off what failed. With a quota of btrfs that is used up no file can be cut; should it fail for another reason,
-    /// opening the file anew cuts at least a torn line.
+    /// Cuts off what failed. With a quota of btrfs that is used up no file can be cut; one that was removed need not be, and to
+    /// let it go gives back its room. Should it fail for another reason, opening the file anew cuts at least a torn line.
     pub(super) fn cut_off_what_failed(&mut self) -> io::Result<()> {
         if !self.is_uncut {
             return Ok(());
@@ -75,6 +75,7 @@ impl Current {
         let outcome = (self.cut)(&self.file, self.bytes);
         if let Err(error) = &outcome
             && is_full(error)
+            && !is_removed(&self.file)
         {
             return outcome;
         }
