@@ -124,14 +124,22 @@ impl Request {
 
     fn write_to(&self, path: &Path) -> io::Result<()> {
         let under_way = path.with_extension(UNDER_WAY);
-        let mut file = File::create(&under_way)?;
+        self.write_whole(&under_way)
+            .and_then(|()| fs::rename(&under_way, path))
+            .inspect_err(|_| {
+                // What failed is mostly a full disk.
+                let _stays_until_the_next_start = fs::remove_file(&under_way);
+            })?;
+        sync_folder_of(path)
+    }
+
+    fn write_whole(&self, path: &Path) -> io::Result<()> {
+        let mut file = File::create(path)?;
         // Where root asks, the server is to read it and to remove it.
         let owner = fs::metadata(path.parent().unwrap_or(path))?;
         let _only_root_can = fchown(&file, Some(owner.uid()), Some(owner.gid()));
         file.write_all(&serde_json::to_vec(self)?)?;
-        file.sync_all()?;
-        fs::rename(&under_way, path)?;
-        sync_folder_of(path)
+        file.sync_all()
     }
 
     /// Whether it is about all letters.
@@ -322,6 +330,16 @@ mod tests {
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("nowhere", &path).unwrap();
         assert!(next(folder.path(), &[]).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("1.json");
+        fs::create_dir(&taken).unwrap();
+        let request = Request::new(folder.path(), Action::Replay, None).unwrap();
+        replace(&taken, &request).unwrap_err();
+        assert!(!taken.with_extension(UNDER_WAY).exists());
     }
 
     #[test]
