@@ -16,7 +16,7 @@ use crate::dead_letters::{
 use crate::event::Envelope;
 use crate::lifecycle::blocking;
 use crate::spool::AppendError;
-use crate::telemetry::events::{ReplayEnded, RequestWaits};
+use crate::telemetry::events::{LettersUnread, ReplayEnded, RequestWaits};
 
 /// The most that becomes one envelope; a single larger letter is one all the same.
 const MAX_LETTERS: usize = 1000;
@@ -25,6 +25,10 @@ const MAX_BYTES: usize = 1024 * 1024;
 /// After so many failures in a row it is going to take long, and what was sent is taken from the shelf meanwhile: a
 /// crash would send it again. Each time costs a new file, so it is not done at every hitch.
 const LONG_WAIT: u32 = 10;
+
+/// A file that cannot be read so many times in a row, once a second, is left where it is: other letters wait behind it,
+/// and so do later requests.
+const MOST_READS: u32 = 60;
 
 /// Longer than any outage.
 const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -63,7 +67,15 @@ enum Obstacle {
     #[error(transparent)]
     Spool(#[from] AppendError),
     #[error(transparent)]
-    Files(#[from] io::Error),
+    Unreadable(io::Error),
+    #[error(transparent)]
+    Unsaved(io::Error),
+}
+
+impl Obstacle {
+    fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable(_))
+    }
 }
 
 impl Course {
@@ -101,15 +113,27 @@ impl Course {
     }
 
     async fn until_file_done(&mut self, progress: &mut Progress) -> Result<(), Interrupted> {
-        let mut failures = 0;
+        let (mut failures, mut unread) = (0, 0);
         loop {
             self.shared.may_go_on()?;
             match self.step(progress).await {
                 Ok(Step::FileDone) => return Ok(()),
-                Ok(Step::GoesOn) => failures = 0,
+                Ok(Step::GoesOn) => (failures, unread) = (0, 0),
+                Err(Obstacle::Unreadable(error)) if unread + 1 == MOST_READS => {
+                    LettersUnread { reason: &error }.emit();
+                    self.tally.unread_files += 1;
+                    // At worst what was sent is sent again when all is asked for again.
+                    let _not_saved = self.save(progress).await;
+                    return Ok(());
+                }
                 Err(obstacle) => {
                     self.report_once(&obstacle);
                     failures += 1;
+                    unread = if obstacle.is_unreadable() {
+                        unread + 1
+                    } else {
+                        0
+                    };
                     if failures == LONG_WAIT {
                         let _tried_again_at_the_end = self.save(progress).await;
                     }
@@ -121,10 +145,11 @@ impl Course {
 
     /// Sends the next letters; takes all that were sent from the file when there are no more.
     async fn step(&mut self, progress: &mut Progress) -> Result<Step, Obstacle> {
-        let (batch, envelope) = self.next_envelope(progress).await?;
+        let read = self.next_envelope(progress).await;
+        let (batch, envelope) = read.map_err(Obstacle::Unreadable)?;
         let letters = batch.events.len();
         if letters == 0 {
-            self.save(progress).await?;
+            self.save(progress).await.map_err(Obstacle::Unsaved)?;
             return Ok(Step::FileDone);
         }
         let dead_again = envelope.dead.count as u64;

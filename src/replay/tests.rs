@@ -195,6 +195,30 @@ async fn what_the_spool_can_never_hold_stays_and_the_others_go() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_that_cannot_be_read_stays_and_the_others_go() {
+    let mut config = Config::default();
+    // Files of three letters.
+    config.dead_letters.max_bytes = format!("{}B", 48 * letter_bytes()).parse().unwrap();
+    let running = Running::start_with(config, 1 << 20, 100..109);
+    let mut files: Vec<_> = std::fs::read_dir(running.folder.path().join("broker"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort_unstable();
+    let (unreadable, aside) = (&files[1], running.folder.path().join("aside"));
+    std::fs::rename(unreadable, &aside).unwrap();
+    // A loop of links, which nobody can read, whoever runs the test.
+    std::os::unix::fs::symlink(unreadable, unreadable).unwrap();
+    running.ask_for_replay();
+    running.until(|running| running.requests() == 0).await;
+    std::fs::remove_file(unreadable).unwrap();
+    std::fs::rename(&aside, unreadable).unwrap();
+    assert_eq!(running.letters(), [103, 104, 105]);
+    assert_eq!(running.lease().await.0, 6);
+    running.end(Phase::Closing).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_interrupted_replay_leaves_its_request_and_the_rest() {
     let running = Running::start(ROOM_FOR_ONE, 3);
     running.ask_for_replay();

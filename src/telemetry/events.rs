@@ -19,8 +19,8 @@ use crate::units::duration;
 pub use config::{ConfigApplied, ConfigProblem, ConfigRefused, ConfigWarning};
 pub use dead_letters::{
     DeadLettersDropped, DeadLettersFailed, DeadLettersNotDropped, DeadLettersWrittenAgain,
-    LettersNotRecalled, LettersRequested, PurgeEnded, ReplayEnded, RequestStays, RequestUnreadable,
-    RequestWaits, RequestsUnseen,
+    LettersNotRecalled, LettersRequested, LettersUnread, PurgeEnded, ReplayEnded, RequestStays,
+    RequestUnreadable, RequestWaits, RequestsUnseen,
 };
 pub use proxy_headers::ProxyHeaderRefused;
 pub use requests::{EventDeadLettered, RequestRefused, RequestsShed, TooManyConnections};

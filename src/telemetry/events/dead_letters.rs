@@ -107,6 +107,19 @@ impl RequestWaits<'_> {
     }
 }
 
+/// A file of dead letters cannot be read for long: a replay goes on with the others.
+pub struct LettersUnread<'a> {
+    /// What failed, with the file.
+    pub reason: &'a dyn Display,
+}
+
+impl LettersUnread<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        error!(reason = %self.reason, "dead letters cannot be read and stay: mend that and ask for a replay again");
+    }
+}
+
 /// A replay is done.
 #[derive(Debug, Default)]
 pub struct ReplayEnded {
@@ -116,6 +129,8 @@ pub struct ReplayEnded {
     pub dead_again: u64,
     /// Letters that stay, because the spool can never hold one so large.
     pub too_large: u64,
+    /// Files that could not be read to their end: the letters in the rest stay.
+    pub unread_files: u64,
 }
 
 impl ReplayEnded {
@@ -125,13 +140,15 @@ impl ReplayEnded {
             replayed,
             dead_again,
             too_large,
+            unread_files,
         } = self;
-        if *too_large > 0 {
+        if *too_large > 0 || *unread_files > 0 {
             warn!(
                 replayed,
                 dead_again,
                 too_large,
-                "dead letters were sent again, but for those that are larger than the spool can hold"
+                unread_files,
+                "dead letters were sent again, but for those that are larger than the spool can hold or lie in a file that cannot be read"
             );
         } else {
             info!(replayed, dead_again, "dead letters were sent again");
