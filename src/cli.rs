@@ -121,13 +121,28 @@ fn say(message: &dyn std::fmt::Display) {
     eprintln!("{message}");
 }
 
-/// What was asked for, on standard output. A reader that goes away is no fault.
+/// Standard output, which its errors name.
+struct Output;
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stdout().write(bytes).map_err(of_output)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush().map_err(of_output)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
+fn of_output(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("standard output: {error}"))
+}
+
+/// What was asked for. A reader that goes away is no fault.
 fn print(text: &str) -> io::Result<()> {
-    match writeln!(io::stdout(), "{}", text.trim_end()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            let told = format!("standard output: {error}");
-            Err(io::Error::new(error.kind(), told))
-        }
+    match writeln!(Output, "{}", text.trim_end()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
     }
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use seglog::{DiskFolder, Entry};
 
 use self::progress::Bar;
-use super::{Folder, fault, print, say};
+use super::{Folder, Output, fault, print, say};
 use crate::spool::{InspectError, Inspection, Lost, Overview, Verdict};
 use crate::units::timestamp;
 
@@ -181,7 +181,7 @@ fn verdict_text(verdict: &Verdict, torn_bytes: u64) -> String {
 
 fn export(folder: &Path) -> Result<ExitCode, InspectError> {
     let inspection = inspection(folder)?;
-    let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    let mut out = BufWriter::with_capacity(64 * 1024, Output);
     let mut bar = Bar::new("exporting");
     let exported = inspection.export(&mut out, &mut |done, of| bar.show(done, of))?;
     bar.end();

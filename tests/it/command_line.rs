@@ -1,7 +1,7 @@
 //! Commands that need no server: what they print, their exit statuses, and a key that lets its bearer in.
 
 use crate::support::client::JSON;
-use crate::support::fake_broker::FakeBroker;
+use crate::support::fake_broker::{FakeBroker, Reply};
 use crate::support::program::{headgate, run};
 use crate::support::site::Site;
 use crate::support::test_app::{over, with};
@@ -42,12 +42,24 @@ fn what_is_no_command_is_told_and_fails() {
     }
 }
 
-#[test]
-fn what_cannot_be_printed_fails() {
-    let folder = tempfile::tempdir().unwrap();
-    for arguments in [&["keys", "new", "--name", "x"][..], &["check"]] {
+#[tokio::test]
+async fn what_cannot_be_printed_fails() {
+    let broker = FakeBroker::start();
+    broker.usually(Reply::status(503));
+    let site = Site::new(&with(&[&broker], ""));
+    let server = site.serve();
+    assert_eq!(server.post("{}").await.status, 200);
+    server.kill();
+    for arguments in [
+        &["keys", "new", "--name", "x"][..],
+        &["check"],
+        &["spool", "inspect", "--dir", "."],
+        &["spool", "export", "--dir", "."],
+    ] {
         let full = std::fs::File::create("/dev/full").unwrap();
-        let output = headgate(arguments, folder.path()).stdout(full).output();
+        let output = headgate(arguments, &site.path("spool"))
+            .stdout(full)
+            .output();
         let output = output.unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {told}");
