@@ -206,14 +206,20 @@ impl App {
             server.spool.drained().await;
         })
         .await;
-        // A connection that is cut would leave in doubt what became of its events.
-        server.lifecycle.end_waits();
-        server.spool.end_waits();
-        let _ended_or_not_read = tokio::time::timeout(LAST_ANSWERS, self.serving.ended()).await;
+        self.end_waits().await;
         let connections = server.ingress.connections();
         let left = deadline.saturating_duration_since(Instant::now());
         self.stop_within(PATIENCE, left.max(PATIENCE)).await;
         self.tell_end(connections);
+    }
+
+    /// Has whoever is still served answered. A connection that is cut would leave in doubt what became of its events.
+    async fn end_waits(&self) {
+        let server = &self.server;
+        server.lifecycle.enter(Phase::Closing);
+        server.lifecycle.end_waits();
+        server.spool.end_waits();
+        let _ended_or_not_read = tokio::time::timeout(LAST_ANSWERS, self.serving.ended()).await;
     }
 
     /// The end for somebody who asks twice.
@@ -250,11 +256,11 @@ impl App {
         let spool = &self.server.spool;
         let _done_or_out_of_time = tokio::time::timeout(self.drain_timeout, async {
             spool.drained().await;
-            // Whoever waits is told no; a cut connection would leave it in doubt.
             self.server.lifecycle.enter(Phase::Closing);
             self.serving.ended().await;
         })
         .await;
+        self.end_waits().await;
         self.stop().await;
         EndsForSpool {
             events_left: spool.status().events,

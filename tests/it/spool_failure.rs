@@ -322,3 +322,29 @@ async fn requests_under_way_are_told_of_the_failure_also_when_nothing_is_left_to
     assert_eq!(server.end().0, Some(1));
     assert_eq!(broker.requests().len(), 0);
 }
+
+#[tokio::test]
+async fn who_still_sends_when_a_failed_spool_ends_the_server_is_told_that_nothing_was_kept() {
+    for broker_status in [200, 503] {
+        let broker = FakeBroker::start();
+        broker.usually(Reply::status(broker_status));
+        let spool = MemoryFolder::default();
+        let app = TestApp::start_in(&spool, &folder(), &with(&[&broker], SHORT)).await;
+        assert_eq!(app.post("/", &[JSON], "{}").await.status, 200);
+        let mut slow = app.connect().await;
+        slow.send(head("POST", "/", &[JSON], 2) + "{").await;
+        app.until_held(1).await;
+        spool.fail_syncs_after(0);
+        expect_failed(&app.post("/", &[JSON], "{}").await);
+        in_time("the failure to be told", app.app.failed()).await;
+        let ((), ()) = tokio::join!(in_time("the end", app.app.end_failed()), async {
+            let answer = slow.answer().await;
+            assert_eq!(
+                (answer.status, answer.problem_code().as_str()),
+                (503, "draining")
+            );
+            slow.expect_closed().await;
+        });
+        app.stop().await;
+    }
+}
