@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use hyper::rt::Executor as _;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -33,7 +32,7 @@ use super::tls::Tls;
 use super::transport::Transport;
 use super::waiting::{GOODBYE, WaitLimits, bytes_come};
 use crate::config::ProxyProtocol;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, TaskGroup};
 use crate::telemetry::ProxyHeaderFault;
 
 /// A connection that idles for so long is parked. Those that are busy never get there, and pay nothing for it.
@@ -49,13 +48,13 @@ const REQUEST_TIMEOUT: &[u8] =
 pub(super) struct Protocols {
     pub(super) http1: http1::Builder,
     pub(super) http2: http2::Builder<StreamTasks>,
-    pub(super) stream_tasks: StreamTasks,
+    /// Run connections and streams.
+    pub(super) tasks: TaskGroup,
     /// None: plain HTTP.
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) limits: TimeLimits,
     pub(super) reserve_limits: TimeLimits,
     pub(super) proxy_protocol: ProxyProtocol,
-    pub(super) lifecycle: Lifecycle,
 }
 
 /// An accepted connection.
@@ -78,7 +77,7 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
         usual_limits: &protocols.limits,
         reserve_limits: &protocols.reserve_limits,
         standing: &standing,
-        lifecycle: &protocols.lifecycle,
+        lifecycle: protocols.tasks.lifecycle(),
         registration: &registration,
     };
     let mode = protocols.proxy_protocol;
@@ -99,7 +98,7 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     };
     let mut read = BytesMut::new();
     let Some(protocol) = protocol_of(&mut stream, &mut read, waiting).await else {
-        return end_idle(stream, &protocols.lifecycle).await;
+        return end_idle(stream, waiting.lifecycle).await;
     };
     if is_misplaced(&read) {
         // It is no HTTP, and answered like that; only here it is known what it is.
@@ -108,7 +107,6 @@ pub(super) async fn serve(accepted: Accepted, protocols: Arc<Protocols>, gate: A
     }
     let serving = Serving {
         ip: ClientIp::new(address),
-        standing: &standing,
         protocols: &protocols,
         waiting,
         gate: &gate,
@@ -170,7 +168,6 @@ async fn next_request_begins(
 /// What serving a connection takes, whatever its protocol.
 struct Serving<'a> {
     ip: ClientIp,
-    standing: &'a Arc<Standing>,
     protocols: &'a Protocols,
     waiting: WaitLimits<'a>,
     gate: &'a Arc<Gate>,
@@ -188,7 +185,7 @@ impl Serving<'_> {
     fn client(&self, activity: Activity) -> Arc<Client> {
         Arc::new(Client {
             ip: self.ip.clone(),
-            standing: Arc::clone(self.standing),
+            standing: Arc::clone(self.waiting.standing),
             activity: Arc::new(activity),
             leaves_bytes_unread: AtomicBool::new(false),
         })
@@ -253,11 +250,11 @@ impl Serving<'_> {
         let io = ClientStream::new(stream, read.freeze(), Arc::clone(&activity));
         let service = service_fn(move |request| {
             let (gate, client) = (Arc::clone(self.gate), Arc::clone(&client));
-            let tasks = self.protocols.stream_tasks.clone();
+            let tasks = self.protocols.tasks.clone();
             async move {
                 let answered = gate.answer(&client, request).await;
                 if let Some(rest) = answered.rest {
-                    tasks.execute(rest.throw_away());
+                    tasks.spawn_until_stopped(rest.throw_away());
                 }
                 Ok::<_, Infallible>(answered.response)
             }

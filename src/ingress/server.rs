@@ -42,7 +42,6 @@ pub(super) struct Server {
     room: Arc<Semaphore>,
     max_connections: usize,
     crowding: Spell,
-    tasks: TaskGroup,
 }
 
 impl Server {
@@ -55,24 +54,21 @@ impl Server {
     ) -> Self {
         let max_connections = config.server.max_connections;
         let limits = TimeLimits::new(&config.server);
-        let stream_tasks = StreamTasks(tasks.clone());
         Self {
             gate,
             connections,
             protocols: Arc::new(Protocols {
                 http1: http1_builder(),
-                http2: http2_builder(stream_tasks.clone()),
-                stream_tasks,
+                http2: http2_builder(StreamTasks(tasks.clone())),
+                tasks,
                 tls,
                 limits,
                 reserve_limits: limits.of_reserve(),
                 proxy_protocol: config.server.proxy_protocol,
-                lifecycle: tasks.lifecycle().clone(),
             }),
             room: Arc::new(Semaphore::new(max_connections + RESERVE)),
             max_connections,
             crowding: Spell::default(),
-            tasks,
         }
     }
 
@@ -80,7 +76,8 @@ impl Server {
     pub(super) async fn accept(&self, listener: TcpListener) {
         let mut acceptor = Acceptor::new(listener);
         let accepting = self.accept_all(&mut acceptor);
-        self.tasks.lifecycle().unless_closing(accepting).await;
+        let lifecycle = self.protocols.tasks.lifecycle();
+        lifecycle.unless_closing(accepting).await;
         let mut rest = acceptor.rest();
         while let Ok(permit) = Arc::clone(&self.room).try_acquire_owned()
             && let Some((stream, peer)) = rest.next()
@@ -118,7 +115,8 @@ impl Server {
             Arc::clone(&self.gate),
         );
         // An async block would keep the future that is moved into it a second time in its own state.
-        self.tasks.spawn(serving.map(|()| drop(permit)));
+        let serving = serving.map(|()| drop(permit));
+        self.protocols.tasks.spawn(serving);
     }
 }
 

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) struct WaitLimits<'a> {
     pub(super) usual_limits: &'a TimeLimits,
     pub(super) reserve_limits: &'a TimeLimits,
-    pub(super) standing: &'a Standing,
+    pub(super) standing: &'a Arc<Standing>,
     pub(super) lifecycle: &'a Lifecycle,
     pub(super) registration: &'a Registration,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
-use hyper::body::Body as _;
+use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -34,7 +34,7 @@ impl Rests {
     pub(in crate::ingress) fn rest_of(&self, body: RequestBody) -> Option<Box<Rest>> {
         let permit = Arc::clone(&self.0).try_acquire_owned().ok()?;
         Some(Box::new(Rest {
-            body,
+            incoming: body.incoming,
             _permit: permit,
         }))
     }
@@ -42,17 +42,16 @@ impl Rests {
 
 /// What is left of a body that its connection outlives.
 pub(in crate::ingress) struct Rest {
-    body: RequestBody,
+    incoming: Incoming,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Rest {
     /// Takes what is still to come and throws it away, for a while: with HTTP/2 an answer is lost on many
     /// clients when their body is not taken any more, and some proxies stop for all.
-    pub(in crate::ingress) async fn throw_away(self) {
-        let mut incoming = self.body.incoming;
+    pub(in crate::ingress) async fn throw_away(mut self) {
         let taking = async {
-            while let Ok(Some(Ok(_))) = timeout(LINGER_SILENCE, incoming.frame()).await {}
+            while let Ok(Some(Ok(_))) = timeout(LINGER_SILENCE, self.incoming.frame()).await {}
         };
         let _the_rest_is_the_clients_loss = timeout(LINGER, taking).await;
     }
