@@ -230,7 +230,7 @@ impl<'a> EnvelopeBuilder<'a> {
             index: self.count(),
             violations,
         };
-        self.reserve_scratch(rejected.answer_bytes())?;
+        self.reservation.grow(rejected.answer_bytes())?;
         self.rejected.push(rejected);
         Ok(())
     }
@@ -305,10 +305,6 @@ impl<'a> EnvelopeBuilder<'a> {
             max_bytes: self.limits.max_bytes,
             elsewhere: other.len(),
         }
-    }
-
-    fn reserve_scratch(&mut self, bytes: usize) -> Result<(), DecodeError> {
-        Ok(self.reservation.grow(bytes)?)
     }
 
     pub(super) fn mark(&self) -> Mark {

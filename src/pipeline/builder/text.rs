@@ -65,7 +65,7 @@ impl EnvelopeBuilder<'_> {
         violations: Vec<Violation>,
     ) -> Result<(), DecodeError> {
         let scratch = string_len(text) + MESSAGE_ROOM;
-        self.reserve_scratch(scratch)?;
+        self.reservation.grow(scratch)?;
         let mut event = Vec::with_capacity(scratch);
         push_message(&mut event, text, &[]);
         let scanned = self.scan_own(&event, 0);
@@ -111,7 +111,7 @@ impl EnvelopeBuilder<'_> {
         violations: &[Violation],
     ) -> Result<(), DecodeError> {
         let scratch = string_len(cut) + MESSAGE_ROOM;
-        self.reserve_scratch(scratch)?;
+        self.reservation.grow(scratch)?;
         let mut event = Vec::with_capacity(scratch);
         let mut object = Members::open(&mut event, b'{');
         push_string(object.key("message"), cut);

@@ -114,28 +114,30 @@ fn shown<'a>(
     let headers = request.arrival.headers;
     let mut all = headers.iter().peekable();
     std::iter::from_fn(move || {
-        let (name, mut value) = all
-            .next()
-            .map(|(name, value)| (name, Cow::Borrowed(value)))?;
+        let (name, mut last) = all.next()?;
         // A map gives all values of a name together.
         while let Some((_, later)) = all.next_if(|(other, _)| *other == name) {
-            value = if *name == COOKIE {
-                Cow::Owned(joined(&value, later))
-            } else {
-                Cow::Borrowed(later)
-            };
+            last = later;
         }
-        Some((name, value))
+        Some((name, last))
     })
     .filter(|(name, _)| !is_told_otherwise(name) && !request.drops(name))
     .filter(|(name, _)| !(name.as_str().contains('_') && has_twin(name, headers)))
-    .map(|(name, value)| (FieldName::of(name), value))
+    .map(|(name, last)| {
+        let value = if *name == COOKIE {
+            Cow::Owned(whole_cookie(headers))
+        } else {
+            Cow::Borrowed(last)
+        };
+        (FieldName::of(name), value)
+    })
     .filter(|(name, _)| !name.is_reserved())
 }
 
-fn joined(one: &HeaderValue, next: &HeaderValue) -> HeaderValue {
-    let both = [one.as_bytes(), b"; ", next.as_bytes()].concat();
-    HeaderValue::from_bytes(&both).expect("both are values")
+fn whole_cookie(headers: &HeaderMap) -> HeaderValue {
+    let pieces = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let whole = pieces.collect::<Vec<_>>().join(&b"; "[..]);
+    HeaderValue::from_bytes(&whole).expect("each piece is a value")
 }
 
 /// Whether `x-a` stands beside this `x_a`: they would get the same name.

@@ -72,7 +72,7 @@ impl<'t> Cursor<'t> {
     }
 
     #[inline(always)]
-    pub(super) fn white_space(&mut self) {
+    fn white_space(&mut self) {
         // Most often there is none, or one space behind a colon or comma.
         if !self.compact(b' ') && self.peek().is_some_and(|byte| byte <= b' ') {
             let white_space = WhiteSpace::at_start(&self.text[self.at..]);
@@ -210,7 +210,7 @@ impl<'t> Cursor<'t> {
 
     /// Reads a string and tells whether it holds an escape.
     #[inline(always)]
-    pub(super) fn string(&mut self) -> Result<bool, SyntaxError> {
+    fn string(&mut self) -> Result<bool, SyntaxError> {
         self.at += 1;
         let mut escaped = false;
         loop {
@@ -278,7 +278,7 @@ impl<'t> Cursor<'t> {
     }
 
     #[inline(always)]
-    pub(super) fn number(&mut self) -> Result<(), SyntaxError> {
+    fn number(&mut self) -> Result<(), SyntaxError> {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
@@ -319,7 +319,7 @@ impl<'t> Cursor<'t> {
     }
 
     #[inline(always)]
-    pub(super) fn literal<const N: usize>(&mut self, literal: &[u8; N]) -> Result<(), SyntaxError> {
+    fn literal<const N: usize>(&mut self, literal: &[u8; N]) -> Result<(), SyntaxError> {
         let rest = &self.text[self.at..];
         if rest.first_chunk() == Some(literal) {
             self.at += N;
