@@ -80,11 +80,14 @@ impl DeadLetters {
         telemetry: Arc<Telemetry>,
     ) -> Result<Self, OpenError> {
         let shelves = Shelves::open(&config.dir, config.max_bytes.bytes())?;
-        Ok(Self {
+        let letters = Self {
             shelves: Arc::new(shelves),
             recalled: Arc::default(),
             telemetry,
-        })
+        };
+        // Before the first scrape.
+        letters.measure();
+        Ok(letters)
     }
 
     /// To be told at start, after a crash, which positions may come again: a letter that was kept since then, and
