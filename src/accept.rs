@@ -50,7 +50,13 @@ impl Acceptor {
     pub fn rest(self) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
         let listener = self.listener.into_std().ok();
         std::iter::from_fn(move || {
-            let (stream, peer) = listener.as_ref()?.accept().ok()?;
+            let (stream, peer) = loop {
+                match listener.as_ref()?.accept() {
+                    Ok(accepted) => break accepted,
+                    Err(error) if is_of_the_client(&error) => {}
+                    Err(_none_is_left) => return None,
+                }
+            };
             stream.set_nonblocking(true).ok()?;
             Some((TcpStream::from_std(stream).ok()?, peer))
         })
