@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::ops::{BitOrAssign, Range};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use seglog::{Acked, Place, Segment};
 
@@ -60,10 +60,6 @@ impl Backlog {
         segments: Vec<Segment>,
     ) -> Self {
         let [live, dead] = feeds;
-        let mut ages = Ages::default();
-        for segment in &segments {
-            ages.note(segment.first, segment.made_at);
-        }
         Self {
             live,
             dead,
@@ -72,18 +68,23 @@ impl Backlog {
             open,
             committed,
             segments,
-            ages,
+            ages: Ages::default(),
             drain_rate: DrainRate::default(),
             acked_events: 0,
         }
     }
 
+    /// When the event at a position was taken; older ones first.
+    pub(super) fn note_age(&mut self, position: Position, taken_at: Instant) {
+        self.ages.note(position, taken_at);
+    }
+
     /// What was committed, at a place; who is to be woken.
-    pub(super) fn push(&mut self, envelope: &Envelope, place: Place, now: u64) -> Wakes {
+    pub(super) fn push(&mut self, envelope: &Envelope, place: Place, now: Instant) -> Wakes {
         let first_dead = place.first + envelope.live.count as Position;
         self.committed = place.first + envelope.events() as Position;
         self.open += envelope.events() as u64;
-        self.ages.note(place.first, now);
+        self.note_age(place.first, now);
         Wakes {
             live: self.live.push(place.first, envelope.live.clone(), place),
             dead: self.dead.push(first_dead, envelope.dead.clone(), place),
@@ -98,8 +99,8 @@ impl Backlog {
         newly
     }
 
-    /// When the oldest event that is not done was taken: milliseconds since the Unix epoch.
-    pub(super) fn oldest_taken_at(&self) -> Option<u64> {
+    /// When the oldest event that is not done was taken.
+    pub(super) fn oldest_taken_at(&self) -> Option<Instant> {
         let taken_at = self.ages.taken_at(self.acked.low());
         taken_at.filter(|_| self.open > 0)
     }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backlog::{Backlog, MAX_ACKED_RANGES};
 use super::feed::{Behind, Feed};
-use super::shared::Shared;
+use super::shared::{Shared, instant_of};
 use super::writer::{Writer, capacity};
 use super::{DiskSpool, Outlet};
 use crate::config::{self, SpoolSync};
@@ -184,11 +184,10 @@ fn backlog(folder: &Arc<dyn Folder>, opened: &Opened, tail_bytes: usize) -> Back
         Feed::new(tail_bytes, behind(low)),
         Feed::new(LETTERS_CAPACITY, behind(low.max(opened.bookmark))),
     ];
-    Backlog::new(
-        feeds,
-        opened.acked.clone(),
-        opened.open_events(),
-        end,
-        segments,
-    )
+    let (acked, open) = (opened.acked.clone(), opened.open_events());
+    let mut backlog = Backlog::new(feeds, acked, open, end, segments);
+    for segment in opened.log.segments() {
+        backlog.note_age(segment.first, instant_of(segment.made_at));
+    }
+    backlog
 }

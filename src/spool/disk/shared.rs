@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use seglog::{Acked, Folder, Log, Place};
 use tokio::sync::Notify;
@@ -181,7 +181,7 @@ impl Shared {
         // A group can go over several: whoever reads behind it must know them all, or takes what is in them for lost.
         let newest = backlog.newest_generation();
         backlog.note_newest(log.segments_from(newest));
-        let now = now_millis();
+        let now = Instant::now();
         let mut wakes = Wakes::default();
         for (append, place) in committed {
             wakes |= backlog.push(&append.envelope, *place, now);
@@ -223,14 +223,14 @@ impl Shared {
 
     pub(super) fn status(&self) -> SpoolStatus {
         let backlog = self.backlog();
-        let age = backlog
+        let oldest_age = backlog
             .oldest_taken_at()
-            .map(|taken_at| now_millis().saturating_sub(taken_at));
+            .map_or(Duration::ZERO, |taken_at| taken_at.elapsed());
         let capacity = self.capacity();
         SpoolStatus {
             bytes: backlog.bytes(),
             events: usize::try_from(backlog.open()).unwrap_or(usize::MAX),
-            oldest_age: Duration::from_millis(age.unwrap_or_default()),
+            oldest_age,
             full: capacity.is_full,
             disk_full: capacity.is_disk_full,
             failed: self.has_failed(),
@@ -243,4 +243,11 @@ impl Shared {
 pub(super) fn now_millis() -> u64 {
     let millis = since_epoch(SystemTime::now()).as_millis();
     u64::try_from(millis).unwrap_or(u64::MAX)
+}
+
+/// The instant of a time in milliseconds since the Unix epoch: now at the latest, for the system's clock may have been set back.
+pub(super) fn instant_of(millis: u64) -> Instant {
+    let now = Instant::now();
+    let age = Duration::from_millis(now_millis().saturating_sub(millis));
+    now.checked_sub(age).unwrap_or(now)
 }
