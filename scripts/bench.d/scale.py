@@ -98,14 +98,15 @@ def steps(options: Options) -> Iterator[Step]:
                 f"{server}, {number:,}",
                 lambda folder, s=server, n=number: connected(options, s, n, folder),
             )
-    for size in (0, options.backlog_bytes):
-        yield Step("backlog", f"{size / 2**30:.1f} GiB", lambda folder, size=size: backlog(options, size, folder))
     for number in BROKERS:
         yield Step("brokers", str(number), lambda folder, n=number: brokers(options, n, folder))
     for number in CROWDS:
         yield Step("overload", f"{number:,}", lambda folder, n=number: overload(options, n, folder))
     for durability in DURABILITIES:
         yield Step("memory", durability, lambda folder, d=durability: memory(options, d, folder))
+    # At the end: the disk is busy for a while with the removal of a large one, and syncs wait.
+    for size in (0, options.backlog_bytes):
+        yield Step("backlog", f"{size / 2**30:.1f} GiB", lambda folder, size=size: backlog(options, size, folder))
 
 
 def cost(server: Server, sink, body: str, connections: int, seconds: float) -> Row:
