@@ -11,6 +11,7 @@ mod buckets;
 mod client;
 mod client_buckets;
 mod connection;
+mod cores;
 mod cors;
 mod decoding;
 #[doc(hidden)]

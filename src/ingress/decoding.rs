@@ -8,12 +8,12 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::gate::Gate;
 use super::head::Head;
 use super::policy::Policy;
-use super::refusal::{Code, Refusal};
+use super::refusal::Refusal;
 use super::turns::Turn;
 use crate::budget::Reservation;
 use crate::config::Ingest;
@@ -157,7 +157,7 @@ impl Gate {
         deadline: Instant,
     ) -> Result<(Undecoded, OwnedSemaphorePermit), Refusal> {
         if request.body.bytes.len() <= LONG_BODY {
-            let core = self.core(deadline).await?;
+            let core = self.cores.one(deadline).await?;
             if !request.body.is_packed() {
                 return Ok((request, core));
             }
@@ -169,15 +169,8 @@ impl Gate {
                 return Ok((request, core));
             }
         }
-        // Of the long ones one waits for a core, and the others for that.
-        let _next = in_time(deadline, self.next_long.lock()).await?;
-        let core = self.core(deadline).await?;
+        let core = self.cores.one_for_long(deadline).await?;
         Ok((request, core))
-    }
-
-    async fn core(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Refusal> {
-        let core = in_time(deadline, Arc::clone(&self.decoders).acquire_owned()).await?;
-        Ok(core.expect("nobody closes the semaphore"))
     }
 }
 
@@ -191,16 +184,6 @@ fn is_beyond_short_work(error: &DecodeError) -> bool {
             max_bytes: LARGE_ENVELOPE
         }
     )
-}
-
-/// Waits for a turn at decoding until the deadline.
-async fn in_time<T>(deadline: Instant, turn: impl Future<Output = T>) -> Result<T, Refusal> {
-    timeout_at(deadline, turn).await.map_err(|_| {
-        Refusal::new(
-            Code::Timeout,
-            "Too many large bodies are being decoded; nothing of this one was kept.",
-        )
-    })
 }
 
 /// Path and query. A target that begins with a scheme may leave the path out, which is `/` then (RFC 9110, 4.2.3).
@@ -234,6 +217,7 @@ mod tests {
     use crate::budget::ByteBudget;
     use crate::config::{Config, OutputType};
     use crate::ingress::client::ClientIp;
+    use crate::ingress::refusal::Code;
     use crate::lifecycle::Lifecycle;
     use crate::pipeline::{Api, ContentCodings};
     use crate::spool::{Acknowledge, Spool};
@@ -287,8 +271,7 @@ mod tests {
     async fn a_short_packed_body_waits_for_no_core() {
         let gate = gate();
         let policy = gate.policy();
-        let cores = gate.decoders.available_permits() as u32;
-        let _long_ones = gate.decoders.acquire_many(cores).await.unwrap();
+        let _long_ones = gate.cores.all().await;
         let short = packed(&gate, &b"hello ".repeat(1000));
         let decoded = gate.decode(&policy, short, Instant::now()).await;
         assert_eq!(decoded.unwrap().0.envelope.events(), 1);
@@ -305,10 +288,9 @@ mod tests {
         let gate = gate();
         let policy = gate.policy();
         let deadline = Instant::now() + Duration::from_mins(1);
-        let cores = gate.decoders.available_permits() as u32;
         let long = vec![b' '; LONG_BODY + 1];
         for is_packed in [true, false] {
-            let mut all_cores = gate.decoders.acquire_many(cores).await.unwrap();
+            let mut all_cores = gate.cores.all().await;
             let long_one = || match is_packed {
                 true => packed(&gate, &long),
                 false => request(&gate, "identity", long.clone()),
@@ -345,8 +327,7 @@ mod tests {
         // What was made of it on the runtime is gone, and counts no more.
         assert_eq!(reservation.bytes(), body_bytes + decoded.held_bytes);
         drop((decoded, reservation));
-        let cores = gate.decoders.available_permits() as u32;
-        let _long_ones = gate.decoders.acquire_many(cores).await.unwrap();
+        let _long_ones = gate.cores.all().await;
         let batch = request(&gate, "identity", b"{}".repeat(MANY_EVENTS));
         let decoded = gate.decode(&policy, batch, Instant::now()).await.unwrap();
         assert_eq!(decoded.0.envelope.events(), MANY_EVENTS);
@@ -366,8 +347,7 @@ mod tests {
         };
         let decoded = gate.decode(&policy, swelling(), Instant::now() + Duration::from_mins(1));
         assert_eq!(decoded.await.unwrap().0.envelope.events(), 500);
-        let cores = gate.decoders.available_permits() as u32;
-        let _long_ones = gate.decoders.acquire_many(cores).await.unwrap();
+        let _long_ones = gate.cores.all().await;
         let refused = gate.decode(&policy, swelling(), Instant::now()).await;
         assert_eq!(refused.unwrap_err().code(), Code::Timeout);
         assert_eq!(gate.budget.used(), 0);
@@ -378,8 +358,7 @@ mod tests {
         let mut config = Config::default();
         config.ingest.max_events_per_request = 1000;
         let gate = gate_of(&config);
-        let cores = gate.decoders.available_permits() as u32;
-        let _long_ones = gate.decoders.acquire_many(cores).await.unwrap();
+        let _long_ones = gate.cores.all().await;
         let too_many = request(&gate, "identity", b"{}".repeat(1001));
         let refused = gate.decode(&gate.policy(), too_many, Instant::now()).await;
         assert_eq!(refused.unwrap_err().code(), Code::TooManyEvents);

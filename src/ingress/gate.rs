@@ -13,10 +13,10 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
-use tokio::sync::{Mutex, Semaphore};
 
 use super::body::{BodyLimits, RequestBody, Rest, Rests};
 use super::client::Client;
+use super::cores::Cores;
 use super::cors::{Permission, is_preflight, preflight};
 use super::head::Head;
 use super::health;
@@ -53,10 +53,8 @@ pub(super) struct Gate {
     pub(super) request_timeout: std::time::Duration,
     /// Whether an answer waits until a Broker has the events.
     pub(super) waits_for_brokers: bool,
-    /// Large bodies are decoded beside the runtime, as many at once as there are cores.
-    pub(super) decoders: Arc<Semaphore>,
-    /// Locked by the one of the long bodies that is next to be decoded.
-    pub(super) next_long: Mutex<()>,
+    /// Large bodies are decoded beside the runtime.
+    pub(super) cores: Cores,
     rests: Rests,
     ids: RequestIds,
     overload_status: StatusCode,
@@ -94,7 +92,6 @@ impl Gate {
         lifecycle: Lifecycle,
         budget: ByteBudget,
     ) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             policy: ArcSwap::from_pointee(Policy::new(config, &telemetry, None)),
             spool,
@@ -112,8 +109,7 @@ impl Gate {
             budget,
             request_timeout: config.server.request_timeout,
             waits_for_brokers: config.ingest.durability == Durability::Broker,
-            decoders: Arc::new(Semaphore::new(cores)),
-            next_long: Mutex::default(),
+            cores: Cores::new(),
             rests: Rests::new(),
             ids: RequestIds::new(),
             overload_status: StatusCode::from_u16(config.ingest.overload_status)
