@@ -8,12 +8,14 @@ WORKDIR /src
 COPY . .
 RUN cargo build --release --locked --package headgate --bin headgate \
     && mkdir -p /image/data \
-    && cp target/release/headgate /image/headgate
+    && cp target/release/headgate /image/headgate \
+    && install -m 0644 config/headgate.toml /image/headgate.toml
 
 # glibc, libgcc and nothing to log in to. The numbers of the user below are this image's `nonroot`.
 FROM gcr.io/distroless/cc-debian12
 COPY --from=build /image/headgate /usr/local/bin/headgate
-COPY config/headgate.toml /etc/headgate/headgate.toml
+# By way of the build, which makes it readable: a checkout with umask 077 has it for its owner alone, which is root in the image.
+COPY --from=build /image/headgate.toml /etc/headgate/headgate.toml
 
 # The folders of the configuration are relative: data/spool, data/events, data/dead-letters.
 WORKDIR /var/lib/headgate

@@ -237,3 +237,18 @@ fn every_threat_names_what_shows_its_defence() {
         assert!(shown_by.contains('`'), "nothing shows it: {row}");
     }
 }
+
+/// A checkout with umask 077 is its owner's alone, who is root in the image: the server could not read its configuration.
+#[test]
+fn the_image_has_nothing_with_the_modes_of_the_checkout() {
+    let dockerfile = fs::read_to_string(root().join("Dockerfile")).unwrap();
+    let (_, image) = dockerfile.rsplit_once("\nFROM ").unwrap();
+    let copies: Vec<&str> = image
+        .lines()
+        .filter(|line| line.starts_with("COPY ") || line.starts_with("ADD "))
+        .collect();
+    assert!(!copies.is_empty(), "the Dockerfile is not read");
+    for copy in copies {
+        assert!(copy.contains("--from=build "), "{copy}");
+    }
+}
