@@ -181,7 +181,10 @@ async fn retry_after_follows_the_rate_at_which_the_spool_empties() {
     let (broker, app) = small().await;
     let (_, refusal) = fill(&app, "/", 0).await;
     assert_eq!(expect_full(&refusal), 30);
-    for round in 1..=2 {
+    let mut told = Vec::new();
+    // Where no rate is known it is 30, but a rate can come to that too, once.
+    while told.len() < 2 || (told.ends_with(&[30]) && told.len() < 6) {
+        let round = told.len() as u64 + 1;
         // A batch goes out, and the checkpoint tells so; what room that makes is filled again.
         let done = app.book("delivered").await;
         broker.script([Reply::status(200)]);
@@ -196,10 +199,11 @@ async fn retry_after_follows_the_rate_at_which_the_spool_empties() {
         .await;
         let (_, refusal) = fill(&app, "/", 1000 * round).await;
         let seconds = expect_full(&refusal);
-        // However slow this machine is: no rate is known where it is 30.
+        // However slow this machine is.
         assert!((1..=300).contains(&seconds), "{seconds}");
-        assert!(round == 1 || seconds != 30, "some batches went out");
+        told.push(seconds);
     }
+    assert!(!told.ends_with(&[30]), "some batches went out: {told:?}");
     app.until_at_rest().await;
     app.stop().await;
 }
