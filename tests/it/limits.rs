@@ -10,6 +10,7 @@ use crate::support::compress;
 use crate::support::eventually;
 use crate::support::fake_broker::{DownBroker, FakeBroker};
 use crate::support::http2_client::{self, Http2Client};
+use crate::support::own_clock::by_its_own_clock;
 use crate::support::test_app::TestApp;
 
 const KIB: usize = 1024;
@@ -268,6 +269,11 @@ async fn a_million_levels_do_not_hurt() {
 
 #[tokio::test]
 async fn large_bodies_take_turns_instead_of_refusing_each_other() {
+    // Nobody waits for a turn longer than two seconds.
+    by_its_own_clock(many_large_bodies_are_taken()).await;
+}
+
+async fn many_large_bodies_are_taken() {
     const CLIENTS: usize = 60;
     const EVENTS: usize = 150;
     let broker = FakeBroker::start();

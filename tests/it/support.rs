@@ -12,6 +12,7 @@ pub(crate) mod keys;
 pub(crate) mod names;
 pub(crate) mod numbered;
 pub(crate) mod operator;
+pub(crate) mod own_clock;
 pub(crate) mod program;
 pub(crate) mod samples;
 pub(crate) mod site;
