@@ -80,7 +80,10 @@ impl Slot {
         shipment: &mut Shipment,
         failure: &Failure,
     ) -> Blame {
-        shipment.turned_away += u32::from(failure.reached_a_broker());
+        if failure.reached_a_broker() {
+            shipment.turned_away += 1;
+            shipment.was_turned_away = true;
+        }
         if !failure.may_be_the_events {
             return Blame::Broker;
         }
