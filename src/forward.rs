@@ -24,7 +24,8 @@ mod suspects;
 mod suspicion;
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -201,7 +202,7 @@ impl Outputs<'_> {
             brokers: Arc::clone(&brokers),
             backoff: Backoff::of(config),
             shared: self.shared.clone(),
-            intake: Mutex::default(),
+            taken: AtomicU64::new(0),
         });
         let hurry = dispatcher::hurry_at_closing(Arc::clone(&delivery), lifecycle);
         self.tasks.spawn_until_stopped(hurry);

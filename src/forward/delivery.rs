@@ -1,7 +1,8 @@
 //! One batch on its way: sent, and sent again, until it is delivered, dead, or back among those that wait. Acts on
 //! outcomes and holds no policy of its own.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -14,7 +15,7 @@ use super::brokers::Brokers;
 use super::circuit_breaker::{Evidence, Trip};
 use super::outcome::{Failure, Outcome, Refused};
 use super::shipment::Shipment;
-use super::suspicion::{Blame, FAILURES_OF_A_SUSPECT, Intake, REJECTIONS_OF_A_BROKEN_BROKER};
+use super::suspicion::{Blame, FAILURES_OF_A_SUSPECT, REJECTIONS_OF_A_BROKEN_BROKER};
 use crate::dead_letters::UndeliverableEvent;
 use crate::event::Position;
 use crate::telemetry::DeathReason;
@@ -25,7 +26,8 @@ pub(super) struct Delivery {
     pub(super) brokers: Arc<Brokers>,
     pub(super) backoff: Backoff,
     pub(super) shared: Shared,
-    pub(super) intake: Mutex<Intake>,
+    /// Batches that were taken.
+    pub(super) taken: AtomicU64,
 }
 
 /// Why events die, should their batch be down to one.
@@ -60,7 +62,6 @@ impl Delivery {
                         self.divide(shipment, &cause, &slot, &mut to_send).await;
                     }
                     Blame::Broker => {
-                        self.intake().turned_away += u64::from(failure.reached_a_broker());
                         note_broker_failure(&mut shipment, &slot, &failure);
                         let Some(other) = self.brokers.take_but(&shipment.failed_at) else {
                             self.end_round(shipment, &failure);
@@ -85,26 +86,21 @@ impl Delivery {
             self.batches.end_next_pause();
         }
         self.batches.recall();
-        self.note_taken(shipment);
+        self.taken.fetch_add(1, Ordering::Relaxed);
         let events = shipment.batch.events() as u64;
         self.shared.telemetry.delivered(events);
         self.shared.spool.ack(shipment.batch.parts());
     }
 
-    fn note_taken(&self, shipment: &Shipment) {
-        let mut intake = self.intake();
-        intake.taken += 1;
-        intake.taken_later += u64::from(shipment.was_turned_away);
-    }
-
     /// It failed at every Broker that had room. Where others are taken all the while, its halves are tried: the
     /// Broker may say of itself what is due to one event, and the others would wait with that one.
     fn end_round(&self, mut shipment: Shipment, failure: &Failure) {
-        let intake = *self.intake();
+        let taken = self.taken.load(Ordering::Relaxed);
         shipment.asks_for_rest = failure.retry_after.is_some_and(|after| !after.is_zero());
-        let is_in_the_way = shipment.is_in_the_way(intake);
+        let is_passed = shipment.is_passed_by_others(taken);
+        let is_in_the_way = shipment.turned_away >= FAILURES_OF_A_SUSPECT && is_passed;
         if is_in_the_way && shipment.batch.events() > 1 && !self.batches.keeps_order() {
-            for half in shipment.halve_turned_away(intake) {
+            for half in shipment.halve_turned_away(taken) {
                 self.give_back(half, failure);
             }
         } else {
@@ -168,10 +164,6 @@ impl Delivery {
                 to_send.extend([right, left]);
             }
         }
-    }
-
-    fn intake(&self) -> MutexGuard<'_, Intake> {
-        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn dead_letter(&self, position: Position, event: Bytes, cause: &DeathCause, slot: &Slot) {

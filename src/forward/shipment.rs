@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::batch::Batch;
 use super::suspects::SuspectUnderWay;
-use super::suspicion::{Intake, Suspicion};
+use super::suspicion::Suspicion;
 use crate::event::Position;
 use crate::spool::Part;
 
@@ -34,10 +34,8 @@ pub(super) struct Shipment {
     pub(super) rounds: u32,
     /// How often a Broker that was reached did not take it, for whatever reason.
     pub(super) turned_away: u32,
-    /// Whether it was turned away itself, and not only what it was made of.
-    pub(super) was_turned_away: bool,
-    /// What had become of batches when it was turned away first, or when it was made of one that was.
-    pub(super) intake_before: Option<Intake>,
+    /// How many batches had been taken when it was turned away first, or when it was made of one that was.
+    pub(super) taken_before: Option<u64>,
     /// Whether it was last turned away with the wish for a rest.
     pub(super) asks_for_rest: bool,
     /// The Brokers that it failed at in this round.
@@ -59,8 +57,7 @@ impl Shipment {
             suspicion,
             rounds: 0,
             turned_away: 0,
-            was_turned_away: false,
-            intake_before: None,
+            taken_before: None,
             asks_for_rest: false,
             failed_at: vec![],
             under_way: None,
@@ -81,19 +78,18 @@ impl Shipment {
         })
     }
 
-    /// Takes one apart that is in the way of others. What is taken of one half speaks against the
+    /// Takes one apart that is turned away when so many batches were taken. What is taken of one half speaks against the
     /// other, whichever is tried first.
-    pub(super) fn halve_turned_away(self, intake: Intake) -> [Self; 2] {
+    pub(super) fn halve_turned_away(self, taken: u64) -> [Self; 2] {
         self.halve().map(|half| Self {
-            intake_before: Some(intake),
+            taken_before: Some(taken),
             ..half
         })
     }
 
-    /// It is turned away once more. Whether that is due to its events, which others wait with.
-    pub(super) fn is_in_the_way(&mut self, intake: Intake) -> bool {
-        let before = *self.intake_before.get_or_insert(intake);
-        intake.speaks_against(self.turned_away, before)
+    /// It is turned away when so many batches were taken. Whether others were taken while it was not.
+    pub(super) fn is_passed_by_others(&mut self, taken: u64) -> bool {
+        taken > *self.taken_before.get_or_insert(taken)
     }
 
     /// Puts it together again with what follows it. The whole is a new batch.
@@ -117,7 +113,6 @@ impl Shipment {
 mod tests {
     use super::*;
     use crate::event::Lines;
-    use crate::forward::suspicion::FAILURES_OF_A_SUSPECT;
 
     fn shipment() -> Shipment {
         let lines = Lines {
@@ -127,27 +122,16 @@ mod tests {
         Shipment::new(vec![Part { first: 7, lines }])
     }
 
-    fn turned_away() -> Shipment {
-        Shipment {
-            turned_away: FAILURES_OF_A_SUSPECT,
-            ..shipment()
-        }
-    }
-
     #[test]
     fn what_was_taken_of_one_half_speaks_against_the_other() {
-        let taken = |taken| Intake {
-            taken,
-            ..Intake::default()
-        };
-        let mut whole = turned_away();
-        assert!(!whole.is_in_the_way(taken(3)));
-        assert!(!whole.is_in_the_way(taken(3)));
-        assert!(whole.is_in_the_way(taken(4)));
-        let [_taken, mut other] = whole.halve_turned_away(taken(4));
-        assert!(other.is_in_the_way(taken(5)));
-        let [mut left, mut right] = turned_away().halve_turned_away(taken(5));
-        assert!(!left.is_in_the_way(taken(5)) && !right.is_in_the_way(taken(5)));
+        let mut whole = shipment();
+        assert!(!whole.is_passed_by_others(3));
+        assert!(!whole.is_passed_by_others(3));
+        assert!(whole.is_passed_by_others(4));
+        let [_taken, mut other] = whole.halve_turned_away(4);
+        assert!(other.is_passed_by_others(5));
+        let [mut left, mut right] = shipment().halve_turned_away(5);
+        assert!(!left.is_passed_by_others(5) && !right.is_passed_by_others(5));
     }
 
     #[test]

@@ -58,30 +58,6 @@ pub(super) struct Record {
     pub(super) failed: u64,
 }
 
-/// What became of batches so far, whichever Broker they were sent to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Intake {
-    /// How many were taken.
-    pub(super) taken: u64,
-    /// Those among them that had been turned away before, and were taken as they were.
-    pub(super) taken_later: u64,
-    /// How often one was turned away.
-    pub(super) turned_away: u64,
-}
-
-impl Intake {
-    /// Whether it may be due to a batch's events that it was turned away so many times up to now: others were taken since
-    /// `before`. Where some of these had been turned away first, the Broker may as well limit its rate: then it must be no
-    /// chance, for smaller batches are more requests, of which it would take no more.
-    pub(super) fn speaks_against(self, turned_away: u32, before: Self) -> bool {
-        let taken = self.taken - before.taken;
-        let others_had_to_wait = self.taken_later > before.taken_later;
-        let is_no_chance =
-            || chance(taken, self.turned_away - before.turned_away, turned_away) <= ACCEPTED_CHANCE;
-        turned_away >= FAILURES_OF_A_SUSPECT && taken > 0 && (!others_had_to_wait || is_no_chance())
-    }
-}
-
 /// What speaks against a batch, at each Broker that it failed at. Its halves inherit it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Suspicion {
@@ -255,35 +231,6 @@ mod tests {
         assert!(!suspicion.is_no_news(1), "another Broker is another matter");
         suspicion.note_failure(0, record(5, 6));
         assert!(!suspicion.is_no_news(0), "it may have gone down");
-    }
-
-    #[test]
-    fn what_is_turned_away_while_others_are_taken_is_to_blame() {
-        let before = Intake {
-            taken: 10,
-            taken_later: 3,
-            turned_away: 7,
-        };
-        let later = |taken: u64, taken_later: u64, turned_away: u64| Intake {
-            taken: 10 + taken,
-            taken_later: 3 + taken_later,
-            turned_away: 7 + turned_away,
-        };
-        for (now, failures, speaks_against) in [
-            (later(0, 0, 5), 5, false),
-            (later(1, 0, 4), 4, false),
-            (later(1, 0, 5), 5, true),
-            (later(1, 0, 500), 5, true),
-            // The Broker takes every fifth request.
-            (later(20, 15, 80), 5, false),
-            (later(200, 150, 800), 30, false),
-            (later(2000, 1500, 8000), 63, true),
-            // It fails now and then.
-            (later(1000, 10, 15), 5, true),
-        ] {
-            let told = now.speaks_against(failures, before);
-            assert_eq!(told, speaks_against, "{now:?}, {failures}");
-        }
     }
 
     #[test]

@@ -92,24 +92,6 @@ async fn the_others_of_the_only_batch_that_is_turned_away_arrive() {
     app.finish().await;
 }
 
-/// Of a Broker that takes a fifth of the requests, smaller ones would be taken no sooner.
-#[tokio::test]
-async fn a_broker_that_limits_its_rate_gets_whole_batches() {
-    for status in [429, 503] {
-        let broker = FakeBroker::start();
-        let takes_one_of_five = [vec![Reply::status(status); 4], vec![Reply::status(200)]];
-        broker.script(takes_one_of_five.concat().into_iter().cycle().take(2000));
-        let toml = "[broker]\nmax_batch_events = 16\nretry_initial = '1ms'\nretry_max = '5ms'";
-        let app = TestApp::start_with(&broker, &format!("{IN_MEMORY}{toml}")).await;
-        assert_eq!(app.post("/", &[NDJSON], numbered(1600)).await.status, 200);
-        app.until_book("delivered", 1600).await;
-        app.finish().await;
-        let requests = broker.requests();
-        let parts = requests.iter().filter(|one| one.events().len() < 16);
-        assert_eq!(parts.count(), 0, "of {} requests", requests.len());
-    }
-}
-
 #[tokio::test]
 async fn a_batch_keeps_its_id_and_halves_have_their_own() {
     let broker = FakeBroker::start();

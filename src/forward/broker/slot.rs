@@ -80,10 +80,7 @@ impl Slot {
         shipment: &mut Shipment,
         failure: &Failure,
     ) -> Blame {
-        if failure.reached_a_broker() {
-            shipment.turned_away += 1;
-            shipment.was_turned_away = true;
-        }
+        shipment.turned_away += u32::from(failure.reached_a_broker());
         if !failure.may_be_the_events {
             return Blame::Broker;
         }
