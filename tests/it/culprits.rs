@@ -73,6 +73,26 @@ async fn events_that_a_broker_turns_away_hold_up_no_others() {
     }
 }
 
+/// It may be that it limits its rate, but these are not taken at any.
+#[tokio::test]
+async fn events_that_a_busy_broker_turns_away_hold_up_no_others() {
+    let broker = FakeBroker::start();
+    // Others are turned away too, and taken later.
+    broker.script([503; 8].map(Reply::status));
+    broker.poison(Reply::status(503), |event| {
+        event["n"].as_u64().unwrap() % 50 == 7
+    });
+    let toml = "[broker]\nmax_batch_events = 20\nretry_initial = '5ms'\nretry_max = '20ms'";
+    let app = TestApp::start_with(&broker, &format!("{IN_MEMORY}{toml}")).await;
+    for _ in 0..2 {
+        assert_eq!(app.post("/", &[NDJSON], numbered(300)).await.status, 200);
+    }
+    app.until_book("delivered", 2 * 294).await;
+    broker.poison(Reply::status(200), |_| false);
+    app.finish().await;
+    assert_eq!(broker.delivered().len(), 600);
+}
+
 /// Nothing else is sent then, but for one event that shows that the Broker works.
 #[tokio::test]
 async fn the_others_of_the_only_batch_that_is_turned_away_arrive() {
