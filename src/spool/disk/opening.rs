@@ -2,14 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use seglog::{Acked, Folder, Log, OpenError, Opened, Options, Reader};
 use tokio_util::sync::CancellationToken;
 
 use super::backlog::{Backlog, MAX_ACKED_RANGES};
 use super::feed::{Behind, Feed};
-use super::shared::{Shared, instant_of};
+use super::shared::{Shared, now_millis};
 use super::writer::{Writer, capacity};
 use super::{DiskSpool, Outlet};
 use crate::config::{self, SpoolSync};
@@ -190,4 +190,11 @@ fn backlog(folder: &Arc<dyn Folder>, opened: &Opened, tail_bytes: usize) -> Back
         backlog.note_age(segment.first, instant_of(segment.made_at));
     }
     backlog
+}
+
+/// The instant of a time in milliseconds since the Unix epoch: now at the latest, for the system's clock may have been set back.
+fn instant_of(millis: u64) -> Instant {
+    let now = Instant::now();
+    let age = Duration::from_millis(now_millis().saturating_sub(millis));
+    now.checked_sub(age).unwrap_or(now)
 }

@@ -244,10 +244,3 @@ pub(super) fn now_millis() -> u64 {
     let millis = since_epoch(SystemTime::now()).as_millis();
     u64::try_from(millis).unwrap_or(u64::MAX)
 }
-
-/// The instant of a time in milliseconds since the Unix epoch: now at the latest, for the system's clock may have been set back.
-pub(super) fn instant_of(millis: u64) -> Instant {
-    let now = Instant::now();
-    let age = Duration::from_millis(now_millis().saturating_sub(millis));
-    now.checked_sub(age).unwrap_or(now)
-}
