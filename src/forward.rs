@@ -22,6 +22,7 @@ mod shipment;
 mod stdout;
 mod suspects;
 mod suspicion;
+mod window;
 
 use std::convert::Infallible;
 use std::sync::Arc;

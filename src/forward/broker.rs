@@ -15,6 +15,7 @@ use super::balancer::{self, Latency};
 use super::circuit_breaker::{Admits, CircuitBreaker};
 use super::client::BrokerClient;
 use super::suspicion::{Record, Rejections};
+use super::window::Window;
 use crate::config::{self, BrokerFormat};
 #[cfg(test)]
 use crate::config::{Config, OutputType};
@@ -28,15 +29,16 @@ pub(super) use slot::Slot;
 pub(super) struct Broker {
     pub(super) identity: Identity,
     format: BrokerFormat,
-    slots: usize,
     metrics: BrokerMetrics,
     state: Mutex<State>,
     changed: Arc<Notify>,
 }
 
 struct State {
+    slots: usize,
     circuit_breaker: CircuitBreaker,
     latency: Latency,
+    window: Window,
     record: Record,
     /// Whether the operator was told that it is down.
     is_told: bool,
@@ -73,11 +75,12 @@ impl Broker {
         Self {
             identity,
             format: config.format,
-            slots: clients.len(),
             metrics,
             state: Mutex::new(State {
+                slots: clients.len(),
                 circuit_breaker: CircuitBreaker::new(Backoff::of(config)),
                 latency: Latency::default(),
+                window: Window::new(clients.len()),
                 record: Record::default(),
                 is_told: false,
                 rejections: Rejections::default(),
@@ -103,10 +106,10 @@ impl Broker {
     /// What a request would meet now.
     pub(super) fn offer(&self, now: Instant) -> Offer {
         let state = self.lock();
-        let has_room = !state.free.is_empty();
+        let has_room = state.has_room();
         match state.circuit_breaker.admits(now) {
             Admits::Freely if has_room => Offer::Slot {
-                cost: balancer::cost(state.latency, self.slots - state.free.len(), now),
+                cost: balancer::cost(state.latency, state.in_flight(), now),
             },
             Admits::Probe if has_room => Offer::Probe,
             Admits::NotBefore(moment) => Offer::NotBefore(moment),
@@ -116,8 +119,9 @@ impl Broker {
 
     /// The requests that may be under way to it while it is up.
     pub(super) fn slots_up(&self) -> usize {
-        if self.lock().circuit_breaker.is_up() {
-            self.slots
+        let state = self.lock();
+        if state.circuit_breaker.is_up() {
+            state.window.width()
         } else {
             0
         }
@@ -126,7 +130,9 @@ impl Broker {
     /// Takes a slot, if there still is one.
     pub(super) fn take(self: &Arc<Self>, now: Instant) -> Option<Slot> {
         let mut state = self.lock();
-        state.free.last()?;
+        if !state.has_room() {
+            return None;
+        }
         let ticket = state.circuit_breaker.begin(now)?;
         Some(Slot::new(Arc::clone(self), state.free.pop()?, ticket))
     }
@@ -142,12 +148,22 @@ impl Broker {
         BrokerStatus {
             url: self.identity.url_without_query(),
             up: state.circuit_breaker.is_up(),
-            in_flight: self.slots - state.free.len(),
+            in_flight: state.in_flight(),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn in_flight(&self) -> usize {
+        self.slots - self.free.len()
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_flight() < self.window.width()
     }
 }
 

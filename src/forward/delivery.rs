@@ -97,9 +97,7 @@ impl Delivery {
     fn end_round(&self, mut shipment: Shipment, failure: &Failure) {
         let taken = self.taken.load(Ordering::Relaxed);
         shipment.asks_for_rest = failure.retry_after.is_some_and(|after| !after.is_zero());
-        let is_passed = shipment.is_passed_by_others(taken);
-        let is_in_the_way = shipment.turned_away >= FAILURES_OF_A_SUSPECT && is_passed;
-        if is_in_the_way && shipment.batch.events() > 1 && !self.batches.keeps_order() {
+        if shipment.is_in_the_way(taken) && !self.batches.keeps_order() {
             for half in shipment.halve_turned_away(taken) {
                 self.give_back(half, failure);
             }
@@ -190,10 +188,16 @@ fn note_broker_failure(shipment: &mut Shipment, slot: &Slot, failure: &Failure) 
     let broker = slot.broker().identity.index;
     shipment.failed_at.push(broker);
     let is_no_news = failure.may_be_the_events && shipment.suspicion.is_no_news(broker);
+    let round = if failure.is_busy {
+        // It works, and its window sees to it that batches wait.
+        0
+    } else {
+        // What is tried for ever must not make the Broker rest longer and longer for what it does take.
+        (shipment.rounds + 1).min(FAILURES_OF_A_SUSPECT)
+    };
     let trip = Trip {
         retry_after: failure.retry_after,
-        // What is tried for ever must not make the Broker rest longer and longer for what it does take.
-        round: (shipment.rounds + 1).min(FAILURES_OF_A_SUSPECT),
+        round,
         evidence: if is_no_news {
             Evidence::NoNews
         } else {

@@ -27,6 +27,8 @@ pub(super) struct Failure {
     pub(super) refused: Option<Refused>,
     /// Whether it may be due to the events after all, should the Broker take others meanwhile.
     pub(super) may_be_the_events: bool,
+    /// Whether the Broker said that it has too much to do.
+    pub(super) is_busy: bool,
 }
 
 impl Failure {
@@ -92,6 +94,7 @@ impl Outcome {
             reason: format!("it answered {status}{}", advice(status)),
             refused: Some(refused()),
             may_be_the_events: retry_after.is_none() && !speaks_of_every_request(status),
+            is_busy: is_busy(status),
         })
     }
 
@@ -102,13 +105,19 @@ impl Outcome {
             reason,
             refused: None,
             may_be_the_events: was_sent == WasSent::Perhaps,
+            is_busy: false,
         })
     }
 }
 
 /// Whether a status is about the Broker, its address or the credentials, and never about one batch among others.
 fn speaks_of_every_request(status: u16) -> bool {
-    matches!(status, 100..=399 | 401 | 404 | 405 | 407 | 429 | 501 | 503)
+    is_busy(status) || matches!(status, 100..=399 | 401 | 404 | 405 | 407 | 501)
+}
+
+/// Whether a Broker says with this status that it has too much to do (RFC 6585, 4; RFC 9110, 15.6.4).
+fn is_busy(status: u16) -> bool {
+    matches!(status, 429 | 503)
 }
 
 fn advice(status: u16) -> &'static str {
@@ -122,7 +131,7 @@ fn advice(status: u16) -> &'static str {
         401 | 403 => "; check broker.user, broker.password and broker.headers",
         404 | 405 => "; check the path in broker.urls",
         407 => "; a proxy asks for credentials: broker.urls must lead to the Broker itself",
-        429 | 503 => "; it is busy",
+        busy if is_busy(busy) => "; it is busy",
         _ => "",
     }
 }
@@ -235,6 +244,7 @@ mod tests {
                 reason: "why".to_owned(),
                 refused: None,
                 may_be_the_events,
+                is_busy: false,
             };
             let outcome = Outcome::of_no_answer(was_sent, "why".to_owned());
             assert_eq!(outcome, Outcome::Errored(expected));

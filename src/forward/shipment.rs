@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::batch::Batch;
 use super::suspects::SuspectUnderWay;
-use super::suspicion::Suspicion;
+use super::suspicion::{FAILURES_OF_A_SUSPECT, Suspicion};
 use crate::event::Position;
 use crate::spool::Part;
 
@@ -87,9 +87,13 @@ impl Shipment {
         })
     }
 
-    /// It is turned away when so many batches were taken. Whether others were taken while it was not.
-    pub(super) fn is_passed_by_others(&mut self, taken: u64) -> bool {
-        taken > *self.taken_before.get_or_insert(taken)
+    /// It is turned away when so many batches were taken. Whether its halves are to be tried, for one of them may be taken
+    /// where the whole is not. A half is not halved again at once: to a Broker that is busy that would be more and more
+    /// requests.
+    pub(super) fn is_in_the_way(&mut self, taken: u64) -> bool {
+        let is_passed_by_others = taken > *self.taken_before.get_or_insert(taken);
+        let is_tried_enough = self.turned_away >= FAILURES_OF_A_SUSPECT && self.rounds > 0;
+        is_passed_by_others && is_tried_enough && self.batch.events() > 1
     }
 
     /// Puts it together again with what follows it. The whole is a new batch.
@@ -114,24 +118,38 @@ mod tests {
     use super::*;
     use crate::event::Lines;
 
-    fn shipment() -> Shipment {
-        let lines = Lines {
-            count: 2,
-            bytes: "{},\n{},\n".into(),
-        };
+    fn of_events(count: usize) -> Shipment {
+        let bytes = "{},\n".repeat(count).into();
+        let lines = Lines { count, bytes };
         Shipment::new(vec![Part { first: 7, lines }])
+    }
+
+    fn shipment() -> Shipment {
+        of_events(2)
+    }
+
+    fn turned_away(shipment: Shipment) -> Shipment {
+        Shipment {
+            turned_away: FAILURES_OF_A_SUSPECT,
+            rounds: 1,
+            ..shipment
+        }
     }
 
     #[test]
     fn what_was_taken_of_one_half_speaks_against_the_other() {
-        let mut whole = shipment();
-        assert!(!whole.is_passed_by_others(3));
-        assert!(!whole.is_passed_by_others(3));
-        assert!(whole.is_passed_by_others(4));
-        let [_taken, mut other] = whole.halve_turned_away(4);
-        assert!(other.is_passed_by_others(5));
-        let [mut left, mut right] = shipment().halve_turned_away(5);
-        assert!(!left.is_passed_by_others(5) && !right.is_passed_by_others(5));
+        let mut whole = turned_away(shipment());
+        assert!(!whole.is_in_the_way(3));
+        assert!(!whole.is_in_the_way(3));
+        assert!(whole.is_in_the_way(4));
+        let [_taken, mut other] = turned_away(of_events(4)).halve_turned_away(4);
+        assert!(!other.is_in_the_way(5), "not at once");
+        other.begin_round();
+        assert!(other.is_in_the_way(5));
+        let [mut left, mut right] = turned_away(of_events(4))
+            .halve_turned_away(5)
+            .map(turned_away);
+        assert!(!left.is_in_the_way(5) && !right.is_in_the_way(5));
     }
 
     #[test]

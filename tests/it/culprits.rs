@@ -1,6 +1,8 @@
 //! Events that a Broker does not take, found among those that it does; and a Broker that takes none, which is
 //! no fault of the events.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::client::{JSON, NDJSON};
@@ -91,6 +93,29 @@ async fn events_that_a_busy_broker_turns_away_hold_up_no_others() {
     broker.poison(Reply::status(200), |_| false);
     app.finish().await;
     assert_eq!(broker.delivered().len(), 600);
+}
+
+/// Smaller batches would be more requests, of which it has too many already.
+#[tokio::test]
+async fn a_broker_that_is_busy_gets_what_it_takes_at_a_time_in_whole_batches() {
+    for status in [429, 503] {
+        let broker = FakeBroker::start();
+        broker.takes_at_a_time(2, Reply::status(status));
+        broker.hold();
+        let toml = "[broker]\nmax_batch_events = 16\nretry_initial = '1ms'\nretry_max = '5ms'";
+        let app = TestApp::start_with(&broker, &format!("{IN_MEMORY}{toml}")).await;
+        assert_eq!(app.post("/", &[NDJSON], numbered(1600)).await.status, 200);
+        broker.until_requests(3).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        broker.release();
+        app.until_book("delivered", 1600).await;
+        app.finish().await;
+        let requests = broker.requests();
+        let parts = requests.iter().filter(|one| one.events().len() < 16);
+        assert_eq!(parts.count(), 0, "of {} requests", requests.len());
+        let turned_away = requests.len() - 100;
+        assert!(turned_away < 30, "{turned_away}");
+    }
 }
 
 /// Nothing else is sent then, but for one event that shows that the Broker works.

@@ -60,6 +60,7 @@ impl Slot {
         let mut state = self.broker.lock();
         state.rejections.end();
         state.record.taken += 1;
+        state.window.note_taken();
         self.note_success(state)
     }
 
@@ -81,10 +82,14 @@ impl Slot {
         failure: &Failure,
     ) -> Blame {
         shipment.turned_away += u32::from(failure.reached_a_broker());
+        let mut state = self.broker.lock();
+        if failure.is_busy {
+            let in_flight = state.in_flight();
+            state.window.note_busy(in_flight);
+        }
         if !failure.may_be_the_events {
             return Blame::Broker;
         }
-        let mut state = self.broker.lock();
         let record = state.record;
         state.record.failed += 1;
         drop(state);

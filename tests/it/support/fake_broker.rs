@@ -70,6 +70,8 @@ struct State {
     script: VecDeque<Reply>,
     usual: Reply,
     poison: Option<(Poison, Reply)>,
+    /// What it does with a request when so many are under way already.
+    busy: Option<(usize, Reply)>,
     /// Of the body of an answer, after its head.
     delay: Duration,
     /// Whether each connection is closed after its first answer, without a word of it before.
@@ -140,6 +142,7 @@ impl FakeBroker {
             script: VecDeque::new(),
             usual: Reply::status(200),
             poison: None,
+            busy: None,
             delay: Duration::ZERO,
             closes: false,
             requests: Vec::new(),
@@ -192,6 +195,11 @@ impl FakeBroker {
         is_poison: impl Fn(&Value) -> bool + Send + Sync + 'static,
     ) {
         lock(&self.state).poison = Some((Arc::new(is_poison), reply));
+    }
+
+    /// What it does with a request when so many others are under way.
+    pub(crate) fn takes_at_a_time(&self, most: usize, reply: Reply) {
+        lock(&self.state).busy = Some((most, reply));
     }
 
     /// From now on the body of an answer comes so long after its head.

@@ -110,9 +110,11 @@ async fn answer(
     };
     let (index, reply) = take(&mut lock(&state), received);
     let _under_way = UnderWay::new(&state);
-    if gate.wait_for(|is_open| *is_open).await.is_err() {
+    let busy = busy(&lock(&state));
+    if busy.is_none() && gate.wait_for(|is_open| *is_open).await.is_err() {
         return Err(Cut);
     }
+    let reply = busy.unwrap_or(reply);
     let (status, headers, body) = match reply {
         Reply::Answer(status, headers, body) => (status, headers, body),
         Reply::Cut => return Err(Cut),
@@ -178,6 +180,12 @@ fn take(state: &mut State, received: Received) -> (usize, Reply) {
     };
     state.requests.push(received);
     (state.requests.len() - 1, reply)
+}
+
+/// What it does with the request that came last, if it has too many.
+fn busy(state: &State) -> Option<Reply> {
+    let (most, reply) = state.busy.clone()?;
+    (state.under_way > most).then_some(reply)
 }
 
 /// Counts a request as long as it lives.
