@@ -72,6 +72,7 @@ impl Broker {
         changed: Arc<Notify>,
     ) -> Self {
         metrics.up.set(1.0);
+        metrics.window.set(clients.len() as f64);
         Self {
             identity,
             format: config.format,

@@ -17,6 +17,8 @@ pub struct BrokerMetrics {
     pub duration: Histogram,
     /// 1 or 0.
     pub up: Gauge,
+    /// Requests that may be under way.
+    pub window: Gauge,
 }
 
 impl Telemetry {
@@ -37,7 +39,8 @@ impl Telemetry {
                 &names::BROKER_REQUEST_DURATION,
                 broker.clone(),
             ),
-            up: gauge(&self.recorder, &names::BROKER_UP, broker),
+            up: gauge(&self.recorder, &names::BROKER_UP, broker.clone()),
+            window: gauge(&self.recorder, &names::BROKER_WINDOW, broker),
         }
     }
 }

@@ -235,6 +235,12 @@ pub(super) const BROKER_UP: Metric = metric(
     &[BROKER],
     "1 while the Broker is sent to, 0 while it is left alone after failures until one request succeeds.",
 );
+pub(super) const BROKER_WINDOW: Metric = metric(
+    Gauge,
+    "headgate_broker_window",
+    &[BROKER],
+    "Requests that may be under way to the Broker: broker.max_in_flight, and fewer after it answered that it is busy (429, 503).",
+);
 pub(super) const CONNECTIONS: Metric = metric(
     Gauge,
     "headgate_connections",
@@ -375,6 +381,7 @@ pub const ALL: &[Metric] = &[
     BROKER_REQUESTS,
     BROKER_REQUEST_DURATION,
     BROKER_UP,
+    BROKER_WINDOW,
     CONNECTIONS,
     CONNECTIONS_LIMIT,
     PROXY_HEADERS_REFUSED,

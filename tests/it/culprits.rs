@@ -106,6 +106,13 @@ async fn a_broker_that_is_busy_gets_what_it_takes_at_a_time_in_whole_batches() {
         let app = TestApp::start_with(&broker, &format!("{IN_MEMORY}{toml}")).await;
         assert_eq!(app.post("/", &[NDJSON], numbered(1600)).await.status, 200);
         broker.until_requests(3).await;
+        let label = broker.label();
+        eventually("the window to be that wide", async || {
+            let samples = app.samples().await;
+            let window = samples.value("headgate_broker_window", &[("broker", &label)]);
+            (window == Some(2.0)).then_some(())
+        })
+        .await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         broker.release();
         app.until_book("delivered", 1600).await;

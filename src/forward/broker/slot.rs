@@ -61,6 +61,7 @@ impl Slot {
         state.rejections.end();
         state.record.taken += 1;
         state.window.note_taken();
+        self.tell_window(&state);
         self.note_success(state)
     }
 
@@ -86,6 +87,7 @@ impl Slot {
         if failure.is_busy {
             let in_flight = state.in_flight();
             state.window.note_busy(in_flight);
+            self.tell_window(&state);
         }
         if !failure.may_be_the_events {
             return Blame::Broker;
@@ -118,6 +120,10 @@ impl Slot {
         drop(state);
         self.broker.changed.notify_one();
         true
+    }
+
+    fn tell_window(&self, state: &State) {
+        self.broker.metrics.window.set(state.window.width() as f64);
     }
 
     /// The Broker failed.
