@@ -107,12 +107,11 @@ impl Broker {
     /// What a request would meet now.
     pub(super) fn offer(&self, now: Instant) -> Offer {
         let state = self.lock();
-        let has_room = state.has_room();
         match state.circuit_breaker.admits(now) {
-            Admits::Freely if has_room => Offer::Slot {
+            Admits::Freely if state.has_room() => Offer::Slot {
                 cost: balancer::cost(state.latency, state.in_flight(), now),
             },
-            Admits::Probe if has_room => Offer::Probe,
+            Admits::Probe if !state.free.is_empty() => Offer::Probe,
             Admits::NotBefore(moment) => Offer::NotBefore(moment),
             Admits::Freely | Admits::Probe | Admits::AfterProbe => Offer::None,
         }
@@ -131,9 +130,11 @@ impl Broker {
     /// Takes a slot, if there still is one.
     pub(super) fn take(self: &Arc<Self>, now: Instant) -> Option<Slot> {
         let mut state = self.lock();
-        if !state.has_room() {
+        // What was sent before a rest and hangs is no reason to put off the probe.
+        if state.circuit_breaker.is_up() && !state.has_room() {
             return None;
         }
+        state.free.last()?;
         let ticket = state.circuit_breaker.begin(now)?;
         Some(Slot::new(Arc::clone(self), state.free.pop()?, ticket))
     }
@@ -173,12 +174,34 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::event::Lines;
     use crate::forward::circuit_breaker::{Evidence, Trip};
+    use crate::forward::outcome::Failure;
+    use crate::forward::shipment::Shipment;
+    use crate::spool::Part;
 
     fn broker() -> Arc<Broker> {
         let url = "http://127.0.0.1:9/in?secret=x".parse().unwrap();
         let [identity] = identities(&[url]).try_into().ok().unwrap();
         Broker::unconnected(identity, 2, Arc::default())
+    }
+
+    fn shipment() -> Shipment {
+        let lines = Lines {
+            count: 1,
+            bytes: "{},\n".into(),
+        };
+        Shipment::new(vec![Part { first: 0, lines }])
+    }
+
+    fn busy() -> Failure {
+        Failure {
+            retry_after: None,
+            reason: String::new(),
+            refused: None,
+            may_be_the_events: false,
+            is_busy: true,
+        }
     }
 
     #[test]
@@ -209,6 +232,26 @@ mod tests {
         assert!(!broker.status().up);
         assert!(!one.goes_on());
         assert!(matches!(broker.offer(now), Offer::NotBefore(_)));
+    }
+
+    #[test]
+    fn a_busy_one_has_less_room_but_for_a_probe() {
+        let broker = broker();
+        let now = Instant::now();
+        let [hangs, turned_away] = [broker.take(now), broker.take(now)].map(Option::unwrap);
+        turned_away.note_failure(&mut shipment(), &busy());
+        assert!(matches!(broker.offer(now), Offer::None));
+        drop(turned_away);
+        assert!(matches!(broker.offer(now), Offer::None));
+        assert!(broker.take(now).is_none());
+        let trip = Trip {
+            evidence: Evidence::Enough,
+            ..Trip::default()
+        };
+        hangs.note_broker_failure(trip, "x");
+        let later = now + Duration::from_secs(3600);
+        assert!(matches!(broker.offer(later), Offer::Probe));
+        assert!(broker.take(later).is_some());
     }
 
     #[test]
