@@ -22,11 +22,11 @@ mod shipment;
 mod stdout;
 mod suspects;
 mod suspicion;
+mod turned_away;
 mod window;
 
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -203,7 +203,7 @@ impl Outputs<'_> {
             brokers: Arc::clone(&brokers),
             backoff: Backoff::of(config),
             shared: self.shared.clone(),
-            taken: AtomicU64::new(0),
+            intake: Mutex::default(),
         });
         let hurry = dispatcher::hurry_at_closing(Arc::clone(&delivery), lifecycle);
         self.tasks.spawn_until_stopped(hurry);

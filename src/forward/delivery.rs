@@ -1,8 +1,7 @@
 //! One batch on its way: sent, and sent again, until it is delivered, dead, or back among those that wait. Acts on
 //! outcomes and holds no policy of its own.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -16,6 +15,7 @@ use super::circuit_breaker::{Evidence, Trip};
 use super::outcome::{Failure, Outcome, Refused};
 use super::shipment::Shipment;
 use super::suspicion::{Blame, FAILURES_OF_A_SUSPECT, REJECTIONS_OF_A_BROKEN_BROKER};
+use super::turned_away::Intake;
 use crate::dead_letters::UndeliverableEvent;
 use crate::event::Position;
 use crate::telemetry::DeathReason;
@@ -26,8 +26,7 @@ pub(super) struct Delivery {
     pub(super) brokers: Arc<Brokers>,
     pub(super) backoff: Backoff,
     pub(super) shared: Shared,
-    /// Batches that were taken.
-    pub(super) taken: AtomicU64,
+    pub(super) intake: Mutex<Intake>,
 }
 
 /// Why events die, should their batch be down to one.
@@ -56,7 +55,7 @@ impl Delivery {
                         return self.put_off(to_send, &slot, refused.status);
                     }
                 },
-                Outcome::Errored(failure) => match slot.note_failure(&mut shipment, &failure) {
+                Outcome::Errored(failure) => match self.blame(&mut shipment, &slot, &failure) {
                     Blame::Events => {
                         let cause = DeathCause::poison(&failure);
                         self.divide(shipment, &cause, &slot, &mut to_send).await;
@@ -86,19 +85,32 @@ impl Delivery {
             self.batches.end_next_pause();
         }
         self.batches.recall();
-        self.taken.fetch_add(1, Ordering::Relaxed);
+        self.intake().note_taken(&shipment.turned_away);
         let events = shipment.batch.events() as u64;
         self.shared.telemetry.delivered(events);
         self.shared.spool.ack(shipment.batch.parts());
     }
 
+    /// Whose fault a failure is.
+    fn blame(&self, shipment: &mut Shipment, slot: &Slot, failure: &Failure) -> Blame {
+        if failure.reached_a_broker() {
+            self.intake().note_turned_away(&mut shipment.turned_away);
+        }
+        slot.note_failure(shipment, failure)
+    }
+
+    fn intake(&self) -> MutexGuard<'_, Intake> {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// It failed at every Broker that had room. Where others are taken all the while, its halves are tried: the
     /// Broker may say of itself what is due to one event, and the others would wait with that one.
     fn end_round(&self, mut shipment: Shipment, failure: &Failure) {
-        let taken = self.taken.load(Ordering::Relaxed);
+        let intake = *self.intake();
         shipment.asks_for_rest = failure.retry_after.is_some_and(|after| !after.is_zero());
-        if shipment.is_in_the_way(taken) && !self.batches.keeps_order() {
-            for half in shipment.halve_turned_away(taken) {
+        let is_in_the_way = shipment.turned_away.is_in_the_way(intake);
+        if is_in_the_way && shipment.batch.events() > 1 && !self.batches.keeps_order() {
+            for half in shipment.halve_turned_away(intake) {
                 self.give_back(half, failure);
             }
         } else {

@@ -250,7 +250,7 @@ impl RetryQueue {
         let is_free = self.in_order.is_empty()
             || !self.keeps_order()
                 && self.has_room_in_order()
-                && waiting.all(|entry| entry.shipment.turned_away > 0);
+                && waiting.all(|entry| entry.shipment.turned_away.in_all() > 0);
         is_free && self.may_be_passed()
     }
 
@@ -299,7 +299,7 @@ impl RetryQueue {
         if self.keeps_order() {
             failures >= FAILURES_IN_ORDER
         } else {
-            failures.max(shipment.turned_away) >= FAILURES_OF_A_SUSPECT
+            failures.max(shipment.turned_away.in_all()) >= FAILURES_OF_A_SUSPECT
         }
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::batch::Batch;
 use super::suspects::SuspectUnderWay;
-use super::suspicion::{FAILURES_OF_A_SUSPECT, Suspicion};
+use super::suspicion::Suspicion;
+use super::turned_away::{Intake, TurnedAway};
 use crate::event::Position;
 use crate::spool::Part;
 
@@ -33,9 +34,7 @@ pub(super) struct Shipment {
     /// How often it was tried at every Broker that there was.
     pub(super) rounds: u32,
     /// How often a Broker that was reached did not take it, for whatever reason.
-    pub(super) turned_away: u32,
-    /// How many batches had been taken when it was turned away first, or when it was made of one that was.
-    pub(super) taken_before: Option<u64>,
+    pub(super) turned_away: TurnedAway,
     /// Whether it was last turned away with the wish for a rest.
     pub(super) asks_for_rest: bool,
     /// The Brokers that it failed at in this round.
@@ -56,8 +55,7 @@ impl Shipment {
             batch,
             suspicion,
             rounds: 0,
-            turned_away: 0,
-            taken_before: None,
+            turned_away: TurnedAway::default(),
             asks_for_rest: false,
             failed_at: vec![],
             under_way: None,
@@ -73,27 +71,18 @@ impl Shipment {
     pub(super) fn halve(self) -> [Self; 2] {
         let (left, right) = self.batch.halve();
         [left, right].map(|half| Self {
-            turned_away: self.turned_away,
+            turned_away: self.turned_away.of_a_part(),
             ..Self::of(half, self.suspicion.clone())
         })
     }
 
-    /// Takes one apart that is turned away when so many batches were taken. What is taken of one half speaks against the
-    /// other, whichever is tried first.
-    pub(super) fn halve_turned_away(self, taken: u64) -> [Self; 2] {
+    /// Takes one apart that is in the way of its own events.
+    pub(super) fn halve_turned_away(self, now: Intake) -> [Self; 2] {
+        let turned_away = self.turned_away.of_a_half(now);
         self.halve().map(|half| Self {
-            taken_before: Some(taken),
+            turned_away: turned_away.clone(),
             ..half
         })
-    }
-
-    /// It is turned away when so many batches were taken. Whether its halves are to be tried, for one of them may be taken
-    /// where the whole is not. A half is not halved again at once: to a Broker that is busy that would be more and more
-    /// requests.
-    pub(super) fn is_in_the_way(&mut self, taken: u64) -> bool {
-        let is_passed_by_others = taken > *self.taken_before.get_or_insert(taken);
-        let is_tried_enough = self.turned_away >= FAILURES_OF_A_SUSPECT && self.rounds > 0;
-        is_passed_by_others && is_tried_enough && self.batch.events() > 1
     }
 
     /// Puts it together again with what follows it. The whole is a new batch.
@@ -118,38 +107,12 @@ mod tests {
     use super::*;
     use crate::event::Lines;
 
-    fn of_events(count: usize) -> Shipment {
-        let bytes = "{},\n".repeat(count).into();
-        let lines = Lines { count, bytes };
-        Shipment::new(vec![Part { first: 7, lines }])
-    }
-
     fn shipment() -> Shipment {
-        of_events(2)
-    }
-
-    fn turned_away(shipment: Shipment) -> Shipment {
-        Shipment {
-            turned_away: FAILURES_OF_A_SUSPECT,
-            rounds: 1,
-            ..shipment
-        }
-    }
-
-    #[test]
-    fn what_was_taken_of_one_half_speaks_against_the_other() {
-        let mut whole = turned_away(shipment());
-        assert!(!whole.is_in_the_way(3));
-        assert!(!whole.is_in_the_way(3));
-        assert!(whole.is_in_the_way(4));
-        let [_taken, mut other] = turned_away(of_events(4)).halve_turned_away(4);
-        assert!(!other.is_in_the_way(5), "not at once");
-        other.begin_round();
-        assert!(other.is_in_the_way(5));
-        let [mut left, mut right] = turned_away(of_events(4))
-            .halve_turned_away(5)
-            .map(turned_away);
-        assert!(!left.is_in_the_way(5) && !right.is_in_the_way(5));
+        let lines = Lines {
+            count: 2,
+            bytes: "{},\n{},\n".into(),
+        };
+        Shipment::new(vec![Part { first: 7, lines }])
     }
 
     #[test]

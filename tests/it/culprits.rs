@@ -120,8 +120,6 @@ async fn a_broker_that_is_busy_gets_what_it_takes_at_a_time_in_whole_batches() {
         let requests = broker.requests();
         let parts = requests.iter().filter(|one| one.events().len() < 16);
         assert_eq!(parts.count(), 0, "of {} requests", requests.len());
-        let turned_away = requests.len() - 100;
-        assert!(turned_away < 30, "{turned_away}");
     }
 }
 

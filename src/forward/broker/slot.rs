@@ -82,7 +82,6 @@ impl Slot {
         shipment: &mut Shipment,
         failure: &Failure,
     ) -> Blame {
-        shipment.turned_away += u32::from(failure.reached_a_broker());
         let mut state = self.broker.lock();
         if failure.is_busy {
             let in_flight = state.in_flight();

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::*;
 use crate::event::Lines;
 use crate::forward::suspicion::Record;
+use crate::forward::turned_away::TurnedAway;
 use crate::spool::Part;
 
 const PAUSE: Duration = Duration::from_secs(1);
@@ -32,7 +33,7 @@ fn suspect(first: Position, failures: u32) -> Shipment {
 fn tried(first: Position, rounds: u32) -> Shipment {
     Shipment {
         rounds,
-        turned_away: rounds,
+        turned_away: TurnedAway::after(rounds),
         ..shipment(first)
     }
 }
@@ -109,7 +110,7 @@ fn a_broker_that_is_not_reached_is_probed_with_what_waits() {
     let now = Instant::now();
     let mut waiting = RetryQueue::new(8);
     let unsent = Shipment {
-        turned_away: 0,
+        turned_away: TurnedAway::default(),
         ..tried(5, 9)
     };
     waiting.add(unsent, now + PAUSE);
