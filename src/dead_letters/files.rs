@@ -146,18 +146,24 @@ pub(super) fn for_each_line(
 }
 
 /// Takes letters out of a file, and removes it when nothing is left; how many bytes are. None where the file is gone
-/// itself, because the quota dropped it. A loss of power brings the letters back until the folder is synced.
-pub(super) fn take_out(folder: &Path, number: u64, gone: &LetterRanges) -> io::Result<Option<u64>> {
+/// itself, because the quota dropped it. What stands behind its first `bytes` goes too. A loss of power brings the letters
+/// back until the folder is synced.
+pub(super) fn take_out(
+    folder: &Path,
+    number: u64,
+    gone: &LetterRanges,
+    bytes: u64,
+) -> io::Result<Option<u64>> {
     let path = path(folder, number);
     let Some(mut old) = unless_gone(File::open(&path))? else {
         return Ok(None);
     };
-    let left = old.metadata()?.len().saturating_sub(gone.bytes());
+    let left = bytes.saturating_sub(gone.bytes());
     if left == 0 {
         fs::remove_file(&path)?;
     } else {
         let under_way = path.with_extension(UNDER_WAY);
-        write_without(&mut old, gone, &under_way)
+        write_without(&mut old, gone, bytes, &under_way)
             .and_then(|()| fs::rename(&under_way, &path))
             .inspect_err(|_| {
                 // What failed is mostly a full disk.
@@ -167,10 +173,10 @@ pub(super) fn take_out(folder: &Path, number: u64, gone: &LetterRanges) -> io::R
     Ok(Some(left))
 }
 
-fn write_without(old: &mut File, gone: &LetterRanges, path: &Path) -> io::Result<()> {
+fn write_without(old: &mut File, gone: &LetterRanges, bytes: u64, path: &Path) -> io::Result<()> {
     let mut new = File::create(path)?;
     keep_access(old, &new)?;
-    copy_without(old, gone, &mut new)?;
+    copy_without(old, gone, bytes, &mut new)?;
     new.sync_all()
 }
 
@@ -183,7 +189,7 @@ fn keep_access(old: &File, new: &File) -> io::Result<()> {
     new.set_permissions(access.permissions())
 }
 
-fn copy_without(old: &mut File, gone: &LetterRanges, new: &mut File) -> io::Result<()> {
+fn copy_without(old: &mut File, gone: &LetterRanges, bytes: u64, new: &mut File) -> io::Result<()> {
     let mut at = 0;
     for range in &gone.ranges {
         old.seek(SeekFrom::Start(at))?;
@@ -191,7 +197,7 @@ fn copy_without(old: &mut File, gone: &LetterRanges, new: &mut File) -> io::Resu
         at = range.end;
     }
     old.seek(SeekFrom::Start(at))?;
-    io::copy(old, new)?;
+    io::copy(&mut old.take(bytes.saturating_sub(at)), new)?;
     Ok(())
 }
 
@@ -288,7 +294,7 @@ mod tests {
                 places.push(*start..*end);
             }
             assert_eq!(places.letters(), gone.len());
-            let bytes = take_out(folder.path(), 7, &places).unwrap();
+            let bytes = take_out(folder.path(), 7, &places, 12).unwrap();
             assert_eq!(bytes, Some(left.len() as u64));
             let text = fs::read_to_string(path(folder.path(), 7)).unwrap();
             assert_eq!(text, left, "without {gone:?}");
@@ -303,7 +309,7 @@ mod tests {
         all.push(0..2);
         all.push(2..4);
         for left in [Some(0), None] {
-            assert_eq!(take_out(folder.path(), 7, &all).unwrap(), left);
+            assert_eq!(take_out(folder.path(), 7, &all, 4).unwrap(), left);
             assert!(list(folder.path()).unwrap().is_empty());
         }
         assert_eq!(remove(folder.path(), 7).unwrap(), 0);

@@ -28,9 +28,9 @@ pub(super) struct Shelf {
     /// The file whose letters are being sent again. It is neither counted nor dropped to make room: what was sent of it
     /// may have died again and be counted in another file, and the rest is asked for.
     being_sent: Option<u64>,
-    /// A file that is written no more, and how many bytes of it are letters: there was no room to cut off what failed. It has
-    /// to be before anything else is written, which is the same letters.
-    uncut: Option<(File, u64)>,
+    /// The file that is written no more: there was no room to cut off what failed. It has to be before anything else is
+    /// written, which is the same letters.
+    uncut: Option<Current>,
     /// Makes names durable; tests put their own in its place.
     sync_folder: fn(&Path) -> io::Result<()>,
     /// Cuts a file; tests put their own in its place.
@@ -85,6 +85,28 @@ impl Shelf {
         self.current = None;
     }
 
+    /// The files, oldest first. What is still to be cut off one is no part of it.
+    pub(super) fn files(&self) -> io::Result<Vec<NumberedFile>> {
+        let mut files = list(&self.folder)?;
+        for file in &mut files {
+            file.bytes = self.without_tail(file.number, file.bytes);
+        }
+        Ok(files)
+    }
+
+    /// How long a file is, without what is still to be cut off it; none where it is gone.
+    pub(super) fn bytes_of(&self, number: u64) -> io::Result<Option<u64>> {
+        let found = unless_gone(fs::metadata(path(&self.folder, number)))?;
+        Ok(found.map(|found| self.without_tail(number, found.len())))
+    }
+
+    fn without_tail(&self, number: u64, bytes: u64) -> u64 {
+        let uncut = self.uncut.as_ref().filter(|uncut| {
+            uncut.number == number && has_name(&uncut.file, &path(&self.folder, number))
+        });
+        uncut.map_or(bytes, |uncut| bytes.min(uncut.bytes))
+    }
+
     /// Leaves this file out when room is made, or none.
     pub(super) fn set_being_sent(&mut self, number: Option<u64>) {
         self.being_sent = number;
@@ -100,8 +122,11 @@ impl Shelf {
     /// Takes letters out of a closed file; how many they were. None are where the quota dropped it meanwhile, which counted
     /// them.
     pub(super) fn take_out(&mut self, number: u64, gone: &LetterRanges) -> io::Result<u64> {
-        let left = files::take_out(&self.folder, number, gone)
-            .map_err(|error| at(&path(&self.folder, number), &error))?;
+        let taken = self
+            .bytes_of(number)
+            .map(Option::unwrap_or_default)
+            .and_then(|bytes| files::take_out(&self.folder, number, gone, bytes));
+        let left = taken.map_err(|error| at(&path(&self.folder, number), &error))?;
         self.resized(number, left.unwrap_or_default());
         Ok(left.map_or(0, |_| gone.letters() as u64))
     }
@@ -169,7 +194,7 @@ impl Shelf {
             let _stays_empty =
                 fs::remove_file(path(&self.folder, failed.number)).and_then(|()| self.sync());
         } else {
-            self.uncut = Some((failed.file, failed.bytes));
+            self.uncut = Some(failed);
             let _tried_again_with_the_next = self.cut_off_what_is_left();
         }
     }
@@ -177,7 +202,7 @@ impl Shelf {
     /// With a quota of btrfs that is used up no file can be cut; one that was removed need not be, and to let it go gives back
     /// its room. What cannot be cut for another reason stays torn.
     fn cut_off_what_is_left(&mut self) -> io::Result<()> {
-        let Some((file, bytes)) = &self.uncut else {
+        let Some(Current { file, bytes, .. }) = &self.uncut else {
             return Ok(());
         };
         let outcome = (self.cut)(file, *bytes);
@@ -256,6 +281,24 @@ impl Shelf {
 
 #[cfg(test)]
 impl Shelf {
+    /// From now on nothing can be written to the file that is open, nor can any be cut.
+    pub(super) fn use_up_quota(&mut self) {
+        self.cut = |_, _| Err(io::ErrorKind::QuotaExceeded.into());
+        if let Some(current) = &mut self.current {
+            current.file = File::open(path(&self.folder, current.number)).unwrap();
+        }
+    }
+
+    /// There is room again.
+    pub(super) fn raise_quota(&mut self) {
+        self.cut = |file, bytes| file.set_len(bytes);
+        if let Some(uncut) = &mut self.uncut {
+            let path = path(&self.folder, uncut.number);
+            let opened = OpenOptions::new().write(true).open(path);
+            uncut.file = opened.unwrap_or_else(|_| uncut.file.try_clone().unwrap());
+        }
+    }
+
     /// From now on the folder cannot be synced, or can be again.
     pub(super) fn fail_syncs(&mut self, fail: bool) {
         self.sync_folder = if fail {

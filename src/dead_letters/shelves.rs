@@ -1,6 +1,5 @@
 //! Both shelves of a folder, and the lock that makes them ours. The command line uses them where no server runs.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +14,7 @@ use super::reader::KeptLetter;
 use super::requests::{self, QueuedRequest, Request};
 use super::shelf::Shelf;
 use super::shelf_kind::{PerShelf, ShelfKind};
-use crate::folders::{FolderLock, check_writable, is_full, make_folder, unless_gone};
+use crate::folders::{FolderLock, check_writable, is_full, make_folder};
 
 /// The shelves as long as we hold them.
 pub(super) struct Shelves {
@@ -132,7 +131,7 @@ impl Shelves {
         for kind in ShelfKind::ALL {
             let mut shelf = self.lock(kind);
             shelf.close();
-            let files = list(shelf.folder()).map_err(|error| at(shelf.folder(), &error))?;
+            let files = shelf.files().map_err(|error| at(shelf.folder(), &error))?;
             let covered = files
                 .into_iter()
                 .filter(|file| request.covers(kind, file.number));
@@ -159,7 +158,7 @@ impl Shelves {
             ..LetterBatch::default()
         };
         let mut bytes = 0;
-        for_each_meant_line(file, &path, from, |line| {
+        self.for_each_meant_line(file, &path, from, |line| {
             let letter =
                 KeptLetter::parse(line.text).filter(|letter| request.wants(letter.position()));
             if let Some(letter) = letter {
@@ -221,7 +220,7 @@ impl Shelves {
     fn holds_damage(&self, file: LetterFile) -> io::Result<bool> {
         let mut holds_damage = false;
         let path = self.path(file);
-        let read = for_each_meant_line(file, &path, 0, |line| {
+        let read = self.for_each_meant_line(file, &path, 0, |line| {
             holds_damage = KeptLetter::parse(line.text).is_none();
             !holds_damage
         });
@@ -236,7 +235,7 @@ impl Shelves {
             let letter = KeptLetter::parse(text);
             letter.is_some_and(|letter| request.wants(letter.position()))
         };
-        for_each_meant_line(file, &path, 0, |line| {
+        self.for_each_meant_line(file, &path, 0, |line| {
             if is_chosen(line.text) {
                 chosen.push(line.place);
             }
@@ -247,6 +246,21 @@ impl Shelves {
             return Ok(0);
         }
         self.lock(file.shelf).take_out(file.number, &chosen)
+    }
+
+    /// Calls `take` with each line from the byte `from` on that is not later than the request, as long as it says to go on.
+    fn for_each_meant_line(
+        &self,
+        file: LetterFile,
+        path: &Path,
+        from: u64,
+        mut take: impl FnMut(Line<'_>) -> bool,
+    ) -> io::Result<()> {
+        let Some(bytes) = self.lock(file.shelf).bytes_of(file.number)? else {
+            return Ok(());
+        };
+        let end = bytes.saturating_sub(file.later_bytes);
+        for_each_line(path, from, |line| line.place.end <= end && take(line))
     }
 
     fn path(&self, file: LetterFile) -> PathBuf {
@@ -267,20 +281,16 @@ impl Shelves {
             self.lock(kind).fail_syncs(fail);
         }
     }
-}
 
-/// Calls `take` with each line from the byte `from` on that is not later than the request, as long as it says to go on.
-fn for_each_meant_line(
-    file: LetterFile,
-    path: &Path,
-    from: u64,
-    mut take: impl FnMut(Line<'_>) -> bool,
-) -> io::Result<()> {
-    let Some(metadata) = unless_gone(fs::metadata(path))? else {
-        return Ok(());
-    };
-    let end = metadata.len().saturating_sub(file.later_bytes);
-    for_each_line(path, from, |line| line.place.end <= end && take(line))
+    /// From now on nothing can be written to the file that is open on a shelf, nor can it be cut.
+    pub(super) fn use_up_quota(&self, kind: ShelfKind) {
+        self.lock(kind).use_up_quota();
+    }
+
+    /// There is room again.
+    pub(super) fn raise_quota(&self, kind: ShelfKind) {
+        self.lock(kind).raise_quota();
+    }
 }
 
 /// Finds out whether the folder can be written, and clears up after a crash.
@@ -295,6 +305,8 @@ fn make_ready(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,7 +1,5 @@
 //! Tests of a shelf: its quota, its files, and what others do to them.
 
-use std::io::ErrorKind;
-
 use super::*;
 
 fn text(folder: &Path) -> String {
@@ -35,9 +33,7 @@ fn uncut(folder: &Path) -> (Shelf, PathBuf) {
     shelf.append(b"one\n").unwrap();
     let path = path(folder, list(folder).unwrap()[0].number);
     fs::write(&path, "one\ntwo\nthr").unwrap();
-    shelf.cut = |_, _| Err(ErrorKind::QuotaExceeded.into());
-    // Nothing can be written to it.
-    shelf.current.as_mut().unwrap().file = File::open(&path).unwrap();
+    shelf.use_up_quota();
     for _ in 0..3 {
         assert!(shelf.append(b"two\nthree\n").is_err());
     }
@@ -57,9 +53,8 @@ fn a_file_that_was_removed_needs_no_cut_and_gives_back_its_room() {
 #[test]
 fn what_failed_and_cannot_be_cut_off_for_want_of_room_is_before_the_next_letter() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut shelf, path) = uncut(folder.path());
-    shelf.cut = |file, bytes| file.set_len(bytes);
-    shelf.uncut.as_mut().unwrap().0 = OpenOptions::new().write(true).open(&path).unwrap();
+    let (mut shelf, _) = uncut(folder.path());
+    shelf.raise_quota();
     shelf.append(b"two\nthree\n").unwrap();
     assert_eq!(text(folder.path()), "one\ntwo\nthree\n");
 }
