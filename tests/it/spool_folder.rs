@@ -59,6 +59,25 @@ fn a_folder_that_cannot_be_made_is_told() {
     }
 }
 
+#[test]
+fn a_folder_with_the_name_of_a_file_of_the_spool_is_told() {
+    let site = Site::new("");
+    let segment = "00000000000000000007.seg";
+    let spare = "00000000000000000007.spare";
+    for name in [segment, spare, "checkpoint-a", "lock"] {
+        let in_the_way = site.path("spool").join(name);
+        fs::create_dir_all(&in_the_way).unwrap();
+        let (status, told) = site.fail_to_serve();
+        assert_eq!(status, Some(1), "{told}");
+        let path = in_the_way.display().to_string();
+        assert!(
+            told.contains(&path) && told.contains("moved away"),
+            "{told}"
+        );
+        fs::remove_dir(in_the_way).unwrap();
+    }
+}
+
 /// Lets the beginning of a file tell a version of its format: magic (8 bytes), version (4), CRC-32 of both (4).
 fn set_version(file: &Path, version: u32) {
     let mut bytes = fs::read(file).unwrap();

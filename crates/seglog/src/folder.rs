@@ -47,7 +47,7 @@ pub trait Folder: Debug + Send + Sync {
     /// I/O errors.
     fn make(&self) -> io::Result<()>;
 
-    /// All files, in any order.
+    /// All files, in any order; and folders, which may have the name of one.
     ///
     /// # Errors
     /// I/O errors.
@@ -260,7 +260,8 @@ impl Folder for DiskFolder {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            if let (true, Ok(name)) = (metadata.is_file(), entry.file_name().into_string()) {
+            let counts = metadata.is_file() || metadata.is_dir();
+            if let (true, Ok(name)) = (counts, entry.file_name().into_string()) {
                 entries.push(Entry {
                     name,
                     bytes: metadata.len(),

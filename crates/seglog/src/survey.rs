@@ -124,6 +124,10 @@ fn read_beginning(folder: &dyn Folder, name: &str, buffer: &mut [u8]) -> io::Res
         .open(name, Mode::Read)
         .and_then(|file| read_full_at(&*file, buffer, 0));
     match outcome {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Err(io::Error::new(
+            error.kind(),
+            "a folder has the name of a file of the spool, and is to be moved away",
+        )),
         Err(error) if error.kind() == io::ErrorKind::NotFound || is_bad_sector(&error) => Ok(0),
         read => read,
     }
