@@ -136,7 +136,8 @@ impl Ingestion<'_> {
         }
         let is_packed = !codings.is_empty();
         let reading = body.read(is_packed, &self.gate.body_limits, &mut reservation);
-        let (bytes, turn) = reading.await?;
+        let read = reading.await.map_err(|refusal| self.with_cause(refusal));
+        let (bytes, turn) = read?;
         Ok(Undecoded {
             head,
             key: self.sender.key,
@@ -144,6 +145,14 @@ impl Ingestion<'_> {
             reservation,
             _turn: turn,
         })
+    }
+
+    /// The refusal of a body, with the failed spool as its cause where that is what ends the server.
+    fn with_cause(&self, refusal: Refusal) -> Refusal {
+        match self.gate.spool.refuses(0) {
+            Some(AppendError::Failed) => refusal.for_failed_spool(),
+            _ => refusal,
+        }
     }
 
     /// Charges the sender for the bytes that came, also where the body was cut short: a limit on bytes holds for nonsense

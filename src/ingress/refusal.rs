@@ -68,6 +68,17 @@ impl Refusal {
         matches!(self.code, Code::Overloaded | Code::Timeout)
     }
 
+    /// The same, where it is the failed spool that ends the server.
+    pub(super) fn for_failed_spool(self) -> Self {
+        match self.code {
+            Code::Draining => Self {
+                code: Code::SpoolFailed,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// 405.
     pub(super) fn method_not_allowed(allow: &'static str) -> Self {
         Self {
