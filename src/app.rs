@@ -5,7 +5,7 @@ mod reload;
 mod rooms;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use seglog::{DiskFolder, Folder};
@@ -62,7 +62,7 @@ struct Server {
     public_address: SocketAddr,
     admin_address: Option<SocketAddr>,
     replays: Replays,
-    in_force: Mutex<InForce>,
+    in_force: InForce,
     started: Instant,
 }
 
@@ -133,7 +133,7 @@ impl App {
             )?,
             public_address: listeners.public.local_addr()?,
             admin_address: listeners.admin_address()?,
-            in_force: Mutex::new(InForce::at_start(config.clone(), &telemetry)),
+            in_force: InForce::at_start(config.clone(), &telemetry),
             started: Instant::now(),
             lifecycle,
             telemetry,
