@@ -2,6 +2,7 @@
 //! [`circuit_breaker`](super::circuit_breaker) and [`balancer`](super::balancer) say.
 
 mod identity;
+mod notices;
 mod slot;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,7 @@ use crate::telemetry::BrokerMetrics;
 #[cfg(test)]
 use crate::telemetry::Telemetry;
 pub(super) use identity::{Identity, identities};
+use notices::Notices;
 pub(super) use slot::Slot;
 
 /// An HTTP delivery target.
@@ -40,8 +42,7 @@ struct State {
     latency: Latency,
     window: Window,
     record: Record,
-    /// Whether the operator was told that it is down.
-    is_told: bool,
+    notices: Notices,
     rejections: Rejections,
     /// A client for each slot that is free. The one used last is used first, so that others may idle and be
     /// closed; but one without a connection after all that have one, for there may be no file handle for
@@ -83,7 +84,7 @@ impl Broker {
                 latency: Latency::default(),
                 window: Window::new(clients.len()),
                 record: Record::default(),
-                is_told: false,
+                notices: Notices::default(),
                 rejections: Rejections::default(),
                 free: clients,
             }),

@@ -116,6 +116,14 @@ impl CircuitBreaker {
         !self.is_up() && self.is_lasting
     }
 
+    /// When the rest ends that it takes now.
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        match self.state {
+            State::Open { until, .. } => Some(until),
+            State::Closed { .. } | State::HalfOpen => None,
+        }
+    }
+
     pub(super) fn admits(&self, now: Instant) -> Admits {
         match self.state {
             State::Closed { .. } => Admits::Freely,

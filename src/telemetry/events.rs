@@ -209,12 +209,15 @@ impl StoppedAtOnce {
     }
 }
 
-/// A Broker does not take what it is sent, and not for a moment only. Logged once, until it is up again.
+/// A Broker does not take what it is sent, and not for a moment only. Logged once, until it is up again; of one that comes
+/// and goes now and then.
 pub struct BrokerDown<'a> {
     /// Which one.
     pub broker: &'a str,
     /// Why, in words that say what to mend.
     pub reason: &'a str,
+    /// How often it was down and up again since the last time, and that was not logged.
+    pub untold: u64,
 }
 
 impl BrokerDown<'_> {
@@ -223,6 +226,7 @@ impl BrokerDown<'_> {
         warn!(
             broker = self.broker,
             reason = self.reason,
+            times_meanwhile = (self.untold > 0).then_some(self.untold),
             "Broker down; its events wait and are tried again"
         );
     }

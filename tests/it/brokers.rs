@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::support::client::{JSON, NDJSON};
 use crate::support::fake_broker::{DownBroker, FakeBroker, Reply};
-use crate::support::test_app::TestApp;
+use crate::support::site::Site;
+use crate::support::test_app::{TestApp, with};
 use crate::support::{eventually, in_time};
 
 fn numbered(count: u64) -> String {
@@ -269,4 +270,23 @@ async fn a_failure_now_and_then_does_not_put_it_down() {
     }
     assert_eq!(broker.requests().len(), 25);
     app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_comes_and_goes_does_not_fill_the_log() {
+    let broker = FakeBroker::start();
+    let toml = "[broker]\nmax_in_flight = 1\nretry_initial = '1ms'\nretry_max = '2ms'";
+    let site = Site::new(&with(&[&broker], toml));
+    let server = site.serve();
+    for round in 1..=20 {
+        broker.script([404, 404, 404, 404, 404, 200].map(Reply::status));
+        assert_eq!(server.post("{}").await.status, 200);
+        broker.until_delivered(round).await;
+    }
+    server.signal("TERM");
+    let (_, _, log) = server.end();
+    for words in ["Broker down", "Broker up"] {
+        let told = log.iter().filter(|line| line.contains(words)).count();
+        assert!((1..10).contains(&told), "{words}: {log:#?}");
+    }
 }

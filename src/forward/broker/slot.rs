@@ -110,7 +110,7 @@ impl Slot {
         }
         // Under the lock, or it could be said in another order than it happened.
         self.broker.metrics.up.set(1.0);
-        if std::mem::take(&mut state.is_told) {
+        if state.notices.note_up() {
             BrokerUp {
                 broker: &self.broker.identity.label,
             }
@@ -135,11 +135,14 @@ impl Slot {
         if change == Change::WentDown {
             self.broker.metrics.up.set(0.0);
         }
-        if state.circuit_breaker.is_down_for_a_while() && !state.is_told {
-            state.is_told = true;
+        let until = state.circuit_breaker.rests_until().unwrap_or(now);
+        if state.circuit_breaker.is_down_for_a_while()
+            && let Some(untold) = state.notices.note_down(now, until)
+        {
             BrokerDown {
                 broker: &self.broker.identity.label,
                 reason,
+                untold,
             }
             .emit();
         }
