@@ -1,12 +1,16 @@
 //! What an operator sees of a server, in this process or another: the pages of its admin listener.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::client::{Answer, Connection};
 use super::eventually;
 use super::samples::Samples;
+
+/// Between two looks at the books. They cost as much as a few events, which would wait for them where there is little of a core.
+const REST: Duration = Duration::from_millis(50);
 
 /// An admin listener.
 pub(crate) struct Operator {
@@ -44,7 +48,13 @@ impl Operator {
     /// Waits until one number of the books is this.
     pub(crate) async fn until_book(&self, name: &str, expected: u64) {
         let what = format!("books.{name} = {expected}");
-        let is_so = async || (self.book(name).await == expected).then_some(());
+        let is_so = async || {
+            if self.book(name).await == expected {
+                return Some(());
+            }
+            tokio::time::sleep(REST).await;
+            None
+        };
         eventually(&what, is_so).await;
     }
 
