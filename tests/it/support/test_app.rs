@@ -42,6 +42,9 @@ pub(crate) struct TestApp {
     is_finished: bool,
 }
 
+/// Enough for hundreds of connections, of which this process has both ends. Systems begin with 256 or 1,024.
+const OPEN_FILES: u64 = 4096;
+
 impl TestApp {
     /// Starts a server with the file output; `toml` is laid over what tests begin with.
     pub(crate) async fn start(toml: &str) -> Self {
@@ -71,6 +74,8 @@ impl TestApp {
         toml: &str,
         change: impl Fn(&mut Surroundings),
     ) -> Self {
+        // Where the hard limit is lower, most tests pass all the same.
+        let _as_far_as_it_goes = rlimit::increase_nofile_limit(OPEN_FILES);
         let config = config(folder.path(), toml).unwrap();
         let app = eventually("the locks of the server before", async || {
             let mut surroundings = Surroundings::of(&config);
