@@ -116,10 +116,16 @@ impl Request {
     }
 
     fn write(&self, folder: &Path) -> io::Result<()> {
-        make_folder(folder)?;
-        // Names are in the order of the requests, and no two processes choose the same.
-        let micros = since_epoch(SystemTime::now()).as_micros();
-        self.write_to(&folder.join(format!("{micros:020}-{}.json", process::id())))
+        loop {
+            make_folder(folder)?;
+            // Names are in the order of the requests, and no two processes choose the same.
+            let micros = since_epoch(SystemTime::now()).as_micros();
+            let path = folder.join(format!("{micros:020}-{}.json", process::id()));
+            // A server that starts takes what is being written for the rest of a crash, and removes it.
+            if let Some(()) = unless_gone(self.write_to(&path))? {
+                return Ok(());
+            }
+        }
     }
 
     fn write_to(&self, path: &Path) -> io::Result<()> {
@@ -340,6 +346,20 @@ mod tests {
         let request = Request::new(folder.path(), Action::Replay, None).unwrap();
         replace(&taken, &request).unwrap_err();
         assert!(!taken.with_extension(UNDER_WAY).exists());
+    }
+
+    #[test]
+    fn a_request_that_a_starting_server_sweeps_away_is_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_owned();
+        let starts = std::thread::spawn(move || (0..500).for_each(|_| make_ready(&root).unwrap()));
+        let mut submitted = 0;
+        while !starts.is_finished() {
+            let request = Request::new(folder.path(), Action::Replay, None).unwrap();
+            request.submit(folder.path()).unwrap();
+            submitted += 1;
+        }
+        assert_eq!(waiting(folder.path(), &[]).unwrap().len(), submitted);
     }
 
     #[test]
