@@ -93,6 +93,12 @@ impl Target {
         })
     }
 
+    /// An age at which a connection is renewed.
+    fn some_age(&self) -> Duration {
+        let share = LEAST_AGE + (1.0 - LEAST_AGE) * fastrand::f64();
+        self.max_age.mul_f64(share)
+    }
+
     fn request(&self, id: BatchId, body: Pieces) -> Request<Pieces> {
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
@@ -143,7 +149,9 @@ impl BrokerClient {
     /// Sends a batch and waits for what comes of it. `errored` counts a request that is sent again for that.
     pub(super) async fn send(&self, id: BatchId, body: Pieces, errored: &Counter) -> Outcome {
         let body = compress(body, self.target.compression).await;
-        if let Some(outcome) = self.send_on_kept(id, body.clone(), errored).await {
+        if let Some(kept) = self.kept().await
+            && let Some(outcome) = self.send_on_kept(kept, id, body.clone(), errored).await
+        {
             return outcome;
         }
         let connection = match self.connect().await {
@@ -155,6 +163,22 @@ impl BrokerClient {
             .unwrap_or_else(Outcome::from)
     }
 
+    /// The connection that was kept, if it can take another request. One that is old gives way to a new one; but where the
+    /// name cannot be looked up there is none to be had, which says nothing of the Broker that still holds this one.
+    async fn kept(&self) -> Option<Connection> {
+        let mut kept = self.place.take()?;
+        if !kept.is_ready().await {
+            return None;
+        }
+        if kept.is_old() {
+            if self.target.dialer.finds_addresses().await {
+                return None;
+            }
+            kept.renew(self.target.some_age());
+        }
+        Some(kept)
+    }
+
     /// Sends a batch on the connection that was kept; nothing where that is as if it had not been tried.
     ///
     /// A Broker may close a connection that lies unused at any moment, also while a request is on its way to
@@ -163,12 +187,14 @@ impl BrokerClient {
     /// arrive twice, as after any other error, so it is counted as one; but it does not make the Broker rest.
     /// It happens once for a batch and not over and over, for on a new connection the same end counts as the
     /// Broker's failure.
-    async fn send_on_kept(&self, id: BatchId, body: Pieces, errored: &Counter) -> Option<Outcome> {
-        let mut connection = self.place.take()?;
-        if !connection.is_usable().await {
-            return None;
-        }
-        match self.exchange(connection, id, body).await {
+    async fn send_on_kept(
+        &self,
+        kept: Connection,
+        id: BatchId,
+        body: Pieces,
+        errored: &Counter,
+    ) -> Option<Outcome> {
+        match self.exchange(kept, id, body).await {
             Ok(outcome) => Some(outcome),
             Err(NoAnswer::NotSent(_)) => None,
             Err(NoAnswer::Closed(_)) => {
@@ -188,9 +214,7 @@ impl BrokerClient {
             .dial()
             .await
             .map_err(|error| error.to_string())?;
-        let share = LEAST_AGE + (1.0 - LEAST_AGE) * fastrand::f64();
-        let max_age = target.max_age.mul_f64(share);
-        let begun = Connection::begin(stream, max_age).await;
+        let begun = Connection::begin(stream, target.some_age()).await;
         let (connection, work) = begun.map_err(|error| error.to_string())?;
         let place = Arc::downgrade(&self.place);
         let work = work.run(place, target.unused_limit);

@@ -127,6 +127,28 @@ async fn a_name_without_an_address_is_told_and_its_events_wait() {
 }
 
 #[tokio::test]
+async fn while_a_name_has_no_address_open_connections_are_kept_on() {
+    let (old, new) = (FakeBroker::start(), FakeBroker::start());
+    let names = Names::of(&[&old]);
+    let toml = format!("[broker]\nurls = ['{URL}']\nmax_in_flight = 1\nconnection_max_age = '1ms'");
+    let app = TestApp::start_resolving(Arc::clone(&names) as _, &toml).await;
+    post_one(&app).await;
+    names.lead_to(&[]);
+    for _ in 0..100 {
+        post_one(&app).await;
+    }
+    app.until_book("delivered", 101).await;
+    assert_eq!(errored(&app).await, 0.0);
+    names.lead_to(&[&new]);
+    eventually("traffic at the new address", async || {
+        post_one(&app).await;
+        (!new.requests().is_empty()).then_some(())
+    })
+    .await;
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_broker_that_closes_connections_at_once_never_rests() {
     let broker = FakeBroker::start();
     broker.close_after_answers();

@@ -46,7 +46,7 @@ pub(super) struct Connection {
     /// Bytes that were written to it; with TLS, before they are enciphered. hyper tells of an answer also
     /// when it came before the request was sent.
     written: Arc<AtomicU64>,
-    /// From then on it is not used again.
+    /// From then on it is old.
     expires: Instant,
     unused_since: Instant,
     /// hyper goes on writing a request whose answer came early, for as long as the Broker does not read it.
@@ -108,13 +108,20 @@ impl Connection {
         Ok((connection, Work { work, dropped }))
     }
 
-    /// Whether it can take another request: young enough, and not closed as far as can be known.
-    pub(super) async fn is_usable(&mut self) -> bool {
-        Instant::now() < self.expires
-            && matches!(
-                timeout(READY_TIMEOUT, self.sender.ready()).await,
-                Ok(Ok(()))
-            )
+    /// Whether it can take another request: not closed, as far as can be known.
+    pub(super) async fn is_ready(&mut self) -> bool {
+        let ready = timeout(READY_TIMEOUT, self.sender.ready()).await;
+        matches!(ready, Ok(Ok(())))
+    }
+
+    /// Whether a new one is to take its place.
+    pub(super) fn is_old(&self) -> bool {
+        Instant::now() >= self.expires
+    }
+
+    /// It is used for so long again.
+    pub(super) fn renew(&mut self, max_age: Duration) {
+        self.expires = Instant::now() + max_age;
     }
 
     /// Sends a request and waits for the answer for at most `limit`.

@@ -78,6 +78,7 @@ impl Dialer {
         let deadline = Instant::now() + self.limit;
         let addresses = timeout_at(deadline, self.addresses());
         let addresses = addresses.await.map_err(|_| DialError::TimedOut)??;
+        let addresses = in_turn(addresses, self.turn.fetch_add(1, Ordering::Relaxed));
         let mut failure = DialError::NoAddress;
         for (tried, address) in addresses.iter().enumerate() {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -91,13 +92,18 @@ impl Dialer {
         Err(failure)
     }
 
+    /// Whether the name leads to an address now.
+    pub(super) async fn finds_addresses(&self) -> bool {
+        let addresses = timeout(self.limit, self.addresses()).await;
+        matches!(addresses, Ok(Ok(found)) if !found.is_empty())
+    }
+
     async fn addresses(&self) -> Result<Vec<SocketAddr>, DialError> {
-        let found = match &self.host {
+        Ok(match &self.host {
             Host::Ipv4(address) => vec![SocketAddr::new(IpAddr::V4(*address), self.port)],
             Host::Ipv6(address) => vec![SocketAddr::new(IpAddr::V6(*address), self.port)],
             Host::Domain(lookup) => lookup.addresses().await.map_err(DialError::Name)?,
-        };
-        Ok(in_turn(found, self.turn.fetch_add(1, Ordering::Relaxed)))
+        })
     }
 
     async fn open(&self, address: SocketAddr) -> io::Result<Stream> {

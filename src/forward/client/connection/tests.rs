@@ -54,17 +54,21 @@ async fn it_is_used_again_until_it_is_too_old() {
     let opened = Instant::now();
     deliver(connection, &place, &mut theirs).await;
     let mut uses = 0;
-    loop {
+    let mut old = loop {
         tokio::time::sleep(Duration::from_secs(40)).await;
         let mut connection = place.take().expect("it is used often enough to be kept");
-        if !connection.is_usable().await {
-            break;
+        assert!(connection.is_ready().await);
+        if connection.is_old() {
+            break connection;
         }
         deliver(connection, &place, &mut theirs).await;
         uses += 1;
-    }
+    };
     assert_eq!(uses, 7);
     assert_eq!(opened.elapsed(), Duration::from_secs(8 * 40));
+    old.renew(MAX_AGE);
+    assert!(!old.is_old(), "where there is no other to be had");
+    drop(old);
     let mut end = [0];
     assert_eq!(theirs.read(&mut end).await.unwrap(), 0, "it is closed");
 }
@@ -87,7 +91,7 @@ async fn closed_by_the_broker_while_unused_it_is_not_used_again() {
     deliver(connection, &place, &mut theirs).await;
     drop(theirs);
     tokio::task::yield_now().await;
-    assert!(!place.take().unwrap().is_usable().await);
+    assert!(!place.take().unwrap().is_ready().await);
 }
 
 #[tokio::test(start_paused = true)]
