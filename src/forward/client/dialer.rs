@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::net::TcpStream;
@@ -19,8 +21,8 @@ use url::{Host, Url};
 use super::resolve::Lookup;
 use super::{Network, tls};
 
-/// In this time TCP and TLS are set up over any distance on Earth.
-const ENOUGH: Duration = Duration::from_secs(2);
+/// In this time TCP and TLS are set up over nearly any distance. An address that takes longer may be dead.
+const HEAD_START: Duration = Duration::from_secs(1);
 
 /// A stream to a Broker.
 pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
@@ -73,23 +75,17 @@ impl Dialer {
     }
 
     /// Opens a connection to one of the addresses that the name has now; the first that can be reached, beginning with
-    /// the one whose turn it is.
+    /// the one whose turn it is. Each has all of the time that is left: one that is dead leaves enough to the others, for
+    /// they are tried beside it.
     pub(super) async fn dial(&self) -> Result<Stream, DialError> {
         let deadline = Instant::now() + self.limit;
         let addresses = timeout_at(deadline, self.addresses());
         let addresses = addresses.await.map_err(|_| DialError::TimedOut)??;
         let addresses = in_turn(addresses, self.turn.fetch_add(1, Ordering::Relaxed));
-        let mut failure = DialError::NoAddress;
-        for (tried, address) in addresses.iter().enumerate() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let share = share(left, addresses.len() - tried);
-            failure = match timeout(share, self.open(*address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => error.into(),
-                Err(_) => DialError::TimedOut,
-            };
-        }
-        Err(failure)
+        let head_start = head_start(self.limit, addresses.len());
+        let attempts = addresses.into_iter().map(|address| self.open(address));
+        let first = timeout_at(deadline, first_to_succeed(attempts, head_start));
+        first.await.unwrap_or(Err(DialError::TimedOut))
     }
 
     /// Whether the name leads to an address now.
@@ -119,12 +115,34 @@ impl Dialer {
     }
 }
 
-/// How much of the time that is left one of so many addresses gets: its share, so that one that swallows
-/// packets leaves some to the others; but of many addresses that are all far away, one after the other must
-/// get enough for a handshake.
-fn share(left: Duration, addresses: usize) -> Duration {
-    let equal = left / u32::try_from(addresses).unwrap_or(u32::MAX);
-    equal.max(ENOUGH.min(left / 2))
+/// After how long the next of so many addresses is tried, so that each is within the limit.
+fn head_start(limit: Duration, addresses: usize) -> Duration {
+    let addresses = u32::try_from(addresses.max(1)).unwrap_or(u32::MAX);
+    HEAD_START.min(limit / addresses)
+}
+
+/// The first of the attempts that succeeds. Each has a head start before the next; one that fails is followed at once.
+async fn first_to_succeed<T>(
+    attempts: impl Iterator<Item = impl Future<Output = io::Result<T>>>,
+    head_start: Duration,
+) -> Result<T, DialError> {
+    let mut under_way = FuturesUnordered::new();
+    let mut failure = DialError::NoAddress;
+    for attempt in attempts {
+        under_way.push(attempt);
+        match timeout(head_start, under_way.next()).await {
+            Ok(Some(Ok(opened))) => return Ok(opened),
+            Ok(Some(Err(error))) => failure = error.into(),
+            Ok(None) | Err(_) => {}
+        }
+    }
+    while let Some(outcome) = under_way.next().await {
+        match outcome {
+            Ok(opened) => return Ok(opened),
+            Err(error) => failure = error.into(),
+        }
+    }
+    Err(failure)
 }
 
 fn server_name(host: &Host) -> Option<ServerName<'static>> {
@@ -164,13 +182,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_gets_its_share_and_enough_for_a_handshake() {
+    fn every_address_is_tried_within_the_limit() {
         let seconds = Duration::from_secs;
-        assert_eq!(share(seconds(5), 1), seconds(5));
-        assert_eq!(share(seconds(5), 2), seconds(5) / 2);
-        assert_eq!(share(seconds(5), 8), seconds(2));
-        assert_eq!(share(seconds(1), 8), seconds(1) / 2);
-        assert_eq!(share(seconds(60), 3), seconds(20));
+        assert_eq!(head_start(seconds(5), 0), HEAD_START);
+        assert_eq!(head_start(seconds(5), 5), HEAD_START);
+        assert_eq!(head_start(seconds(5), 10), seconds(5) / 10);
+        assert_eq!(head_start(seconds(1), 2), seconds(1) / 2);
+    }
+
+    /// When attempts that take so many seconds are over, and which of them has succeeded; below zero are those that fail.
+    async fn outcome_of(attempts: &[i64]) -> (u64, Option<usize>) {
+        let begun = Instant::now();
+        let attempt = async |(index, seconds): (usize, &i64)| {
+            tokio::time::sleep(Duration::from_secs(seconds.unsigned_abs())).await;
+            let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+            if *seconds > 0 {
+                Ok(index)
+            } else {
+                Err(refused)
+            }
+        };
+        let attempts = attempts.iter().enumerate().map(attempt);
+        let first = first_to_succeed(attempts, HEAD_START).await;
+        (begun.elapsed().as_secs(), first.ok())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_hangs_is_overtaken_and_one_that_is_slow_may_win() {
+        const DEAD: i64 = 3600;
+        for (attempts, expected) in [
+            (&[][..], (0, None)),
+            (&[0, 0], (0, None)),
+            (&[DEAD, 0, 4], (5, Some(2))),
+            (&[DEAD, -2, DEAD, 1], (4, Some(3))),
+            (&[4, DEAD], (4, Some(0))),
+            (&[4, 4], (4, Some(0))),
+            (&[4, -1], (4, Some(0))),
+            (&[-2, -4], (5, None)),
+        ] {
+            assert_eq!(outcome_of(attempts).await, expected, "{attempts:?}");
+        }
     }
 
     #[test]
