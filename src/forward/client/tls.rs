@@ -59,8 +59,13 @@ fn roots_of_the_system() -> Result<RootCertStore, SetupError> {
 pub(super) fn explain(error: &(dyn StdError + 'static)) -> String {
     match innermost(error).downcast_ref::<Error>() {
         Some(error) => format!("{error}{}", advice(error)),
-        None => innermost(error).to_string(),
+        None => without_link(&innermost(error).to_string()).to_owned(),
     }
+}
+
+/// rustls tells of an end without close_notify with a link to its manual, which is for programmers.
+fn without_link(told: &str) -> &str {
+    told.split_once(": https://").map_or(told, |(told, _)| told)
 }
 
 fn advice(error: &Error) -> &'static str {
@@ -171,5 +176,8 @@ mod tests {
         }
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         assert_eq!(explain(&refused), "connection refused");
+        let cut = "it ended without close_notify: https://docs.rs/rustls#unexpected-eof";
+        let cut = io::Error::new(io::ErrorKind::UnexpectedEof, cut);
+        assert_eq!(explain(&cut), "it ended without close_notify");
     }
 }
