@@ -32,7 +32,7 @@ use super::tls::Tls;
 use super::transport::Transport;
 use super::waiting::{GOODBYE, WaitLimits, bytes_come};
 use crate::config::ProxyProtocol;
-use crate::lifecycle::{Lifecycle, TaskGroup};
+use crate::lifecycle::{Lifecycle, Phase, TaskGroup};
 use crate::telemetry::ProxyHeaderFault;
 
 /// A connection that idles for so long is parked. Those that are busy never get there, and pay nothing for it.
@@ -236,9 +236,11 @@ impl Serving<'_> {
                 });
             }
         };
-        // What hyper holds are the requests of a client that did not wait for this close.
-        let leaves_bytes =
-            client.leaves_bytes_unread.load(Ordering::Relaxed) || !parts.read_buf.is_empty();
+        // What hyper holds are the requests of a client that did not wait for this close, and behind one that is the
+        // drain's they may still be on their way.
+        let leaves_bytes = client.leaves_bytes_unread.load(Ordering::Relaxed)
+            || !parts.read_buf.is_empty()
+            || self.waiting.lifecycle.phase() >= Phase::Draining;
         let close = Box::pin(close(stream, end, leaves_bytes));
         self.waiting.lifecycle.unless_stopped(close).await;
         None

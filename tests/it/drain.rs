@@ -159,6 +159,29 @@ async fn what_is_sent_behind_the_last_request_does_not_take_its_answer_away() {
 }
 
 #[tokio::test]
+async fn what_is_sent_after_the_last_answer_does_not_reset_the_connection() {
+    let app = TestApp::start("[server]\ndrain_delay = '1h'").await;
+    let mut connection = app.connect().await;
+    let sending_on = async {
+        eventually("the drain to begin", async || {
+            (app.status().await["phase"] == "draining").then_some(())
+        })
+        .await;
+        let answer = connection.request("POST", "/", &[JSON], "{}").await;
+        assert_eq!(answer.header("connection"), Some("close"));
+        connection.expect_closed().await;
+        for piece in ["a request that was under way", "and its end"] {
+            assert!(connection.try_send(piece).await, "it was reset");
+        }
+    };
+    tokio::select! {
+        () = app.app.drain() => panic!("the delay is an hour"),
+        () = sending_on => {}
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_behind_a_proxy_header_that_comes_as_the_server_closes_is_answered() {
     // It has a second: on a machine that is busy it may come too late.
     eventually("a request in time", async || {
