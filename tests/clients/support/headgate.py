@@ -83,6 +83,10 @@ class Headgate:
         expected = {"received": count, "accepted": count, "delivered": count,
                     "rejected": 0, "dead_lettered": 0, "spooled": 0, "balanced": True}
         check_equal("books", {name: books.get(name) for name in expected}, expected)
+        return self.drain()
+
+    def drain(self) -> list[dict]:
+        """Ends the server, whatever clients are doing, and returns all that has arrived."""
         self._process.send_signal(signal.SIGTERM)
         check_equal("exit status of the server", self._process.wait(PATIENCE), 0)
         check("panicked" not in self._log(), f"the server panicked: {self._log()}")
