@@ -229,6 +229,12 @@ impl Activity {
         doing(self.state.load(Ordering::Relaxed))
     }
 
+    /// Whether a request of HTTP/2 is served, or its answer not out yet.
+    pub(super) fn has_streams(&self) -> bool {
+        self.is_multiplexed
+            && (self.requests.load(Ordering::Acquire) > 0 || !self.untaken().is_empty())
+    }
+
     /// When what it does now has taken too long, if there is a limit to it.
     pub(super) fn deadline(&self, limits: &TimeLimits) -> Option<Instant> {
         let limit = match self.doing() {

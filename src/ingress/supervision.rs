@@ -52,6 +52,7 @@ pub(super) async fn supervise(
         activity,
         quiet,
         waiting,
+        ending_since: None,
         closing_since: None,
     };
     let mut is_registered = false;
@@ -71,6 +72,8 @@ struct Supervised<'a, C> {
     activity: &'a Activity,
     quiet: Option<Duration>,
     waiting: WaitLimits<'a>,
+    /// Since when the server closes.
+    ending_since: Option<Instant>,
     /// Since when it takes no further request.
     closing_since: Option<Instant>,
 }
@@ -88,9 +91,14 @@ impl<C: GracefulConnection + Unpin> Supervised<'_, C> {
                 Poll::Pending => {}
             }
             // Not before what has come was looked at: a request among it gets its answer, and so does one that has begun.
-            let is_to_end = phase >= Phase::Closing || self.activity.is_dismissed();
+            let is_dismissed = self.activity.is_dismissed();
+            let is_to_end = phase >= Phase::Closing || is_dismissed;
             let doing = self.activity.doing();
-            if is_to_end && doing != Doing::Head && self.closing_since.is_none() {
+            if is_to_end
+                && doing != Doing::Head
+                && self.closing_since.is_none()
+                && (is_dismissed || !self.is_to_answer_first(alarm, cx))
+            {
                 self.close();
                 continue;
             }
@@ -108,6 +116,13 @@ impl<C: GracefulConnection + Unpin> Supervised<'_, C> {
             }
             self.close();
         }
+    }
+
+    /// Whether answers are under way over HTTP/2, which have a moment: many clients take the farewell for the end of
+    /// these too.
+    fn is_to_answer_first(&mut self, alarm: &mut Alarm<'_>, cx: &mut Context<'_>) -> bool {
+        let since = *self.ending_since.get_or_insert_with(Instant::now);
+        self.activity.has_streams() && !alarm.is_overdue(Some(since + GOODBYE), cx)
     }
 
     fn close(&mut self) {

@@ -11,7 +11,7 @@ use crate::support::fake_broker::FakeBroker;
 use crate::support::http2_client::{self, Http2Client};
 use crate::support::http2_frames::*;
 use crate::support::test_app::TestApp;
-use crate::support::{eventually, in_time};
+use crate::support::{eventually, in_time, until_refused};
 
 async fn get(client: &Http2Client, target: &str) -> Answer {
     let request = Request::get(format!("http://logs.example{target}"));
@@ -228,6 +228,30 @@ async fn a_drain_lets_streams_finish_and_ends_the_connection() {
     })
     .await;
     assert_eq!(broker.delivered().len(), 1);
+}
+
+/// Java's own client, among others, takes the farewell for the end of what is under way.
+#[tokio::test]
+async fn answers_under_way_at_a_drain_come_before_the_farewell() {
+    // They have a second: on a machine that is busy they may come too late.
+    eventually("an answer in time", async || {
+        let broker = FakeBroker::start();
+        broker.hold();
+        let app = TestApp::start_with(&broker, "").await;
+        let address = app.public();
+        let mut client = FrameClient::open(address, &[]).await;
+        let flags = END_HEADERS | END_STREAM;
+        client.send(frame(HEADERS, flags, 1, &block(&POST))).await;
+        broker.until_requests(1).await;
+        let ((), next) = tokio::join!(app.drain(), async {
+            until_refused(address).await;
+            broker.release();
+            let next = client.until(|frame| matches!(frame.kind, HEADERS | GOAWAY));
+            next.await.unwrap().kind
+        });
+        (next == HEADERS).then_some(())
+    })
+    .await;
 }
 
 /// A client that sends on must not find its stream reset before it has read the answer, nor lose the connection.
