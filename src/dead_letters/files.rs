@@ -201,15 +201,16 @@ fn copy_without(old: &mut File, gone: &LetterRanges, bytes: u64, new: &mut File)
     Ok(())
 }
 
-/// Removes a file; how many letters were found in it. One that is gone already held none, and one that cannot be read
-/// goes all the same: it would else be in the way for good. Where no file can be opened at all just now it stays. A loss of
-/// power brings it back until the folder is synced.
-pub(super) fn remove(folder: &Path, number: u64) -> io::Result<u64> {
+/// Removes a file; how many letters were found in its first `bytes`. One that is gone already held none, and one that cannot
+/// be read goes all the same: it would else be in the way for good. Where no file can be opened at all just now it stays. A
+/// loss of power brings it back until the folder is synced.
+pub(super) fn remove(folder: &Path, number: u64, bytes: u64) -> io::Result<u64> {
     let path = path(folder, number);
     let mut letters = 0;
-    let read = for_each_line(&path, 0, |_| {
-        letters += 1;
-        true
+    let read = for_each_line(&path, 0, |line| {
+        let counts = line.place.end <= bytes;
+        letters += u64::from(counts);
+        counts
     });
     let unreadable = unless_out_of_handles(read)?.err();
     unless_gone(fs::remove_file(&path))?;
@@ -312,7 +313,7 @@ mod tests {
             assert_eq!(take_out(folder.path(), 7, &all, 4).unwrap(), left);
             assert!(list(folder.path()).unwrap().is_empty());
         }
-        assert_eq!(remove(folder.path(), 7).unwrap(), 0);
+        assert_eq!(remove(folder.path(), 7, 4).unwrap(), 0);
     }
 
     #[test]

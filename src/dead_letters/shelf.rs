@@ -133,8 +133,11 @@ impl Shelf {
 
     /// Removes a closed file whole; how many letters were in it.
     pub(super) fn remove(&mut self, number: u64) -> io::Result<u64> {
-        let letters = files::remove(&self.folder, number)
-            .map_err(|error| at(&path(&self.folder, number), &error))?;
+        let removed = self
+            .bytes_of(number)
+            .map(Option::unwrap_or_default)
+            .and_then(|bytes| files::remove(&self.folder, number, bytes));
+        let letters = removed.map_err(|error| at(&path(&self.folder, number), &error))?;
         self.resized(number, 0);
         Ok(letters)
     }
@@ -259,7 +262,8 @@ impl Shelf {
         {
             let oldest = current.full[index];
             let path = path(&self.folder, oldest.number);
-            match files::remove(&self.folder, oldest.number) {
+            // Nothing is still to be cut off when something was written.
+            match files::remove(&self.folder, oldest.number, u64::MAX) {
                 Ok(letters) => {
                     DeadLettersDropped {
                         path: &path,

@@ -21,7 +21,9 @@ fn a_file_that_was_being_sent_makes_room_again_afterwards() {
 
 #[test]
 fn what_could_not_be_cut_off_for_want_of_room_is_neither_sent_nor_purged_and_kept_once() {
-    for action in [Action::Replay, Action::Purge] {
+    let all = [None, Some([1, 2].into())];
+    let actions = [Action::Replay, Action::Purge].into_iter();
+    for (action, ids) in actions.flat_map(|action| all.clone().map(|ids| (action, ids))) {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path(), "1MiB");
         store.arrive(1, 1);
@@ -32,7 +34,6 @@ fn what_could_not_be_cut_off_for_want_of_room_is_neither_sent_nor_purged_and_kep
         // The whole of a letter was written, and could not be synced.
         fs::write(&file, letter.clone() + &letter.replace("\"1\"", "\"2\"")).unwrap();
         assert!(store.letters.keep_arrived(&[arrived(2, 1)]).is_err());
-        let ids = Some([1, 2].into());
         let request = Request::new(folder.path(), action, ids).unwrap();
         match action {
             Action::Purge => assert_eq!(store.letters.purge(&request).unwrap(), 1),
