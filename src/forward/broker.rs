@@ -174,6 +174,8 @@ impl State {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::FutureExt;
+
     use super::*;
     use crate::event::Lines;
     use crate::forward::circuit_breaker::{Evidence, Trip};
@@ -253,6 +255,22 @@ mod tests {
         let later = now + Duration::from_secs(3600);
         assert!(matches!(broker.offer(later), Offer::Probe));
         assert!(broker.take(later).is_some());
+    }
+
+    #[test]
+    fn more_room_is_told_though_the_slot_goes_on() {
+        let broker = broker();
+        let now = Instant::now();
+        let [goes_on, turned_away] = [broker.take(now), broker.take(now)].map(Option::unwrap);
+        turned_away.note_failure(&mut shipment(), &busy());
+        drop(turned_away);
+        let is_told = || broker.changed.notified().now_or_never().is_some();
+        assert!(is_told());
+        while !matches!(broker.offer(now), Offer::Slot { .. }) {
+            assert!(!is_told());
+            goes_on.note_delivery();
+        }
+        assert!(is_told());
     }
 
     #[test]

@@ -29,15 +29,17 @@ impl Window {
         self.width
     }
 
-    /// The Broker took a batch.
-    pub(super) fn note_taken(&mut self) {
+    /// The Broker took a batch; whether it is wider for that.
+    pub(super) fn note_taken(&mut self) -> bool {
         if self.width == self.max {
-            return;
+            return false;
         }
         self.taken += 1;
-        if self.taken >= self.width * TAKEN_BEFORE_WIDER {
+        let is_wider = self.taken >= self.width * TAKEN_BEFORE_WIDER;
+        if is_wider {
             self.set(self.width + 1);
         }
+        is_wider
     }
 
     /// The Broker said that it is busy while so many requests were under way, with the one that it said it to.
@@ -65,7 +67,9 @@ mod tests {
             for turned_away in 0..sent - taken {
                 window.note_busy(sent - turned_away);
             }
-            (0..taken).for_each(|_| window.note_taken());
+            for _ in 0..taken {
+                window.note_taken();
+            }
             told[0] += taken;
             told[1] += sent - taken;
         }

@@ -60,8 +60,11 @@ impl Slot {
         let mut state = self.broker.lock();
         state.rejections.end();
         state.record.taken += 1;
-        state.window.note_taken();
-        self.tell_window(&state);
+        if state.window.note_taken() {
+            self.tell_window(&state);
+            // This slot may go on with the rest of its batch for long.
+            self.broker.changed.notify_one();
+        }
         self.note_success(state)
     }
 
