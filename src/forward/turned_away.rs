@@ -45,7 +45,7 @@ impl Intake {
     /// A batch was turned away.
     pub(super) fn note_turned_away(&mut self, batch: &mut TurnedAway) {
         self.turned_away_at_first += u64::from(batch.in_all() == 0);
-        batch.times += 1;
+        batch.times = batch.times.saturating_add(1);
         if batch.at_first.is_none() {
             batch.at_first = Some(*self);
             batch.taken_before = self.taken;
