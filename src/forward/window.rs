@@ -3,7 +3,7 @@
 
 /// For each request of the window so many are taken before it is made wider. What is tried in vain is work for a Broker that
 /// has too much of it.
-const TAKEN_BEFORE_WIDER: usize = 8;
+const TAKEN_BEFORE_WIDER: usize = 4;
 
 /// The requests that may be under way at one Broker.
 #[derive(Clone, Copy, Debug)]
