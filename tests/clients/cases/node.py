@@ -28,7 +28,8 @@ def drain(sandbox: Sandbox, client: str) -> None:
             outcomes = json.loads(sending.communicate(timeout=PATIENCE)[0])
         finally:
             sending.kill()
-    check_equal("outcomes", set(outcomes.values()), {"200", "ECONNREFUSED"})
+    # A connection that the system had taken, and the server not yet when it closed, is reset.
+    check_equal("outcomes", set(outcomes.values()) - {"ECONNRESET"}, {"200", "ECONNREFUSED"})
     answered = {number for number, outcome in outcomes.items() if outcome == "200"}
     times = collections.Counter(str(event["n"]) for event in arrived)
     check_equal("events that arrived", set(times), answered)
